@@ -1,0 +1,145 @@
+//! The frame every program runs in: telemetry, signals, exit codes, and the one place that prints an error.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::{Faults, LogFormat, LogSettings};
+
+/// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything asked for was done.
+    Done,
+    /// Something failed; the reason is on standard error.
+    Failed,
+    /// The flags or the environment are wrong; nothing was started.
+    Usage,
+    /// `verify` found a hole or a double.
+    Hole,
+    /// A second SIGINT or SIGTERM came before the first was honoured.
+    Interrupted,
+}
+
+impl Exit {
+    /// The process exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Hole => 3,
+            Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Runs one program to its end: validates its settings, starts telemetry and the runtime, turns the first SIGINT or
+/// SIGTERM into a cancelled token and the second into an immediate exit 130, and prints what went wrong.
+pub fn run<S, E, F>(
+    log: LogSettings,
+    settings: Result<S, Faults>,
+    program: impl FnOnce(S, CancellationToken) -> F,
+) -> ExitCode
+where
+    E: Error + 'static,
+    F: Future<Output = Result<Exit, E>>,
+{
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return Exit::Usage.into();
+        }
+    };
+    start_telemetry(log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {}", chain(&error));
+            return Exit::Failed.into();
+        }
+    };
+    let exit = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(watch_signals(shutdown.clone()));
+        program(settings, shutdown).await.unwrap_or_else(|error| {
+            eprintln!("error: {}", chain(&error));
+            Exit::Failed
+        })
+    });
+    // Whatever still runs belongs to a request that was given up; its end is not worth waiting for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// An error with all its causes on one line, outermost first. A cause that its parent already printed is left out.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            let _ = write!(text, ": {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn start_telemetry(log: LogSettings) {
+    let filter = tracing_subscriber::EnvFilter::new(format!(
+        "warn,deltawave={level},librdkafka=off,azure_core=off,azure_identity=off",
+        level = log.level
+    ));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    match log.format {
+        LogFormat::Human => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        LogFormat::Off => {}
+    }
+}
+
+async fn watch_signals(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals cannot be watched: the program stops only when killed");
+        return;
+    };
+    let mut next = async || {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    };
+    next().await;
+    shutdown.cancel();
+    next().await;
+    std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn a_chain_names_every_cause_once() {
+        assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
+        assert_eq!(chain(&Outer(std::io::Error::other("outer"))), "outer");
+    }
+}

@@ -1,0 +1,12 @@
+//! Flags and `DELTAWAVE_*` variables become validated settings here, once; nothing below reads the environment.
+//!
+//! Each program has an `Args` (what clap parses) and a settings type that only `Args::validate` makes. Validation
+//! gathers every fault before it gives up, so that a user mends them in one go.
+
+mod faults;
+mod log;
+mod secret;
+
+pub use faults::Faults;
+pub use log::{LogArgs, LogFormat, LogSettings};
+pub use secret::Secret;
