@@ -16,5 +16,7 @@
 //! | outside | `azure` · `kafka` · `store` | each the only importer of its client crate |
 //! | pure | `rows` · `ledger` · `capture` | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
 
+pub mod capture;
+pub mod rows;
 pub mod service;
 pub mod settings;

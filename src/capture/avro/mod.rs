@@ -1,0 +1,18 @@
+//! Capture's Avro object container files, read and written.
+//!
+//! Reading is our own: a file is decoded with the schema it embeds, record by record out of a small window, so that
+//! memory is bounded by the largest record whatever the size of a file or of a block in it, and bodies are borrowed.
+
+mod codec;
+mod cursor;
+mod damage;
+mod header;
+mod plan;
+mod reader;
+mod writer;
+
+pub use codec::Codec;
+pub use damage::{Damage, DamageKind, ReadError};
+pub use plan::Event;
+pub use reader::{ReadLimits, read_events};
+pub use writer::{FileWriter, OutgoingEvent, PropertyValue, WriteError};

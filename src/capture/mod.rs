@@ -1,0 +1,18 @@
+//! Event Hubs Capture as a format: names, records, files and windows. Pure: no network, no clock, no runtime.
+//!
+//! Source: Microsoft's description of Event Hubs Capture, and files it wrote.
+
+mod avro;
+mod hub;
+mod name;
+mod time;
+mod window;
+
+pub use avro::{
+    Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, PropertyValue, ReadError, ReadLimits, WriteError,
+    read_events,
+};
+pub use hub::{Hub, InvalidHub, PartitionId, SequenceNumber};
+pub use name::{FileName, NameFormat, NameFormatError};
+pub use time::{EnqueuedTime, InvalidEnqueuedTime};
+pub use window::{Window, WindowLimits};

@@ -1,0 +1,317 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::column::Column;
+use super::field::{Fit, has_nul};
+use super::literal::ArrayLiteral;
+use super::table::{Role, Table};
+use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
+
+/// What identifies a record: all its file and the broker say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// The event hub's name, without its namespace.
+    pub event_hub: &'a str,
+    /// Its partition.
+    pub partition: PartitionId,
+    /// Its number there.
+    pub sequence_number: SequenceNumber,
+    /// When the broker took it.
+    pub enqueued_time: EnqueuedTime,
+}
+
+/// Why a record is no row. The record itself is unharmed: it goes to `rejected_events`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// It has no body at all.
+    #[error("body is null")]
+    NullBody,
+    /// Its body is not a JSON object.
+    #[error("body is not a JSON object: {0}")]
+    NotAnObject(String),
+    /// A field does not fit its column.
+    #[error("field `{field}`: {reason}")]
+    Field {
+        /// The field.
+        field: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A field that every record must have is not there.
+    #[error("field `{0}` is missing, but every record must have it")]
+    Missing(String),
+}
+
+/// Rows ready to be sent: one array literal a column, in the table's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The literals.
+    pub columns: Vec<String>,
+    /// How many elements each has.
+    pub rows: usize,
+}
+
+/// Turns records into rows of one table.
+#[derive(Debug)]
+pub struct Mapper {
+    literals: Vec<ArrayLiteral>,
+    marks: Vec<usize>,
+    rows: usize,
+    time: (Option<EnqueuedTime>, String),
+    fields: Fields,
+    unmapped: u64,
+}
+
+impl Mapper {
+    /// A mapper with no rows yet.
+    pub fn new(table: &Table) -> Self {
+        let width = table.columns().len();
+        let fields = table.columns().iter().zip(table.roles()).enumerate();
+        let by_name = fields.filter(|(_, (_, role))| **role == Role::Field);
+        Mapper {
+            literals: vec![ArrayLiteral::default(); width],
+            marks: Vec::with_capacity(width),
+            rows: 0,
+            time: (None, String::new()),
+            fields: Fields {
+                by_name: by_name.map(|(index, (column, _))| (column.name.clone(), index)).collect(),
+                columns: table.columns().to_vec(),
+                roles: table.roles().to_vec(),
+                seen: vec![false; width],
+                guess: Vec::new(),
+            },
+            unmapped: 0,
+        }
+    }
+
+    /// Adds a record as a row.
+    ///
+    /// # Errors
+    /// When it does not fit the table; it then leaves nothing behind.
+    pub fn push(&mut self, envelope: Envelope<'_>, body: Option<&[u8]>) -> Result<(), Reject> {
+        let body = body.ok_or(Reject::NullBody)?;
+        self.marks.clear();
+        self.marks.extend(self.literals.iter().map(ArrayLiteral::len));
+        let unmapped = self.unmapped;
+        match self.push_body(body) {
+            Ok(()) => {
+                self.push_envelope(envelope);
+                self.rows += 1;
+                Ok(())
+            }
+            Err(reject) => {
+                self.literals.iter_mut().zip(&self.marks).for_each(|(literal, mark)| literal.truncate(*mark));
+                self.unmapped = unmapped;
+                Err(reject)
+            }
+        }
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of literals so far.
+    pub fn bytes(&self) -> usize {
+        self.literals.iter().map(ArrayLiteral::len).sum()
+    }
+
+    /// Takes the rows out.
+    pub fn take(&mut self) -> Batch {
+        let rows = std::mem::take(&mut self.rows);
+        Batch { columns: self.literals.iter_mut().map(ArrayLiteral::take).collect(), rows }
+    }
+
+    /// How many fields of loaded records had no column and were not rescued, since this was last asked.
+    pub fn take_unmapped(&mut self) -> u64 {
+        std::mem::take(&mut self.unmapped)
+    }
+
+    fn push_body(&mut self, body: &[u8]) -> Result<(), Reject> {
+        self.fields.seen.fill(false);
+        let mut failed = None;
+        let mut rescued = None;
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let row = Row {
+            fields: &mut self.fields,
+            literals: &mut self.literals,
+            unmapped: &mut self.unmapped,
+            failed: &mut failed,
+            rescued: &mut rescued,
+        };
+        let parsed = deserializer.deserialize_map(row).and_then(|()| deserializer.end());
+        parsed.map_err(|error| match failed {
+            Some(field) => Reject::Field { field, reason: without_position(&error) },
+            None => Reject::NotAnObject(error.to_string()),
+        })?;
+        for (index, column) in self.fields.columns.iter().enumerate() {
+            match self.fields.roles[index] {
+                Role::Field if !self.fields.seen[index] => {
+                    if column.required {
+                        return Err(Reject::Missing(column.name.clone()));
+                    }
+                    self.literals[index].push_null();
+                }
+                Role::Rescued => match rescued.take() {
+                    Some(object) => self.literals[index].push_text(&(object + "}")),
+                    None => self.literals[index].push_null(),
+                },
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn push_envelope(&mut self, envelope: Envelope<'_>) {
+        if self.time.0 != Some(envelope.enqueued_time) {
+            self.time.0 = Some(envelope.enqueued_time);
+            self.time.1.clear();
+            envelope.enqueued_time.push_sql(&mut self.time.1);
+        }
+        for (literal, role) in self.literals.iter_mut().zip(&self.fields.roles) {
+            match role {
+                Role::EventHub => literal.push_text(envelope.event_hub),
+                Role::PartitionId => literal.push_integer(i64::from(envelope.partition.0)),
+                Role::SequenceNumber => literal.push_integer(envelope.sequence_number.0),
+                Role::EnqueuedAt => literal.push_with(|out| out.push_str(&self.time.1)),
+                Role::Field | Role::Rescued => {}
+            }
+        }
+    }
+}
+
+/// The position in the body says nothing once the field is named.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rfind(" at line ").map_or(text.clone(), |end| text[..end].to_owned())
+}
+
+#[derive(Debug)]
+struct Fields {
+    by_name: HashMap<String, usize>,
+    columns: Vec<Column>,
+    roles: Vec<Role>,
+    /// Which columns the record at hand has filled.
+    seen: Vec<bool>,
+    /// Which column the n-th field belonged to in the record before: producers keep their order.
+    guess: Vec<Option<usize>>,
+}
+
+impl Fields {
+    fn find(&mut self, position: usize, name: &str) -> Option<usize> {
+        if let Some(Some(index)) = self.guess.get(position)
+            && self.columns[*index].name == name
+        {
+            return Some(*index);
+        }
+        let found = self.by_name.get(name).copied();
+        if self.guess.len() <= position && position < 1024 {
+            self.guess.resize(position + 1, None);
+        }
+        if let Some(guess) = self.guess.get_mut(position) {
+            *guess = found;
+        }
+        found
+    }
+}
+
+/// One body on its way into the literals.
+struct Row<'m> {
+    fields: &'m mut Fields,
+    literals: &'m mut [ArrayLiteral],
+    unmapped: &'m mut u64,
+    failed: &'m mut Option<String>,
+    rescued: &'m mut Option<String>,
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let rescues = self.fields.roles.contains(&Role::Rescued);
+        let mut position = 0;
+        while let Some(key) = map.next_key_seed(Key { fields: self.fields, position, rescues })? {
+            position += 1;
+            match key {
+                Found::Column(index) => {
+                    let column = &self.fields.columns[index];
+                    let fit = Fit { kind: column.kind, required: column.required, out: &mut self.literals[index] };
+                    let fitted = if std::mem::replace(&mut self.fields.seen[index], true) {
+                        Err(A::Error::custom("stands twice in the body"))
+                    } else {
+                        map.next_value_seed(fit)
+                    };
+                    if fitted.is_err() {
+                        *self.failed = Some(column.name.clone());
+                    }
+                    fitted?;
+                }
+                Found::Rescue(name) => {
+                    let value: &RawValue = map.next_value()?;
+                    if has_nul(value.get()) {
+                        *self.failed = Some(name);
+                        return Err(A::Error::custom("has a NUL character, which no SQL JSON can hold"));
+                    }
+                    let object = self.rescued.get_or_insert_default();
+                    object.push(if object.is_empty() { '{' } else { ',' });
+                    object.push_str(&serde_json::Value::from(name).to_string());
+                    object.push(':');
+                    object.push_str(value.get());
+                }
+                Found::Nothing => {
+                    map.next_value::<IgnoredAny>()?;
+                    *self.unmapped += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Found {
+    Column(usize),
+    Rescue(String),
+    Nothing,
+}
+
+/// Finds a field's column without making a text of its name.
+struct Key<'f> {
+    fields: &'f mut Fields,
+    position: usize,
+    rescues: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Found, E> {
+        Ok(match self.fields.find(self.position, name) {
+            Some(index) => Found::Column(index),
+            None if self.rescues => Found::Rescue(name.to_owned()),
+            None => Found::Nothing,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

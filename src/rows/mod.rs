@@ -1,0 +1,19 @@
+//! A record becomes a row: the JSON body and the envelope are fitted to a table's columns and gathered, column by
+//! column, as array literals. Pure: no network, no runtime.
+//!
+//! ```text
+//! catalog ─▶ Table ─▶ Mapper ── push(record) ─▶ Ok: one more element in each column's literal
+//!                                            └▶ Reject: nothing is left behind, the reason says which field and why
+//! ```
+
+mod column;
+mod field;
+mod literal;
+mod mapper;
+mod moment;
+mod table;
+
+pub use column::{Column, ColumnType};
+pub use literal::ArrayLiteral;
+pub use mapper::{Batch, Envelope, Mapper, Reject};
+pub use table::{CatalogColumn, InvalidTable, Table};

@@ -1,0 +1,155 @@
+//! Dates and times in JSON texts, checked and brought to the one form both stores read.
+
+use std::fmt::Write as _;
+
+use time::{Date, Duration, Month, PrimitiveDateTime, Time};
+
+/// Appends a `YYYY-MM-DD` text as it is, or gives `None` when it names no day.
+pub(super) fn push_date(text: &str, out: &mut String) -> Option<()> {
+    let (date, rest) = date(text)?;
+    rest.is_empty().then(|| write_date(date, out))
+}
+
+/// Appends `HH:MM:SS[.ffffff]` for a text `HH:MM[:SS[.f…]]`, or gives `None`.
+pub(super) fn push_time(text: &str, out: &mut String) -> Option<()> {
+    let (time, rest) = clock(text)?;
+    rest.is_empty().then(|| write_time(time, out))
+}
+
+/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, in UTC, for an ISO 8601 text, or gives `None`. A text without an offset is
+/// UTC; a day alone is its midnight; digits below a microsecond are cut off.
+pub(super) fn push_timestamp(text: &str, out: &mut String) -> Option<()> {
+    let (date, rest) = date(text)?;
+    let (time, offset) = match rest.as_bytes().first() {
+        None => (Time::MIDNIGHT, Duration::ZERO),
+        Some(b' ' | b'T' | b't') => {
+            let (time, rest) = clock(&rest[1..])?;
+            (time, offset(rest)?)
+        }
+        Some(_) => return None,
+    };
+    let moment = PrimitiveDateTime::new(date, time).checked_sub(offset)?;
+    if !(1..=9999).contains(&moment.year()) {
+        return None;
+    }
+    write_date(moment.date(), out);
+    out.push(' ');
+    write_time(moment.time(), out);
+    Some(())
+}
+
+fn date(text: &str) -> Option<(Date, &str)> {
+    let (year, rest) = number(text, 4)?;
+    let (month, rest) = number(rest.strip_prefix('-')?, 2)?;
+    let (day, rest) = number(rest.strip_prefix('-')?, 2)?;
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let year = i32::try_from(year).ok().filter(|year| *year > 0)?;
+    Some((Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?, rest))
+}
+
+fn clock(text: &str) -> Option<(Time, &str)> {
+    let (hour, rest) = number(text, 2)?;
+    let (minute, mut rest) = number(rest.strip_prefix(':')?, 2)?;
+    let (mut second, mut micros) = (0, 0);
+    if let Some(after) = rest.strip_prefix(':') {
+        (second, rest) = number(after, 2)?;
+        if let Some(after) = rest.strip_prefix('.') {
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            if !(1..=9).contains(&digits) {
+                return None;
+            }
+            let kept = digits.min(6);
+            let scale = 10u32.pow(u32::try_from(6 - kept).ok()?);
+            micros = after[..kept].parse::<u32>().ok()? * scale;
+            rest = &after[digits..];
+        }
+    }
+    let narrow = |n: u32| u8::try_from(n).ok();
+    Some((Time::from_hms_micro(narrow(hour)?, narrow(minute)?, narrow(second)?, micros).ok()?, rest))
+}
+
+fn offset(text: &str) -> Option<Duration> {
+    let sign = match text.as_bytes().first() {
+        None => return Some(Duration::ZERO),
+        Some(b'Z' | b'z') if text.len() == 1 => return Some(Duration::ZERO),
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        Some(_) => return None,
+    };
+    let (hours, rest) = number(&text[1..], 2)?;
+    let minutes = match rest.strip_prefix(':').unwrap_or(rest) {
+        "" => 0,
+        digits => number(digits, 2).filter(|(_, rest)| rest.is_empty())?.0,
+    };
+    let minutes = i64::from(hours * 60 + minutes);
+    (minutes < 24 * 60).then(|| Duration::minutes(sign * minutes))
+}
+
+fn number(text: &str, digits: usize) -> Option<(u32, &str)> {
+    let (head, rest) = text.split_at_checked(digits)?;
+    if !head.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some((head.parse().ok()?, rest))
+}
+
+fn write_date(date: Date, out: &mut String) {
+    let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
+}
+
+fn write_time(time: Time, out: &mut String) {
+    let _ = write!(out, "{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
+    if time.microsecond() > 0 {
+        let _ = write!(out, ".{:06}", time.microsecond());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(push: fn(&str, &mut String) -> Option<()>, text: &str) -> Option<String> {
+        let mut out = String::new();
+        push(text, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn texts_become_utc_timestamps() {
+        for (text, sql) in [
+            ("2026-01-02T03:04:05", "2026-01-02 03:04:05"),
+            ("2026-01-02 03:04:05.5", "2026-01-02 03:04:05.500000"),
+            ("2026-01-02T03:04:05.123456789Z", "2026-01-02 03:04:05.123456"),
+            ("2026-01-02 03:04", "2026-01-02 03:04:00"),
+            ("2026-01-02", "2026-01-02 00:00:00"),
+            ("2026-01-01T23:30:00-05:30", "2026-01-02 05:00:00"),
+            ("2026-01-01T01:00:00+02", "2025-12-31 23:00:00"),
+            ("2026-01-01T01:00:00+0200", "2025-12-31 23:00:00"),
+        ] {
+            assert_eq!(shown(push_timestamp, text).as_deref(), Some(sql), "{text}");
+        }
+        for text in [
+            "",
+            "now",
+            "infinity",
+            "2026-02-30",
+            "2026-1-2",
+            "2026-01-02T25:00:00",
+            "2026-01-02T03:04:05.",
+            "0000-01-01",
+            "2026-01-02T03:04:05 UTC",
+            "0001-01-01T00:00:00+01:00",
+            "2026-01-02T03:04:05+25:00",
+            "2026-01-02T03:04:05é",
+        ] {
+            assert_eq!(shown(push_timestamp, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_and_times_stand_alone() {
+        assert_eq!(shown(push_date, "2024-02-29").as_deref(), Some("2024-02-29"));
+        assert_eq!(shown(push_date, "2024-02-29 00:00"), None);
+        assert_eq!(shown(push_time, "23:59:59.25").as_deref(), Some("23:59:59.250000"));
+        assert_eq!(shown(push_time, "24:00"), None);
+    }
+}
