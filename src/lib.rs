@@ -17,6 +17,8 @@
 //! | pure | `rows` · `ledger` · `capture` | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
 
 pub mod capture;
+pub mod ledger;
 pub mod rows;
 pub mod service;
 pub mod settings;
+pub mod store;

@@ -34,6 +34,14 @@ impl ArrayLiteral {
         self.text.push('"');
     }
 
+    /// Appends a text as [`Self::push_text`] does, or NULL.
+    pub fn push_text_or_null(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.push_text(text),
+            None => self.push_null(),
+        }
+    }
+
     /// Appends a whole number.
     pub fn push_integer(&mut self, number: i64) {
         self.separate();

@@ -1,0 +1,14 @@
+-- Every record that was loaded, once: the history. The primary key is what identifies a record.
+CREATE TABLE IF NOT EXISTS user_event_log (
+    id int,
+    name varchar,
+    age int,
+    op varchar,
+    event_order bigint,
+    ts timestamp,
+    event_hub varchar,
+    partition_id int,
+    sequence_number bigint,
+    enqueued_at timestamp,
+    PRIMARY KEY (event_hub, partition_id, sequence_number, enqueued_at)
+);

@@ -1,0 +1,90 @@
+//! The ledger's rules: what identifies a file, what is known of it once it is done, and when it has to be read. Pure.
+//!
+//! The ledger is the table `capture_files`. A file is done when a row names its container, target table, blob and
+//! etag; the row is written only after the file's records are durable, so a missing row means a repeat, never a hole.
+
+use time::OffsetDateTime;
+
+use crate::capture::{FileName, SequenceNumber};
+
+/// One finished file, as found by a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileVersion {
+    /// The blob's name inside its container.
+    pub blob: String,
+    /// Tells this version from one that replaces it under the same name. Capture itself never replaces a file.
+    pub etag: String,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// What its name says.
+    pub name: FileName,
+}
+
+/// The sequence numbers a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The lowest.
+    pub first: SequenceNumber,
+    /// The highest.
+    pub last: SequenceNumber,
+}
+
+impl Span {
+    /// The span that also holds `number`.
+    pub fn include(span: Option<Span>, number: SequenceNumber) -> Span {
+        match span {
+            None => Span { first: number, last: number },
+            Some(span) => Span { first: span.first.min(number), last: span.last.max(number) },
+        }
+    }
+}
+
+/// How a file ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every record of it was loaded or rejected.
+    Loaded,
+    /// It is bad from some byte on; what precedes was loaded or rejected. Read again only when its etag changes.
+    Quarantined {
+        /// What is wrong with it.
+        reason: String,
+        /// Where, in bytes from its start.
+        at: u64,
+    },
+}
+
+impl Outcome {
+    /// The ledger's `status`.
+    pub const fn status(&self) -> &'static str {
+        match self {
+            Outcome::Loaded => "loaded",
+            Outcome::Quarantined { .. } => "quarantined",
+        }
+    }
+}
+
+/// What was found in a file, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Its sequence numbers; `None` for a silent window.
+    pub span: Option<Span>,
+    /// How many records it has, as far as it can be read.
+    pub records: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// One row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The file.
+    pub file: FileVersion,
+    /// What is in it.
+    pub contents: Contents,
+    /// Records that are in the target table.
+    pub loaded: u64,
+    /// Records that are in `rejected_events`.
+    pub rejected: u64,
+    /// When its records were durable.
+    pub loaded_at: OffsetDateTime,
+}

@@ -1,0 +1,126 @@
+use tokio_postgres::error::SqlState;
+
+/// What a failed call means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The server is away, restarting or overloaded. The statement may or may not have been applied: repeat it.
+    Transient,
+    /// RisingWave after a graceful restart: writing stays broken until one `RECOVER`, then all is well.
+    NeedsRecover,
+    /// The server refuses the values. Some rows may have been applied; others of the batch may be fine.
+    Data,
+    /// Nothing a repeat would heal soon: no such object, no permission, a wrong password.
+    Permanent,
+}
+
+/// A failed call to the store.
+#[derive(Debug, thiserror::Error)]
+#[error("store {address}: {reason}")]
+pub struct StoreError {
+    address: String,
+    reason: String,
+    fault: Fault,
+}
+
+/// RisingWave quotes whole batches in its errors; nobody wants megabytes in a log.
+const REASON_LIMIT: usize = 300;
+
+impl StoreError {
+    pub(super) fn new(address: &impl ToString, error: &tokio_postgres::Error) -> Self {
+        StoreError { address: address.to_string(), reason: reason(error), fault: fault(error) }
+    }
+
+    pub(super) fn permanent(address: &impl ToString, reason: impl Into<String>) -> Self {
+        StoreError { address: address.to_string(), reason: reason.into(), fault: Fault::Permanent }
+    }
+
+    pub(super) fn timed_out(address: &impl ToString, what: &str) -> Self {
+        StoreError { address: address.to_string(), reason: format!("{what} timed out"), fault: Fault::Transient }
+    }
+
+    /// What it means for the caller.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// What the server said, cut to a readable length, without the address.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+fn fault(error: &tokio_postgres::Error) -> Fault {
+    let Some(db) = error.as_db_error() else {
+        // No answer from the server: the connection failed or broke. A wrong configuration of ours does not get here.
+        return Fault::Transient;
+    };
+    by_code(db.code()).unwrap_or_else(|| by_text(db.message()))
+}
+
+/// PostgreSQL says what it means in the SQLSTATE.
+fn by_code(code: &SqlState) -> Option<Fault> {
+    match code.code().get(..2)? {
+        "22" | "23" => Some(Fault::Data),
+        "08" | "40" | "53" | "55" | "57" | "58" => Some(Fault::Transient),
+        "XX" => None,
+        _ => Some(Fault::Permanent),
+    }
+}
+
+/// RisingWave gives nearly every error the code XX000: only the text tells.
+fn by_text(message: &str) -> Fault {
+    const DATA: [&str; 3] = ["Expr error", "Parse error", "error while evaluating expression"];
+    const PERMANENT: [&str; 7] = [
+        "Bind error",
+        "Catalog error",
+        "Invalid password",
+        "does not exist",
+        "Permission denied",
+        "not found",
+        "superuser",
+    ];
+    if message.contains("No worker node found for worker slot id") {
+        Fault::NeedsRecover
+    } else if DATA.iter().any(|text| message.contains(text)) {
+        Fault::Data
+    } else if !message.contains("Scheduler error") && PERMANENT.iter().any(|text| message.contains(text)) {
+        Fault::Permanent
+    } else {
+        Fault::Transient
+    }
+}
+
+fn reason(error: &tokio_postgres::Error) -> String {
+    let text = match error.as_db_error() {
+        Some(db) => db.message().to_owned(),
+        None => crate::service::chain(error),
+    };
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(REASON_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_apart_by_code_and_by_text() {
+        assert_eq!(by_code(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE), Some(Fault::Data));
+        assert_eq!(by_code(&SqlState::ADMIN_SHUTDOWN), Some(Fault::Transient));
+        assert_eq!(by_code(&SqlState::UNDEFINED_TABLE), Some(Fault::Permanent));
+        assert_eq!(by_code(&SqlState::INTERNAL_ERROR), None);
+        for (text, fault) in [
+            ("Scheduler error: No worker node found for worker slot id: [1:0]", Fault::NeedsRecover),
+            ("DML is not permitted during cluster recovery (no available table reader)", Fault::Transient),
+            ("gRPC request failed: connection refused", Fault::Transient),
+            ("Expr error: Parse error: invalid digit found in string", Fault::Data),
+            ("Invalid password", Fault::Permanent),
+            ("database \"x\" does not exist", Fault::Permanent),
+        ] {
+            assert_eq!(by_text(text), fault, "{text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The SQL store: RisingWave, or PostgreSQL for work on one machine. The only importer of its client.
+//!
+//! Neither COPY nor transactions nor array parameters work on RisingWave. So a batch travels as one text-array literal a
+//! column, unnested by the server; nothing is durable before FLUSH; and only a primary key makes a repeat safe.
+
+mod address;
+mod catalog;
+mod error;
+mod ledger;
+mod objects;
+mod rejects;
+mod session;
+mod statement;
+
+pub use address::{InvalidStoreAddress, StoreAddress};
+pub use error::{Fault, StoreError};
+pub use objects::{create_objects, drop_objects};
+pub use rejects::Rejected;
+pub use session::{Cell, Kind, Session};
+pub use statement::Insert;

@@ -1,0 +1,64 @@
+use super::error::StoreError;
+use super::session::{Kind, Session};
+
+/// One object of ours: its kind and name for dropping, and the statements that make it on each engine.
+struct Object {
+    name: &'static str,
+    risingwave: (&'static str, &'static str),
+    postgres: (&'static str, &'static str),
+}
+
+macro_rules! object {
+    ($file:literal, $name:literal, $risingwave:literal, $postgres:literal) => {
+        Object {
+            name: $name,
+            risingwave: ($risingwave, include_str!(concat!("../../sql/risingwave/", $file, "_", $name, ".sql"))),
+            postgres: ($postgres, include_str!(concat!("../../sql/postgres/", $file, "_", $name, ".sql"))),
+        }
+    };
+}
+
+/// In the order they are made; dropped the other way round.
+const OBJECTS: [Object; 7] = [
+    object!("10", "user_event_log", "TABLE", "TABLE"),
+    object!("20", "capture_files", "TABLE", "TABLE"),
+    object!("21", "rejected_events", "TABLE", "TABLE"),
+    object!("30", "user_events", "VIEW", "VIEW"),
+    object!("31", "latest_user_state", "MATERIALIZED VIEW", "VIEW"),
+    object!("40", "pipeline_progress", "VIEW", "VIEW"),
+    object!("41", "capture_gaps", "VIEW", "VIEW"),
+];
+
+impl Object {
+    fn on(&self, kind: Kind) -> (&'static str, &'static str) {
+        match kind {
+            Kind::RisingWave => self.risingwave,
+            Kind::PostgreSql => self.postgres,
+        }
+    }
+}
+
+/// Makes the tables and views that are not there yet, telling each one's name; what is there stays as it is.
+///
+/// # Errors
+/// When the store refuses a statement or is away. It may be called again.
+pub async fn create_objects(session: &Session, made: impl Fn(&'static str)) -> Result<(), StoreError> {
+    for object in &OBJECTS {
+        session.execute_script(object.on(session.kind()).1).await?;
+        made(object.name);
+    }
+    Ok(())
+}
+
+/// Drops the tables and views with all they hold, if they are there.
+///
+/// # Errors
+/// When the store refuses a statement or is away.
+pub async fn drop_objects(session: &Session, dropped: impl Fn(&'static str)) -> Result<(), StoreError> {
+    for object in OBJECTS.iter().rev() {
+        let kind = object.on(session.kind()).0;
+        session.execute_script(&format!("DROP {kind} IF EXISTS {}", object.name)).await?;
+        dropped(object.name);
+    }
+    Ok(())
+}

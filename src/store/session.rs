@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::address::StoreAddress;
+use super::error::StoreError;
+
+/// Which engine answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The product.
+    RisingWave,
+    /// The embedded store of one machine.
+    PostgreSql,
+}
+
+/// One connection to the store.
+///
+/// It does not reconnect: statements prepared on it die with it, and the caller must know that what it sent last may
+/// or may not have been applied.
+pub struct Session {
+    client: Client,
+    address: StoreAddress,
+    kind: Kind,
+    version: String,
+}
+
+impl Session {
+    /// Connects and asks which engine it is.
+    ///
+    /// # Errors
+    /// When the server is away or refuses; the error names the address, never the password.
+    pub async fn connect(address: &StoreAddress) -> Result<Self, StoreError> {
+        const CONNECT: Duration = Duration::from_secs(15);
+        let connecting = address.config().connect(NoTls);
+        let (client, connection) = tokio::time::timeout(CONNECT, connecting)
+            .await
+            .map_err(|_| StoreError::timed_out(address, "connecting"))?
+            .map_err(|error| StoreError::new(address, &error))?;
+        // Ends with the client; what breaks it is told to whoever waits for an answer.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "store connection ended");
+            }
+        });
+        let row = client.query_one("SELECT version()", &[]).await.map_err(|error| StoreError::new(address, &error))?;
+        let version: String = row.get(0);
+        let kind = if version.contains("RisingWave") { Kind::RisingWave } else { Kind::PostgreSql };
+        Ok(Session { client, address: address.clone(), kind, version })
+    }
+
+    /// Which engine it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The engine's name and version for people: `RisingWave 2.6.1`, `PostgreSQL 18.4`.
+    pub fn engine(&self) -> String {
+        let version = self.version.split_once("RisingWave-").map_or(&*self.version, |(_, version)| version);
+        let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        match self.kind {
+            Kind::RisingWave => format!("RisingWave {}", number.unwrap_or_default()),
+            Kind::PostgreSql => format!("PostgreSQL {}", number.unwrap_or_default()),
+        }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &StoreAddress {
+        &self.address
+    }
+
+    /// Whether the connection broke; every further call would fail.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Waits until all that was inserted is durable and visible. On PostgreSQL every statement already is.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        match self.kind {
+            Kind::RisingWave => self.execute_script("FLUSH").await,
+            Kind::PostgreSql => Ok(()),
+        }
+    }
+
+    /// Runs statements that take no parameters and whose rows nobody wants.
+    pub async fn execute_script(&self, sql: &str) -> Result<(), StoreError> {
+        self.client.batch_execute(sql).await.map_err(|error| self.error(&error))
+    }
+
+    /// Runs a query and gives its columns' names and its rows as text, as the server formats them.
+    pub async fn query_text(&self, sql: &str) -> Result<(Vec<String>, Vec<Vec<Cell>>), StoreError> {
+        let messages = self.client.simple_query(sql).await.map_err(|error| self.error(&error))?;
+        let (mut columns, mut rows) = (Vec::new(), Vec::new());
+        for message in messages {
+            match message {
+                SimpleQueryMessage::RowDescription(description) => {
+                    columns = description.iter().map(|column| column.name().to_owned()).collect();
+                }
+                SimpleQueryMessage::Row(row) => {
+                    rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());
+                }
+                _ => {}
+            }
+        }
+        Ok((columns, rows))
+    }
+
+    /// A query's one whole number.
+    ///
+    /// # Errors
+    /// Also when the query gives no row or something else.
+    pub async fn query_number(&self, sql: &str) -> Result<i64, StoreError> {
+        let (_, rows) = self.query_text(sql).await?;
+        let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or_default();
+        cell.parse().map_err(|_| StoreError::permanent(&self.address, format!("`{sql}` gave `{cell}`, not a number")))
+    }
+
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        self.client.query(sql, parameters).await.map_err(|error| self.error(&error))
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn error(&self, error: &tokio_postgres::Error) -> StoreError {
+        StoreError::new(&self.address, error)
+    }
+}
+
+/// A value as the server shows it; `None` is NULL.
+pub type Cell = Option<String>;
