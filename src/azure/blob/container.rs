@@ -1,0 +1,210 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use bytes::Bytes;
+use futures::Stream;
+use futures::stream::BoxStream;
+use time::OffsetDateTime;
+
+use super::address::{BlobAddress, Place};
+use super::cloud::Cloud;
+use super::dir::Directory;
+use super::error::BlobError;
+use super::name;
+use super::upload::StagedUpload;
+
+/// The longest a server may be silent, unless the caller says otherwise.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// One blob as a listing or a look-up shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobEntry {
+    /// The whole name inside its container.
+    pub name: String,
+    /// Changes with every new content; without quotes, so that a listing's and a look-up's are equal.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// When its content was last written, by the service's clock.
+    pub last_modified: OffsetDateTime,
+}
+
+/// An open container; cheap to clone, and all clones share one pool of connections.
+#[derive(Clone)]
+pub struct Container {
+    address: BlobAddress,
+    name: Arc<str>,
+    backend: Backend,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Cloud(Arc<Cloud>),
+    Directory(Arc<Directory>),
+}
+
+impl Container {
+    /// Opens a container without touching it: nothing is sent. Calls give up on a server that is silent for 30 s.
+    ///
+    /// # Errors
+    /// [`BlobError::NoCredential`] if the address [needs a credential](BlobAddress::needs_credential) and none is
+    /// given. A credential that is not needed is not used.
+    pub fn open(address: &BlobAddress, credential: Option<Arc<dyn TokenCredential>>) -> Result<Self, BlobError> {
+        Self::open_with_silence(address, credential, SILENCE)
+    }
+
+    /// As [`open`](Self::open), with another limit for a silent server. A call is one request (a listing and a read
+    /// are one a page or chunk), so this bounds calls too; an upload has a second more for each 64 KiB.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_silence(
+        address: &BlobAddress,
+        credential: Option<Arc<dyn TokenCredential>>,
+        silence: Duration,
+    ) -> Result<Self, BlobError> {
+        let (name, backend) = match &address.place {
+            Place::Service { url, container, access } => {
+                let cloud = Cloud::open(address.to_string(), url.clone(), access, credential, silence)?;
+                (container.clone(), Backend::Cloud(Arc::new(cloud)))
+            }
+            Place::Directory(root) => {
+                (address.to_string(), Backend::Directory(Arc::new(Directory::new(root.clone(), address.to_string()))))
+            }
+        };
+        Ok(Container { address: address.clone(), name: name.into(), backend })
+    }
+
+    /// The container's name, or the directory's absolute path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is; its `Display` shows no secrets.
+    pub fn address(&self) -> &BlobAddress {
+        &self.address
+    }
+
+    /// Makes the container if it is missing.
+    ///
+    /// # Errors
+    /// Denied, transient, or the path is taken by a file.
+    pub async fn ensure(&self) -> Result<(), BlobError> {
+        match &self.backend {
+            Backend::Cloud(cloud) => cloud.ensure().await,
+            Backend::Directory(directory) => directory.clone().ensure().await,
+        }
+    }
+
+    /// All blobs whose names begin with `prefix` and do not sort before `start_from`, in byte order of their names, in
+    /// pages of at most 1,000. A page may be empty; the end of the stream is the end of the listing. Blobs written
+    /// meanwhile may or may not be seen.
+    ///
+    /// # Errors
+    /// The stream ends with its first error: list again, from the last name seen if there was one.
+    pub fn list(
+        &self,
+        prefix: &str,
+        start_from: Option<&str>,
+    ) -> impl Stream<Item = Result<Vec<BlobEntry>, BlobError>> + Send + use<> {
+        let pages: BoxStream<'static, _> = match &self.backend {
+            Backend::Cloud(cloud) => Box::pin(cloud.clone().list(prefix, start_from)),
+            Backend::Directory(directory) => Box::pin(directory.clone().list(prefix, start_from)),
+        };
+        pages
+    }
+
+    /// A blob's bytes from position `from` to its end, in chunks of at most 4 MiB, of which at most four are in
+    /// memory. All chunks are of one version of the blob: the one with `etag`, or else the one found first.
+    ///
+    /// # Errors
+    /// The stream ends with its first error. After a transient one, read again with `from` moved past the bytes that
+    /// came; they are whole and in order. [`BlobError::Changed`] when the blob was replaced.
+    pub fn read(
+        &self,
+        name: &str,
+        etag: Option<&str>,
+        from: u64,
+    ) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + use<> {
+        let chunks: BoxStream<'static, _> = match (self.check(name), &self.backend) {
+            (Err(error), _) => Box::pin(futures::stream::iter([Err(error)])),
+            (Ok(()), Backend::Cloud(cloud)) => Box::pin(cloud.clone().read(name, etag, from)),
+            (Ok(()), Backend::Directory(directory)) => Box::pin(directory.clone().read(name, etag, from)),
+        };
+        chunks
+    }
+
+    /// A whole small blob.
+    ///
+    /// # Errors
+    /// [`BlobError::TooLarge`] past `limit` bytes, [`BlobError::NoBlob`] if there is none.
+    pub async fn get(&self, name: &str, limit: u64) -> Result<Bytes, BlobError> {
+        self.check(name)?;
+        match &self.backend {
+            Backend::Cloud(cloud) => cloud.get(name, limit).await,
+            Backend::Directory(directory) => directory.clone().get(name, limit).await,
+        }
+    }
+
+    /// Writes a blob that is not there yet, in one request: it appears whole or not at all. For contents that are in
+    /// memory anyway; [`stage`](Self::stage) is for large ones.
+    ///
+    /// # Errors
+    /// [`BlobError::AlreadyExists`], with the blob there left untouched. A repeat after a transient error may find
+    /// what the first try wrote.
+    pub async fn create(&self, name: &str, content: Bytes) -> Result<(), BlobError> {
+        self.check(name)?;
+        match &self.backend {
+            Backend::Cloud(cloud) => cloud.create(name, content).await,
+            Backend::Directory(directory) => {
+                let mut upload = directory.clone().stage(name).await?;
+                upload.append_block(content).await?;
+                upload.commit().await
+            }
+        }
+    }
+
+    /// Begins a blob that is written piece by piece and appears, whole, with the last call.
+    ///
+    /// # Errors
+    /// For a directory: its temporary file cannot be made.
+    pub async fn stage(&self, name: &str) -> Result<StagedUpload, BlobError> {
+        self.check(name)?;
+        Ok(match &self.backend {
+            Backend::Cloud(cloud) => cloud.clone().stage(name).into(),
+            Backend::Directory(directory) => directory.clone().stage(name).await?.into(),
+        })
+    }
+
+    /// What a listing would show of one blob, or nothing if it is not there.
+    ///
+    /// # Errors
+    /// [`BlobError::NoContainer`] among others: only the blob's own absence is an answer.
+    pub async fn properties(&self, name: &str) -> Result<Option<BlobEntry>, BlobError> {
+        self.check(name)?;
+        let found = match &self.backend {
+            Backend::Cloud(cloud) => cloud.properties(name).await,
+            Backend::Directory(directory) => directory.clone().properties(name).await,
+        };
+        match found {
+            Ok(entry) => Ok(Some(entry)),
+            Err(BlobError::NoBlob { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check(&self, name: &str) -> Result<(), BlobError> {
+        match name::fault(name) {
+            None => Ok(()),
+            Some(fault) => Err(BlobError::BadName { address: self.address.to_string(), blob: name.to_owned(), fault }),
+        }
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Container({})", self.address)
+    }
+}
