@@ -9,10 +9,10 @@ mod time;
 mod window;
 
 pub use avro::{
-    Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, PropertyValue, ReadError, ReadLimits, WriteError,
+    Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, PropertyValue, ReadError, ReadLimits, Stop, WriteError,
     read_events,
 };
 pub use hub::{Hub, InvalidHub, PartitionId, SequenceNumber};
-pub use name::{FileName, NameFormat, NameFormatError};
+pub use name::{FileName, ListingOrder, NameFormat, NameFormatError};
 pub use time::{EnqueuedTime, InvalidEnqueuedTime};
 pub use window::{Window, WindowLimits};

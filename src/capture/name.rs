@@ -57,6 +57,17 @@ pub struct FileName {
     pub window_start: OffsetDateTime,
 }
 
+/// How the names of one hub's files sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListingOrder {
+    /// By partition, and in a partition by time: a listing of one partition can start at an hour.
+    ByPartition,
+    /// By time, partitions mixed: one listing of them all can start at an hour.
+    ByTime,
+    /// Neither: only a listing of everything finds what is new.
+    Unsorted,
+}
+
 /// Why a text is not a name format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameFormatError {
@@ -197,6 +208,21 @@ impl NameFormat {
             out.push_str(&value);
         }
         out
+    }
+
+    /// How the names of one hub's files sort, and so what a listing can leave out.
+    pub fn listing_order(&self) -> ListingOrder {
+        let own = |part: &Part| match part {
+            Part::Token(token) if !matches!(token, Token::Namespace | Token::EventHub) => Some(*token),
+            _ => None,
+        };
+        let tokens: Vec<_> = self.parts.iter().filter_map(own).collect();
+        const TO_THE_HOUR: [Token; 4] = [Token::Year, Token::Month, Token::Day, Token::Hour];
+        match tokens.as_slice() {
+            [Token::PartitionId, rest @ ..] if rest.starts_with(&TO_THE_HOUR) => ListingOrder::ByPartition,
+            tokens if tokens.starts_with(&TO_THE_HOUR) => ListingOrder::ByTime,
+            _ => ListingOrder::Unsorted,
+        }
     }
 
     fn width_without_partition(&self, hub: &Hub) -> usize {

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::session::Session;
-use super::statement::{Conflict, Insert};
+use super::statement::Conflict;
 use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, Outcome};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
@@ -56,8 +56,8 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked; the files then count as not done, whatever was applied.
     pub async fn note_files(&self, container: &str, target: &str, entries: &[Entry]) -> Result<(), StoreError> {
-        let insert = Insert::prepare_columns(self, "capture_files", &COLUMNS, &KEY, Conflict::Replace).await?;
-        insert.execute(self, &batch(container, target, entries)).await
+        let batch = batch(container, target, entries);
+        self.insert_columns("capture_files", &COLUMNS, &KEY, Conflict::Replace, &batch).await
     }
 }
 

@@ -17,4 +17,3 @@ pub use error::{Fault, StoreError};
 pub use objects::{create_objects, drop_objects};
 pub use rejects::Rejected;
 pub use session::{Cell, Kind, Session};
-pub use statement::Insert;

@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 use super::error::StoreError;
 use super::ledger::push_time;
 use super::session::Session;
-use super::statement::{Conflict, Insert};
+use super::statement::Conflict;
 use crate::rows::{ArrayLiteral, Batch, ColumnType, Envelope};
 
 const COLUMNS: [(&str, ColumnType); 10] = [
@@ -40,8 +40,8 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn note_rejected(&self, target: &str, rejected: &[Rejected<'_>]) -> Result<(), StoreError> {
-        let insert = Insert::prepare_columns(self, "rejected_events", &COLUMNS, &KEY, Conflict::Replace).await?;
-        insert.execute(self, &batch(target, rejected, OffsetDateTime::now_utc())).await
+        let batch = batch(target, rejected, OffsetDateTime::now_utc());
+        self.insert_columns("rejected_events", &COLUMNS, &KEY, Conflict::Replace, &batch).await
     }
 }
 

@@ -1,7 +1,9 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
 
 use super::address::StoreAddress;
 use super::error::StoreError;
@@ -24,6 +26,8 @@ pub struct Session {
     address: StoreAddress,
     kind: Kind,
     version: String,
+    /// Statements by their text; they live as long as the connection.
+    prepared: Mutex<HashMap<String, Statement>>,
 }
 
 impl Session {
@@ -47,7 +51,7 @@ impl Session {
         let row = client.query_one("SELECT version()", &[]).await.map_err(|error| StoreError::new(address, &error))?;
         let version: String = row.get(0);
         let kind = if version.contains("RisingWave") { Kind::RisingWave } else { Kind::PostgreSql };
-        Ok(Session { client, address: address.clone(), kind, version })
+        Ok(Session { client, address: address.clone(), kind, version, prepared: Mutex::default() })
     }
 
     /// Which engine it is.
@@ -122,6 +126,10 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         self.client.query(sql, parameters).await.map_err(|error| self.error(&error))
+    }
+
+    pub(super) fn prepared(&self) -> &Mutex<HashMap<String, Statement>> {
+        &self.prepared
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -14,45 +14,44 @@ pub(super) enum Conflict {
     Replace,
 }
 
-/// A prepared statement that inserts batches of any size into one table. Dies with its session.
-pub struct Insert {
-    statement: Statement,
-}
-
-impl Insert {
-    /// Prepares for a target table.
+impl Session {
+    /// Inserts a batch into a target table. On an error some of its rows may be there, and on RisingWave none is
+    /// durable before a flush; records that are there already stay what they are.
     ///
     /// # Errors
-    /// When the store refuses the statement or is away.
-    pub async fn prepare(session: &Session, table: &Table) -> Result<Self, StoreError> {
+    /// [`super::Fault`] says whether to repeat, to split or to give up.
+    pub async fn insert(&self, table: &Table, batch: &Batch) -> Result<(), StoreError> {
         let columns: Vec<_> = table.columns().iter().map(|Column { name, kind, .. }| (name.as_str(), *kind)).collect();
-        Self::prepare_columns(session, table.name(), &columns, &[], Conflict::Same).await
+        self.insert_columns(table.name(), &columns, &[], Conflict::Same, batch).await
     }
 
-    pub(super) async fn prepare_columns(
-        session: &Session,
+    pub(super) async fn insert_columns(
+        &self,
         table: &str,
         columns: &[(&str, ColumnType)],
         key: &[&str],
         conflict: Conflict,
-    ) -> Result<Self, StoreError> {
-        let sql = insert_sql(session.kind(), table, columns, key, conflict);
-        let types = vec![Type::VARCHAR; columns.len()];
-        let statement = session.client().prepare_typed(&sql, &types).await.map_err(|error| session.error(&error))?;
-        Ok(Insert { statement })
-    }
-
-    /// Inserts a batch. On an error some of its rows may be there, and on RisingWave none is durable before a flush.
-    ///
-    /// # Errors
-    /// [`super::Fault`] says whether to repeat, to split or to give up.
-    pub async fn execute(&self, session: &Session, batch: &Batch) -> Result<(), StoreError> {
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
         if batch.rows == 0 {
             return Ok(());
         }
+        let statement = self.prepare(insert_sql(self.kind(), table, columns, key, conflict), columns.len()).await?;
         let parameters: Vec<&(dyn ToSql + Sync)> = batch.columns.iter().map(|literal| literal as _).collect();
-        session.client().execute(&self.statement, &parameters).await.map_err(|error| session.error(&error))?;
+        self.client().execute(&statement, &parameters).await.map_err(|error| self.error(&error))?;
         Ok(())
+    }
+
+    /// Each text is prepared once a session, with text parameters only.
+    async fn prepare(&self, sql: String, parameters: usize) -> Result<Statement, StoreError> {
+        let mut prepared = self.prepared().lock().await;
+        if let Some(statement) = prepared.get(&sql) {
+            return Ok(statement.clone());
+        }
+        let types = vec![Type::VARCHAR; parameters];
+        let statement = self.client().prepare_typed(&sql, &types).await.map_err(|error| self.error(&error))?;
+        prepared.insert(sql, statement.clone());
+        Ok(statement)
     }
 }
 

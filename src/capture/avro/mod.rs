@@ -14,5 +14,5 @@ mod writer;
 pub use codec::Codec;
 pub use damage::{Damage, DamageKind, ReadError};
 pub use plan::Event;
-pub use reader::{ReadLimits, read_events};
+pub use reader::{ReadLimits, Stop, read_events};
 pub use writer::{FileWriter, OutgoingEvent, PropertyValue, WriteError};

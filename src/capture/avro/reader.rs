@@ -22,6 +22,15 @@ impl Default for ReadLimits {
     }
 }
 
+/// Why a reader of events wants no more of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// It has what it wanted; reading ends well.
+    Enough,
+    /// The event makes no sense to it, and so the file does not; reading ends as damaged, for this reason.
+    Bad(String),
+}
+
 const HEADER_LIMIT: usize = 1 << 20;
 const READ_SIZE: usize = 256 << 10;
 
@@ -36,7 +45,7 @@ const READ_SIZE: usize = 256 << 10;
 pub fn read_events(
     source: impl Read,
     limits: ReadLimits,
-    mut each: impl FnMut(Event<'_>) -> ControlFlow<()>,
+    mut each: impl FnMut(Event<'_>) -> ControlFlow<Stop>,
 ) -> Result<(), ReadError> {
     let mut input = Input::new(source);
     let header = read_header(&mut input)?;
@@ -127,17 +136,18 @@ fn read_block(
     count: u64,
     plan: &Plan,
     limits: ReadLimits,
-    each: &mut impl FnMut(Event<'_>) -> ControlFlow<()>,
+    each: &mut impl FnMut(Event<'_>) -> ControlFlow<Stop>,
 ) -> Result<ControlFlow<()>, DamageKind> {
     window.clear();
     for index in 0..count {
         let taken = loop {
             match plan.decode(window.bytes()) {
                 Ok((event, taken)) => {
-                    if each(event).is_break() {
-                        return Ok(ControlFlow::Break(()));
+                    match each(event) {
+                        ControlFlow::Continue(()) => break taken,
+                        ControlFlow::Break(Stop::Enough) => return Ok(ControlFlow::Break(())),
+                        ControlFlow::Break(Stop::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
                     }
-                    break taken;
                 }
                 Err(Undecodable::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
                 Err(Undecodable::Short) => {

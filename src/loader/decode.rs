@@ -1,0 +1,162 @@
+//! Files become batches of rows, each batch with the records it was made of.
+
+use std::ops::ControlFlow;
+
+use tokio::sync::mpsc;
+
+use super::error::LoadError;
+use super::fetch::Source;
+use super::records::{Record, Records};
+use crate::capture::{EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
+use crate::ledger::{Contents, FileVersion, Outcome, Span};
+use crate::rows::{Batch, Envelope, Mapper, Table};
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchLimits {
+    pub(super) rows: usize,
+    /// Of literals and of record bodies, each.
+    pub(super) bytes: usize,
+}
+
+/// Rows ready to be written, and records that are none. Made only by decoding.
+pub(super) struct Decoded {
+    pub(super) batch: Batch,
+    /// What each row was made of, in order.
+    pub(super) records: Records,
+    pub(super) rejected: Records,
+    /// Why, in the order of `rejected`.
+    pub(super) reasons: Vec<String>,
+    /// Fields of the rows' records that had no column.
+    pub(super) unmapped: u64,
+}
+
+/// How decoding one file ended.
+pub(super) enum FileEnd {
+    /// All of it that can be read was handed on.
+    Read(Contents),
+    /// It was gone or replaced when it was to be read.
+    Gone(LoadError),
+}
+
+/// Decodes one file after another into batches that may span files.
+pub(super) struct Decoder {
+    hub: String,
+    mapper: Mapper,
+    records: Records,
+    rejected: Records,
+    reasons: Vec<String>,
+    limits: BatchLimits,
+    read_limits: ReadLimits,
+    out: mpsc::Sender<Decoded>,
+}
+
+impl Decoder {
+    pub(super) fn new(hub: &str, table: &Table, limits: BatchLimits, out: mpsc::Sender<Decoded>) -> Self {
+        Decoder {
+            hub: hub.to_owned(),
+            mapper: Mapper::new(table),
+            records: Records::default(),
+            rejected: Records::default(),
+            reasons: Vec::new(),
+            limits,
+            read_limits: ReadLimits::default(),
+            out,
+        }
+    }
+
+    /// Decodes the group's file number `index`. Blocks: for threads that may.
+    ///
+    /// # Errors
+    /// When the file's bytes are not to be had, or nobody takes the batches any more.
+    pub(super) fn decode(&mut self, index: usize, file: &FileVersion, mut source: Source) -> Result<FileEnd, LoadError> {
+        let mut contents = Contents { span: None, records: 0, outcome: Outcome::Loaded };
+        let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
+        let mut abandoned = false;
+        let result = read_events(&mut source, self.read_limits, |event| {
+            // Neighbours nearly always share their second.
+            let enqueued_time = match time.1 {
+                Some(parsed) if time.0 == event.enqueued_time => parsed,
+                _ => match EnqueuedTime::parse(event.enqueued_time) {
+                    Ok(parsed) => {
+                        time = (event.enqueued_time.to_owned(), Some(parsed));
+                        parsed
+                    }
+                    Err(error) => return ControlFlow::Break(Stop::Bad(format!("EnqueuedTimeUtc {error}"))),
+                },
+            };
+            let sequence_number = SequenceNumber(event.sequence_number);
+            contents.records += 1;
+            contents.span = Some(Span::include(contents.span, sequence_number));
+            let record = Record { file: index, sequence_number, enqueued_time, body: event.body };
+            self.push(record, file);
+            if self.is_full() && self.hand_on().is_err() {
+                abandoned = true;
+                return ControlFlow::Break(Stop::Enough);
+            }
+            ControlFlow::Continue(())
+        });
+        if abandoned {
+            return Err(LoadError::Stopped);
+        }
+        match result {
+            Ok(()) => {}
+            Err(ReadError::Damage(damage)) => {
+                contents.outcome = Outcome::Quarantined { reason: damage.to_string(), at: damage.at };
+            }
+            Err(ReadError::Source(_)) => {
+                return match source.take_failure() {
+                    Some(error @ LoadError::Blob(_)) => Ok(FileEnd::Gone(error)),
+                    error => Err(error.unwrap_or(LoadError::Stopped)),
+                };
+            }
+        }
+        Ok(FileEnd::Read(contents))
+    }
+
+    /// Hands on what is left after the last file.
+    ///
+    /// # Errors
+    /// When nobody takes it any more.
+    pub(super) fn finish(mut self) -> Result<(), LoadError> {
+        self.hand_on()
+    }
+
+    fn push(&mut self, record: Record<'_>, file: &FileVersion) {
+        let envelope = Envelope {
+            event_hub: &self.hub,
+            partition: file.name.partition,
+            sequence_number: record.sequence_number,
+            enqueued_time: record.enqueued_time,
+        };
+        match self.mapper.push(envelope, record.body) {
+            Ok(()) => self.records.push(record),
+            Err(reject) => {
+                self.rejected.push(record);
+                self.reasons.push(reject.to_string());
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let BatchLimits { rows, bytes } = self.limits;
+        self.mapper.rows() >= rows
+            || self.mapper.bytes() >= bytes
+            || self.rejected.len() >= rows
+            || self.rejected.bytes() >= bytes
+    }
+
+    fn hand_on(&mut self) -> Result<(), LoadError> {
+        if self.records.len() + self.rejected.len() == 0 {
+            return Ok(());
+        }
+        let decoded = Decoded {
+            batch: self.mapper.take(),
+            records: std::mem::take(&mut self.records),
+            rejected: std::mem::take(&mut self.rejected),
+            reasons: std::mem::take(&mut self.reasons),
+            unmapped: self.mapper.take_unmapped(),
+        };
+        self.out.blocking_send(decoded).map_err(|_| LoadError::Stopped)
+    }
+}

@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use crate::azure::blob::BlobError;
+use crate::rows::InvalidTable;
+use crate::store::StoreError;
+
+/// Why the loader ended before its work was done. Whatever it had not noted as done is loaded again by the next one.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It was told to stop.
+    #[error("stopped on request")]
+    Stopped,
+    /// Something stayed away for longer than it was to be waited for.
+    #[error("gave up after {} s of retrying (--give-up): {reason}", after.as_secs())]
+    GaveUp {
+        /// How long it was tried.
+        after: Duration,
+        /// What the last try said.
+        reason: String,
+    },
+    /// The blob endpoint refuses.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Records cannot be loaded into a route's table.
+    #[error(transparent)]
+    Table(#[from] InvalidTable),
+    /// A file's records were not all accounted for: a mistake of the loader's own, found before it could do harm.
+    #[error("file {blob} has {records} records but {written} were written; it was not noted as done")]
+    Miscounted {
+        /// The file.
+        blob: String,
+        /// Records decoded.
+        records: u64,
+        /// Records written or rejected.
+        written: u64,
+    },
+}

@@ -1,0 +1,91 @@
+//! A blob's bytes for a decoder: fetched by a task that rides out trouble, read by a thread that may block.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::mpsc;
+
+use super::error::LoadError;
+use super::patience::Patience;
+use crate::azure::blob::{BlobError, Container};
+use crate::ledger::FileVersion;
+
+/// Chunks fetched ahead of the decoder, beside the one or two the container itself has in flight.
+const AHEAD: usize = 2;
+
+/// Starts fetching a file in the background. Fetching ends when the source is dropped.
+pub(super) fn fetch(container: &Container, file: &FileVersion, patience: &Patience) -> Source {
+    let (sender, chunks) = mpsc::channel(AHEAD);
+    tokio::spawn(pump(container.clone(), file.clone(), patience.clone(), sender));
+    Source { chunks, current: Bytes::new(), failure: None }
+}
+
+async fn pump(
+    container: Container,
+    file: FileVersion,
+    patience: Patience,
+    sender: mpsc::Sender<Result<Bytes, LoadError>>,
+) {
+    let mut trouble = patience.trouble();
+    let mut from = 0;
+    loop {
+        let mut stream = container.read(&file.blob, Some(&file.etag), from);
+        let error = loop {
+            match stream.next().await {
+                None => return,
+                Some(Ok(chunk)) => {
+                    trouble.healed();
+                    from += chunk.len() as u64;
+                    if sender.send(Ok(chunk)).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Err(error)) => break error,
+            }
+        };
+        // A file that is gone or replaced is for the next listing to see, not for us to wait for.
+        let ended = match error {
+            BlobError::NoBlob { .. } | BlobError::Changed { .. } => Err(error.into()),
+            error => trouble.pause(error).await,
+        };
+        if let Err(error) = ended {
+            let _ = sender.send(Err(error)).await;
+            return;
+        }
+    }
+}
+
+/// The reading end, for a thread that may block.
+pub(super) struct Source {
+    chunks: mpsc::Receiver<Result<Bytes, LoadError>>,
+    current: Bytes,
+    /// Why the bytes ended, which an `io::Error` cannot carry back in full.
+    failure: Option<LoadError>,
+}
+
+impl Source {
+    /// Why reading failed, if it was for want of bytes.
+    pub(super) fn take_failure(&mut self) -> Option<LoadError> {
+        self.failure.take()
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.chunks.blocking_recv() {
+                None => return Ok(0),
+                Some(Ok(chunk)) => self.current = chunk,
+                Some(Err(error)) => {
+                    let told = io::Error::other(error.to_string());
+                    self.failure = Some(error);
+                    return Err(told);
+                }
+            }
+        }
+        let length = out.len().min(self.current.len());
+        out[..length].copy_from_slice(&self.current.split_to(length));
+        Ok(length)
+    }
+}

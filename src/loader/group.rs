@@ -1,0 +1,177 @@
+//! A group of files on its way: decoded, written, made durable, receipted.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::{try_join, try_join_all};
+use time::OffsetDateTime;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+
+use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
+use super::error::LoadError;
+use super::fetch::fetch;
+use super::lane::Lane;
+use super::patience::Patience;
+use super::progress::{Counts, Progress};
+use super::write::{Tally, Target, Written};
+use crate::azure::blob::Container;
+use crate::ledger::{Contents, Entry, FileVersion, Outcome};
+use crate::rows::Table;
+
+/// What loading a group needs, and how much of it at once.
+pub(super) struct Means<'l> {
+    pub(super) container: &'l Container,
+    pub(super) patience: &'l Patience,
+    pub(super) progress: &'l Progress,
+    pub(super) batch: BatchLimits,
+    pub(super) parallel_files: usize,
+}
+
+/// Records the store keeps from now on. Made only by a flush that followed their writing.
+struct Durable {
+    entries: Vec<Entry>,
+    unmapped: u64,
+}
+
+/// Files noted as done.
+pub(super) struct Receipt {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Loads a group of one hub's files into one table.
+///
+/// # Errors
+/// When patience ends, or the store or a file's container refuses for good. Nothing is then noted as done, and the
+/// whole group may be repeated.
+pub(super) async fn load(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: Vec<FileVersion>,
+    lanes: &mut [Lane],
+) -> Result<Receipt, LoadError> {
+    let files: Arc<[FileVersion]> = files.into();
+    let (sender, receiver) = mpsc::channel(lanes.len());
+    let receiver = AsyncMutex::new(receiver);
+    let target = Target { hub, table, files: &files };
+    let writers = lanes.iter_mut().map(|lane| write_all(&receiver, &target, lane));
+    let (contents, written) =
+        try_join(decode_all(means, hub, table, &files, sender), try_join_all(writers)).await?;
+    let written: Vec<Written> = written.into_iter().flatten().collect();
+    let Some(lane) = lanes.first_mut() else { return Ok(Receipt { entries: Vec::new() }) };
+    let durable = Durable::flush(&files, contents, written, lane).await?;
+    durable.receipt(means, table, lane).await
+}
+
+/// Decodes all files, several at once, and says what was in each; `None` for one that is gone.
+async fn decode_all(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: &Arc<[FileVersion]>,
+    sender: mpsc::Sender<Decoded>,
+) -> Result<Vec<Option<Contents>>, LoadError> {
+    let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
+    let workers = (0..means.parallel_files.min(files.len())).map(|_| {
+        let mut decoder = Decoder::new(hub, table, means.batch, sender.clone());
+        let (queue, files) = (queue.clone(), files.clone());
+        let (container, patience) = (means.container.clone(), means.patience.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let worker = tokio::task::spawn_blocking(move || {
+            let _in_runtime = runtime.enter();
+            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let mut ends = Vec::new();
+            // The file after the one at hand is fetched meanwhile.
+            let start = |index: usize| (index, fetch(&container, &files[index], &patience));
+            let mut ahead = next().map(start);
+            while let Some((index, source)) = ahead {
+                ahead = next().map(start);
+                ends.push((index, decoder.decode(index, &files[index], source)?));
+            }
+            decoder.finish()?;
+            Ok::<_, LoadError>(ends)
+        });
+        async { worker.await.unwrap_or(Err(LoadError::Stopped)) }
+    });
+    let workers: Vec<_> = workers.collect();
+    drop(sender);
+    let mut contents = vec![None; files.len()];
+    for (index, end) in try_join_all(workers).await?.into_iter().flatten() {
+        match end {
+            FileEnd::Read(found) => contents[index] = Some(found),
+            FileEnd::Gone(error) => tracing::warn!(blob = files[index].blob, "{error}; the next listing decides"),
+        }
+    }
+    Ok(contents)
+}
+
+async fn write_all(
+    receiver: &AsyncMutex<mpsc::Receiver<Decoded>>,
+    target: &Target<'_>,
+    lane: &mut Lane,
+) -> Result<Vec<Written>, LoadError> {
+    let mut written = Vec::new();
+    loop {
+        let next = receiver.lock().await.recv().await;
+        let Some(decoded) = next else { return Ok(written) };
+        written.push(decoded.write(target, lane).await?);
+    }
+}
+
+impl Durable {
+    /// Waits until what was written is durable.
+    async fn flush(
+        files: &[FileVersion],
+        contents: Vec<Option<Contents>>,
+        written: Vec<Written>,
+        lane: &mut Lane,
+    ) -> Result<Self, LoadError> {
+        lane.persist(async |session| session.flush().await).await?;
+        let loaded_at = OffsetDateTime::now_utc();
+        let mut tallies = vec![Tally::default(); files.len()];
+        for (file, tally) in written.iter().flat_map(|written| &written.tallies) {
+            tallies[*file].loaded += tally.loaded;
+            tallies[*file].rejected += tally.rejected;
+        }
+        let mut entries = Vec::with_capacity(files.len());
+        for ((file, contents), Tally { loaded, rejected }) in files.iter().zip(contents).zip(tallies) {
+            let Some(contents) = contents else { continue };
+            if loaded + rejected != contents.records {
+                let (blob, records) = (file.blob.clone(), contents.records);
+                return Err(LoadError::Miscounted { blob, records, written: loaded + rejected });
+            }
+            entries.push(Entry { file: file.clone(), contents, loaded, rejected, loaded_at });
+        }
+        Ok(Durable { entries, unmapped: written.iter().map(|written| written.unmapped).sum() })
+    }
+
+    /// Notes the files as done. The rows need no flush: should they be lost, the files are loaded again.
+    async fn receipt(self, means: &Means<'_>, table: &Table, lane: &mut Lane) -> Result<Receipt, LoadError> {
+        let Durable { entries, unmapped } = self;
+        let container = means.container.name();
+        lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
+        let mut counts = Counts { unmapped, ..Counts::default() };
+        for Entry { file, contents, loaded, rejected, .. } in &entries {
+            counts.files += 1;
+            counts.loaded += loaded;
+            counts.rejected += rejected;
+            counts.bytes += file.size;
+            match &contents.outcome {
+                Outcome::Loaded => {
+                    tracing::info!(blob = file.blob, table = table.name(), loaded, rejected, "file loaded");
+                }
+                Outcome::Quarantined { reason, .. } => {
+                    counts.quarantined += 1;
+                    tracing::error!(
+                        blob = file.blob,
+                        loaded,
+                        rejected,
+                        "file quarantined: {reason}; what precedes is loaded"
+                    );
+                }
+            }
+        }
+        means.progress.add(counts);
+        Ok(Receipt { entries })
+    }
+}

@@ -1,0 +1,27 @@
+//! Finds Capture files, decodes them and loads their records into the store, once each.
+//!
+//! ```text
+//! listing ─▶ discover ─▶ ledger says which are new ─▶ group of files
+//!                                                        │ fetch, decode (several at once)
+//!                                                        ▼
+//!                       Decoded ──▶ Written ──FLUSH──▶ Durable ──▶ Receipt (ledger rows)
+//! ```
+//!
+//! Each of the four is made only from the one before, so that a file cannot be noted as done before its records are
+//! durable. A crash anywhere leaves no ledger row, and so a repeat; the table's primary key makes repeats harmless.
+
+mod decode;
+mod discover;
+mod error;
+mod fetch;
+mod group;
+mod lane;
+mod patience;
+mod progress;
+mod records;
+mod run;
+mod write;
+
+pub use error::LoadError;
+pub use progress::{Counts, Progress};
+pub use run::run;

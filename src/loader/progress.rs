@@ -1,0 +1,59 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a loader has done since it started, for whoever watches.
+#[derive(Debug, Default)]
+pub struct Progress {
+    files: AtomicU64,
+    quarantined: AtomicU64,
+    loaded: AtomicU64,
+    rejected: AtomicU64,
+    bytes: AtomicU64,
+    unmapped: AtomicU64,
+    polls: AtomicU64,
+}
+
+/// One reading of [`Progress`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files noted as done, damaged ones included.
+    pub files: u64,
+    /// Files among them that are bad from some byte on.
+    pub quarantined: u64,
+    /// Records in their table.
+    pub loaded: u64,
+    /// Records in `rejected_events`.
+    pub rejected: u64,
+    /// Bytes of the files noted as done.
+    pub bytes: u64,
+    /// Fields of loaded records that had no column.
+    pub unmapped: u64,
+    /// Polls that ended.
+    pub polls: u64,
+}
+
+impl Progress {
+    /// The counts now.
+    pub fn counts(&self) -> Counts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            files: get(&self.files),
+            quarantined: get(&self.quarantined),
+            loaded: get(&self.loaded),
+            rejected: get(&self.rejected),
+            bytes: get(&self.bytes),
+            unmapped: get(&self.unmapped),
+            polls: get(&self.polls),
+        }
+    }
+
+    pub(super) fn add(&self, counts: Counts) {
+        let add = |counter: &AtomicU64, n| counter.fetch_add(n, Ordering::Relaxed);
+        add(&self.files, counts.files);
+        add(&self.quarantined, counts.quarantined);
+        add(&self.loaded, counts.loaded);
+        add(&self.rejected, counts.rejected);
+        add(&self.bytes, counts.bytes);
+        add(&self.unmapped, counts.unmapped);
+        add(&self.polls, counts.polls);
+    }
+}

@@ -1,0 +1,214 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::decode::BatchLimits;
+use super::discover::{Discovery, Listing, Lookout};
+use super::error::LoadError;
+use super::group::{Means, load};
+use super::lane::Lane;
+use super::patience::Patience;
+use super::progress::{Counts, Progress};
+use crate::azure::blob::{BlobEntry, Container};
+use crate::capture::ListingOrder;
+use crate::ledger::FileVersion;
+use crate::rows::Table;
+use crate::settings::loader::{LoaderSettings, Route};
+
+/// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
+const GROUP_FILES: usize = 1000;
+const GROUP_BYTES: u64 = 256 << 20;
+
+/// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
+const LEDGER_LAG: Duration = Duration::from_secs(60);
+
+/// Loads what is new, once or until it is told to stop. On a request to stop it finishes the group in hand.
+///
+/// # Errors
+/// When something is wrong that no waiting heals (with `--once`: also what does not heal soon enough).
+pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progress: &Progress) -> Result<(), LoadError> {
+    let patience = Patience { give_up: settings.once.then_some(settings.give_up), shutdown: shutdown.clone() };
+    let container = Container::open(&settings.blob, None)?;
+    let mut lanes: Vec<_> = (0..settings.connections).map(|_| Lane::new(&settings.store, &patience)).collect();
+    let mut streams = Vec::new();
+    for route in &settings.routes {
+        let table = match open_table(&mut lanes[0], &settings.require, route).await {
+            Err(LoadError::Stopped) => return Ok(()),
+            table => table?,
+        };
+        tracing::info!(hub = %route.hub, table = table.name(), blob = %settings.blob, store = %settings.store, "loading");
+        streams.push(Stream::new(settings, route, table));
+    }
+    let means = Means {
+        container: &container,
+        patience: &patience,
+        progress,
+        batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
+        parallel_files: settings.parallel_files,
+    };
+    loop {
+        let began = Instant::now();
+        for stream in &mut streams {
+            match stream.poll(&means, &mut lanes).await {
+                Err(LoadError::Stopped) => return Ok(()),
+                result => result?,
+            }
+        }
+        progress.add(Counts { polls: 1, ..Counts::default() });
+        if settings.once {
+            return Ok(());
+        }
+        let pause = settings.poll.saturating_sub(began.elapsed());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Rows are cut off here whatever their number, so that megabyte events make small batches.
+const BATCH_BYTES: usize = 8 << 20;
+
+async fn open_table(lane: &mut Lane, required: &[String], route: &Route) -> Result<Arc<Table>, LoadError> {
+    let table = lane.persist(async |session| session.table(&route.table, required).await).await??;
+    Ok(Arc::new(table))
+}
+
+/// One hub's files on their way into one table.
+struct Stream {
+    hub: String,
+    table: Arc<Table>,
+    discovery: Discovery,
+    recent: HashMap<String, (String, Instant)>,
+}
+
+impl Stream {
+    fn new(settings: &LoaderSettings, route: &Route, table: Arc<Table>) -> Self {
+        if settings.name_format.listing_order() == ListingOrder::Unsorted {
+            tracing::warn!(
+                format = %settings.name_format,
+                "names in this format do not sort by time: every poll lists all files of the hub"
+            );
+        }
+        let lookout = Lookout { look_back: settings.look_back, reconcile: settings.reconcile };
+        Stream {
+            hub: route.hub.name().to_owned(),
+            table,
+            discovery: Discovery::new(route.hub.clone(), settings.name_format.clone(), lookout),
+            recent: HashMap::new(),
+        }
+    }
+
+    /// Lists once and loads what is new, group by group.
+    async fn poll(&mut self, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
+        self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
+        let asked = Instant::now();
+        let listings = self.discovery.listings(asked);
+        let mut group = Group::default();
+        for listing in &listings {
+            self.follow(listing, means, lanes, &mut group).await?;
+        }
+        self.load(group, means, lanes).await?;
+        self.discovery.listed(&listings, asked);
+        Ok(())
+    }
+
+    /// Follows a listing to its end, starting again after trouble where it was interrupted.
+    async fn follow(
+        &mut self,
+        listing: &Listing,
+        means: &Means<'_>,
+        lanes: &mut [Lane],
+        group: &mut Group,
+    ) -> Result<(), LoadError> {
+        let mut trouble = means.patience.trouble();
+        let mut from = listing.start_from.clone();
+        loop {
+            let mut pages = means.container.list(&listing.prefix, from.as_deref());
+            let error = loop {
+                match pages.next().await {
+                    None => return Ok(()),
+                    Some(Err(error)) => break error,
+                    Some(Ok(page)) => {
+                        trouble.healed();
+                        from = page.last().map(|entry| entry.name.clone()).or(from);
+                        self.sift(page, means, lanes, group).await?;
+                    }
+                }
+                if means.patience.shutdown.is_cancelled() {
+                    return Err(LoadError::Stopped);
+                }
+            };
+            trouble.pause(error).await?;
+        }
+    }
+
+    /// Adds a page's new files to the group, and loads the group when it is full.
+    async fn sift(
+        &mut self,
+        page: Vec<BlobEntry>,
+        means: &Means<'_>,
+        lanes: &mut [Lane],
+        group: &mut Group,
+    ) -> Result<(), LoadError> {
+        let mut candidates = Vec::new();
+        for BlobEntry { name: blob, etag, size, .. } in page {
+            let Some(name) = self.discovery.see(&blob) else {
+                tracing::debug!(blob, "not a Capture file of this hub in this name format: left alone");
+                continue;
+            };
+            if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.holds(&blob) {
+                candidates.push(FileVersion { blob, etag, size, name });
+            }
+        }
+        let (Some(first), Some(last)) = (candidates.first(), candidates.last()) else { return Ok(()) };
+        let (container, target) = (means.container.name(), self.table.name());
+        let done = lanes[0]
+            .persist(async |session| session.files_done(container, target, &first.blob, &last.blob).await)
+            .await?;
+        for file in candidates {
+            if done.get(&file.blob) != Some(&file.etag) {
+                group.push(file);
+            }
+            if group.is_full() {
+                self.load(std::mem::take(group), means, lanes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&mut self, group: Group, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
+        if group.files.is_empty() {
+            return Ok(());
+        }
+        let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
+        let now = Instant::now();
+        self.recent.extend(receipt.entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Group {
+    files: Vec<FileVersion>,
+    bytes: u64,
+}
+
+impl Group {
+    fn push(&mut self, file: FileVersion) {
+        self.bytes += file.size;
+        self.files.push(file);
+    }
+
+    fn is_full(&self) -> bool {
+        self.files.len() >= GROUP_FILES || self.bytes >= GROUP_BYTES
+    }
+
+    /// A listing taken up again begins with the name it ended with.
+    fn holds(&self, blob: &str) -> bool {
+        self.files.iter().rev().take(2).any(|file| file.blob == blob)
+    }
+}

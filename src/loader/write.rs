@@ -1,0 +1,163 @@
+//! Batches become rows in the store. A batch refused for its data is split until the bad records stand alone.
+
+use super::decode::Decoded;
+use super::error::LoadError;
+use super::lane::Lane;
+use super::records::{Record, Records};
+use crate::ledger::FileVersion;
+use crate::rows::{Envelope, Mapper, Table};
+use crate::store::{Fault, Rejected};
+
+/// Rows and rejected records that the store has taken, though it may yet lose them. Made only of [`Decoded`].
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Per file of the group, by its number.
+    pub(super) tallies: Vec<(usize, Tally)>,
+    pub(super) unmapped: u64,
+}
+
+/// Records accounted for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) loaded: u64,
+    pub(super) rejected: u64,
+}
+
+/// What a batch is written with.
+pub(super) struct Target<'g> {
+    pub(super) hub: &'g str,
+    pub(super) table: &'g Table,
+    /// The group's files, for their partitions and names.
+    pub(super) files: &'g [FileVersion],
+}
+
+impl Decoded {
+    /// Writes it all. Repeatable: a repeat replaces rows by themselves.
+    ///
+    /// # Errors
+    /// When patience ends; some of it may then be written.
+    pub(super) async fn write(self, target: &Target<'_>, lane: &mut Lane) -> Result<Written, LoadError> {
+        let Decoded { batch, records, rejected, reasons, unmapped } = self;
+        let mut tallies = Tallies::default();
+        let mut refused = Vec::new();
+        match lane.persist(async |session| session.insert(target.table, &batch).await).await {
+            Ok(()) => records.iter().for_each(|record| tallies.of(record.file).loaded += 1),
+            Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
+                drop(batch);
+                refused = split(target, lane, &records, error.reason()).await?;
+                let mut bad = refused.iter().map(|(index, _)| *index).peekable();
+                for (index, record) in records.iter().enumerate() {
+                    match bad.next_if_eq(&index) {
+                        Some(_) => tallies.of(record.file).rejected += 1,
+                        None => tallies.of(record.file).loaded += 1,
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        let rejects: Vec<_> = refused
+            .iter()
+            .map(|(index, reason)| reject(target, records.get(*index), reason))
+            .chain(rejected.iter().zip(&reasons).map(|(record, reason)| reject(target, record, reason)))
+            .collect();
+        if !rejects.is_empty() {
+            lane.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
+            rejected.iter().for_each(|record| tallies.of(record.file).rejected += 1);
+        }
+        Ok(Written { tallies: tallies.0, unmapped })
+    }
+}
+
+/// Writes all but the records the store refuses, and says which those are and why, in order. Costs about two
+/// statements a bad record and halving.
+async fn split(
+    target: &Target<'_>,
+    lane: &mut Lane,
+    records: &Records,
+    first_reason: &str,
+) -> Result<Vec<(usize, String)>, LoadError> {
+    let mut refused = Vec::new();
+    let mut ranges = Vec::new();
+    halve(0..records.len(), first_reason, &mut ranges, &mut refused);
+    while let Some(range) = ranges.pop() {
+        let mut mapper = Mapper::new(target.table);
+        for index in range.clone() {
+            let record = records.get(index);
+            // It fitted before, so it fits now.
+            let _ = mapper.push(envelope(target, record), record.body);
+        }
+        let batch = mapper.take();
+        match lane.persist(async |session| session.insert(target.table, &batch).await).await {
+            Ok(()) => {}
+            Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
+                halve(range, error.reason(), &mut ranges, &mut refused);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
+/// The first half ends on top, so that what is refused is found in order.
+fn halve(
+    range: std::ops::Range<usize>,
+    reason: &str,
+    ranges: &mut Vec<std::ops::Range<usize>>,
+    refused: &mut Vec<(usize, String)>,
+) {
+    if range.len() <= 1 {
+        refused.extend(range.map(|index| (index, format!("the store refuses it: {reason}"))));
+        return;
+    }
+    let middle = range.start + range.len() / 2;
+    ranges.push(middle..range.end);
+    ranges.push(range.start..middle);
+}
+
+fn envelope<'a>(target: &Target<'a>, record: Record<'_>) -> Envelope<'a> {
+    Envelope {
+        event_hub: target.hub,
+        partition: target.files[record.file].name.partition,
+        sequence_number: record.sequence_number,
+        enqueued_time: record.enqueued_time,
+    }
+}
+
+fn reject<'a>(target: &Target<'a>, record: Record<'a>, reason: &'a str) -> Rejected<'a> {
+    let blob = &target.files[record.file].blob;
+    Rejected { envelope: envelope(target, record), blob, reason, body: record.body }
+}
+
+/// Batches hold few files, mostly in order: the one looked for is nearly always the last.
+#[derive(Default)]
+struct Tallies(Vec<(usize, Tally)>);
+
+impl Tallies {
+    fn of(&mut self, file: usize) -> &mut Tally {
+        let position = self.0.iter().rposition(|(known, _)| *known == file).unwrap_or_else(|| {
+            self.0.push((file, Tally::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[position].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halving_finds_bad_records_in_order_in_few_steps() {
+        let bad = [3, 700, 701, 999];
+        let (mut ranges, mut refused, mut statements) = (Vec::new(), Vec::new(), 1);
+        halve(0..1000, "first", &mut ranges, &mut refused);
+        while let Some(range) = ranges.pop() {
+            statements += 1;
+            if bad.iter().any(|index| range.contains(index)) {
+                halve(range, "no", &mut ranges, &mut refused);
+            }
+        }
+        assert_eq!(refused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), bad);
+        assert!(statements < 80, "{statements} statements");
+    }
+}
