@@ -139,10 +139,8 @@ impl Cluster {
             .map_err(|error| KafkaError::Client { address: self.address().clone(), reason: error.to_string() })?;
         let new = NewTopic::new(topic, i32::from(partitions), TopicReplication::Fixed(-1));
         let options = AdminOptions::new().request_timeout(Some(REQUEST)).operation_timeout(Some(REQUEST));
-        let answers = admin
-            .create_topics([&new], &options)
-            .await
-            .map_err(|error| self.failed(ACTION, topic, reason(&error)))?;
+        let answers =
+            admin.create_topics([&new], &options).await.map_err(|error| self.failed(ACTION, topic, reason(&error)))?;
         for answer in answers {
             match answer {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
