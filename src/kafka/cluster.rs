@@ -158,9 +158,10 @@ impl Cluster {
         let consumer = Arc::clone(&self.consumer);
         let answer = tokio::task::spawn_blocking(move || {
             let answer = question(&consumer);
-            // Log lines and connection errors wait in the client's queue until somebody polls.
+            // Log lines and connection errors wait in the client's queue until somebody polls. Each poll returns at
+            // an error, or when nothing came for its time.
             for _ in 0..100 {
-                if consumer.poll(Duration::ZERO).is_none() {
+                if consumer.poll(Duration::from_millis(1)).is_none() {
                     break;
                 }
             }
