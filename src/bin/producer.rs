@@ -10,10 +10,13 @@ use deltawave::settings::{LogArgs, ProducerArgs};
 use tokio::sync::watch;
 
 /// Publish change events to a Kafka topic: generated ones, or your own as JSON lines
-///
-/// Exit codes: 0 everything sent was acknowledged, 1 it was not or something failed, 2 wrong usage, 130 interrupted twice.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "Ctrl-C stops the stream and waits for what is under way. \
+                  Exit codes: 0 all that was sent is acknowledged, 1 something failed, 2 wrong usage, \
+                  130 interrupted twice"
+)]
 struct Cli {
     #[command(flatten)]
     producer: ProducerArgs,

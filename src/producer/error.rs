@@ -30,7 +30,7 @@ pub enum ProducerError {
     )]
     NotAcknowledged {
         /// What was sent and acknowledged.
-        summary: Summary,
+        summary: Box<Summary>,
         /// The topic.
         topic: String,
         /// The endpoint.

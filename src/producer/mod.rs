@@ -121,7 +121,7 @@ pub async fn run(
             tracing::error!("{fault}");
         }
         return Err(ProducerError::NotAcknowledged {
-            summary,
+            summary: Box::new(summary),
             topic: settings.topic,
             address: settings.kafka.broker,
             first: tally.first_failure().cloned(),

@@ -1,10 +1,11 @@
 //! What the `producer` program shows: a line per event, or progress, and in the end the summary.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Op};
@@ -58,15 +59,20 @@ impl Printer {
 fn bar(events: Option<u64>) -> ProgressBar {
     let (bar, template) = match events {
         Some(events) => {
-            (ProgressBar::new(events), "{bar:30} {human_pos}/{human_len} acknowledged · {per_sec} · {eta} left")
+            (ProgressBar::new(events), "{bar:30} {human_pos}/{human_len} acknowledged · {rate} · {eta} left")
         }
-        None => (ProgressBar::new_spinner(), "{spinner} {human_pos} acknowledged · {per_sec} · {elapsed}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {human_pos} acknowledged · {rate} · {elapsed}"),
     };
     bar.enable_steady_tick(Duration::from_millis(200));
     match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
+        Ok(style) => bar.with_style(style.with_key("rate", rate)),
         Err(_) => bar,
     }
+}
+
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // The bar's own text buffer takes everything.
+    let _ = write!(out, "{:.0}/s", state.per_sec());
 }
 
 impl Observer for Printer {

@@ -93,7 +93,8 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { sent, acknowledged, inserts, updates, deletes, others, elapsed } = self;
-        write!(f, "{sent} events sent, {acknowledged} acknowledged, {} failed", self.failed())?;
+        let events = if *sent == 1 { "event" } else { "events" };
+        write!(f, "{sent} {events} sent, {acknowledged} acknowledged, {} failed", self.failed())?;
         write!(f, " in {:.1} s ({:.1}/s)", elapsed.as_secs_f64(), self.rate())?;
         write!(f, ": {inserts} insert, {updates} update, {deletes} delete")?;
         if *others > 0 {

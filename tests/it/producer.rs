@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::num::NonZero;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use deltawave::kafka::{KafkaSettings, Security};
+use deltawave::producer::{self, Acknowledged, Event};
+use deltawave::settings::{EventSource, OrderSource, ProducerSettings, Rate};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
@@ -14,7 +19,10 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+/// How long anything may take before the test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "user-events";
 const PARTITIONS: i32 = 3;
@@ -50,7 +58,7 @@ impl Bench {
     }
 
     fn producer(&self, flags: &[&str]) -> Command {
-        let mut command = producer(&self.cluster.bootstrap_servers(), flags);
+        let mut command = command(&self.cluster.bootstrap_servers(), flags);
         command.env("XDG_STATE_HOME", self.state.path());
         command
     }
@@ -91,7 +99,7 @@ impl Bench {
     }
 }
 
-fn producer(broker: &str, flags: &[&str]) -> Command {
+fn command(broker: &str, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_producer"));
     command.args(["--broker", broker]).args(flags);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -289,7 +297,7 @@ fn an_unreachable_broker_is_named_within_the_time_given() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let broker = format!("127.0.0.1:{port}");
     let state = tempfile::tempdir().unwrap();
-    let mut command = producer(&broker, &["--give-up", "2"]);
+    let mut command = command(&broker, &["--give-up", "2"]);
     command.env("XDG_STATE_HOME", state.path());
     let started = Instant::now();
     let ended = run(command);
@@ -312,7 +320,7 @@ fn an_unknown_topic_is_one_clear_sentence() {
 
 #[test]
 fn wrong_flags_are_told_all_at_once() {
-    let ended = run(producer("nowhere", &["--rate", "fast", "--topic", "a b"]));
+    let ended = run(command("nowhere", &["--rate", "fast", "--topic", "a b"]));
     assert_eq!(ended.code, Some(2));
     for fault in ["error: --broker: ", "error: --rate: ", "error: --topic: "] {
         assert!(ended.err.contains(fault), "{}", ended.err);
@@ -373,7 +381,7 @@ fn an_interrupt_ends_the_wait_for_silent_standard_input() {
     running.interrupt();
     let ended = running.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert!(ended.summary().starts_with("1 events sent, 1 acknowledged, 0 failed"), "{}", ended.summary());
+    assert!(ended.summary().starts_with("1 event sent, 1 acknowledged, 0 failed"), "{}", ended.summary());
     drop(input);
 }
 
@@ -389,6 +397,48 @@ fn refused_events_are_counted_and_the_first_reason_is_told() {
         assert!(ended.err.contains(part), "{}", ended.err);
     }
     assert!(bench.records().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each_event() {
+    let bench = Bench::new();
+    let settings = ProducerSettings {
+        kafka: KafkaSettings {
+            broker: bench.cluster.bootstrap_servers().parse().unwrap(),
+            security: Security::Plaintext,
+        },
+        topic: TOPIC.to_owned(),
+        create_topic: None,
+        source: EventSource::Generated {
+            users: NonZero::new(3).unwrap(),
+            seed: Some(1),
+            order: OrderSource::CountFrom(1),
+        },
+        rate: Rate::Max,
+        events: Some(500),
+        give_up: DEADLINE,
+        quiet: true,
+    };
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&heard);
+    let observer = Arc::new(move |event: &Acknowledged<'_>| {
+        let order = serde_json::from_slice::<Event<'_>>(event.payload).unwrap().event_order;
+        ears.lock().unwrap().push((event.partition, event.offset, order));
+    });
+    let (holder, hold) = watch::channel(true);
+    let mut run = tokio::spawn(producer::run(settings, CancellationToken::new(), hold, observer));
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut run).await;
+    assert!(early.is_err() && heard.lock().unwrap().is_empty(), "a held producer sent something");
+    holder.send(false).unwrap();
+    let summary = tokio::time::timeout(DEADLINE, run).await.unwrap().unwrap().unwrap();
+    assert_eq!((summary.sent, summary.acknowledged), (500, 500));
+    let heard = heard.lock().unwrap();
+    for partition in 0..PARTITIONS {
+        let of_partition: Vec<_> = heard.iter().filter(|event| event.0 == partition).collect();
+        assert!(of_partition.iter().enumerate().all(|(i, event)| event.1 == i as i64));
+        assert!(of_partition.is_sorted_by_key(|event| event.2));
+    }
+    assert_eq!(heard.len(), bench.records().len());
 }
 
 #[test]
