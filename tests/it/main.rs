@@ -2,6 +2,8 @@
 //!
 //! | module | what it drives |
 //! |---|---|
-//! | `producer` | the `producer` binary against librdkafka's mock cluster |
+//! | `kafka` | the Kafka module against librdkafka's mock cluster |
+//! | `producer` | the `producer` binary, and the library's entry point, against the same |
 
+mod kafka;
 mod producer;
