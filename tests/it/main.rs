@@ -1,8 +1,9 @@
-//! Tests that need more than this process: one module per subject.
+//! Integration tests: the real programs against real protocols.
 //!
-//! | module | subject |
+//! | module | what it drives |
 //! |---|---|
-//! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
+//! | `kafka` | the Kafka module against librdkafka's mock cluster |
+//! | `producer` | the `producer` binary, and the library's entry point, against the same |
 
-mod blob;
-mod support;
+mod kafka;
+mod producer;
