@@ -22,7 +22,7 @@ pub mod capture;
 pub mod kafka;
 pub mod ledger;
 pub mod loader;
-
+pub mod offline;
 pub mod producer;
 pub mod rows;
 pub mod service;

@@ -69,7 +69,12 @@ impl Decoder {
     ///
     /// # Errors
     /// When the file's bytes are not to be had, or nobody takes the batches any more.
-    pub(super) fn decode(&mut self, index: usize, file: &FileVersion, mut source: Source) -> Result<FileEnd, LoadError> {
+    pub(super) fn decode(
+        &mut self,
+        index: usize,
+        file: &FileVersion,
+        mut source: Source,
+    ) -> Result<FileEnd, LoadError> {
         let mut contents = Contents { span: None, records: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;

@@ -76,7 +76,10 @@ impl Discovery {
 
     /// Notes that all of [`Self::listings`], asked for at `asked`, were followed to their ends.
     pub(super) fn listed(&mut self, listings: &[Listing], asked: Instant) {
-        if listings.iter().any(|listing| listing.start_from.is_none() && listing.prefix == self.format.prefix(&self.hub, None, None)) {
+        if listings
+            .iter()
+            .any(|listing| listing.start_from.is_none() && listing.prefix == self.format.prefix(&self.hub, None, None))
+        {
             self.reconciled = Some(asked);
         }
     }
@@ -121,8 +124,10 @@ mod tests {
 
     #[test]
     fn other_name_formats_are_listed_as_they_allow() {
-        let mut by_time = discovery("{Namespace}/{EventHub}/{Year}-{Month}-{Day}/{Hour}/{PartitionId}/{Minute}{Second}");
-        let mut unsorted = discovery("{Namespace}/{EventHub}/{Second}/{Minute}/{Hour}/{Day}/{Month}/{Year}/{PartitionId}");
+        let mut by_time =
+            discovery("{Namespace}/{EventHub}/{Year}-{Month}-{Day}/{Hour}/{PartitionId}/{Minute}{Second}");
+        let mut unsorted =
+            discovery("{Namespace}/{EventHub}/{Second}/{Minute}/{Hour}/{Day}/{Month}/{Year}/{PartitionId}");
         for (discovery, blob) in
             [(&mut by_time, "ns/hub/2026-01-02/03/0/0405.avro"), (&mut unsorted, "ns/hub/05/04/03/02/01/2026/0.avro")]
         {

@@ -55,8 +55,7 @@ pub(super) async fn load(
     let receiver = AsyncMutex::new(receiver);
     let target = Target { hub, table, files: &files };
     let writers = lanes.iter_mut().map(|lane| write_all(&receiver, &target, lane));
-    let (contents, written) =
-        try_join(decode_all(means, hub, table, &files, sender), try_join_all(writers)).await?;
+    let (contents, written) = try_join(decode_all(means, hub, table, &files, sender), try_join_all(writers)).await?;
     let written: Vec<Written> = written.into_iter().flatten().collect();
     let Some(lane) = lanes.first_mut() else { return Ok(Receipt { entries: Vec::new() }) };
     let durable = Durable::flush(&files, contents, written, lane).await?;

@@ -16,11 +16,14 @@ use crate::azure::blob::{BlobEntry, Container};
 use crate::capture::ListingOrder;
 use crate::ledger::FileVersion;
 use crate::rows::Table;
-use crate::settings::loader::{LoaderSettings, Route};
+use crate::settings::{LoaderSettings, Route};
 
 /// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
 const GROUP_FILES: usize = 1000;
 const GROUP_BYTES: u64 = 256 << 20;
+
+/// Rows are cut off here whatever their number, so that megabyte events make small batches.
+const BATCH_BYTES: usize = 8 << 20;
 
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);
@@ -68,9 +71,6 @@ pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progres
         }
     }
 }
-
-/// Rows are cut off here whatever their number, so that megabyte events make small batches.
-const BATCH_BYTES: usize = 8 << 20;
 
 async fn open_table(lane: &mut Lane, required: &[String], route: &Route) -> Result<Arc<Table>, LoadError> {
     let table = lane.persist(async |session| session.table(&route.table, required).await).await??;

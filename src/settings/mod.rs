@@ -4,12 +4,14 @@
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
 mod faults;
+mod loader;
 mod log;
 mod producer;
 mod rate;
 mod secret;
 
 pub use faults::Faults;
+pub use loader::{LoaderArgs, LoaderSettings, Route, Seconds};
 pub use log::{LogArgs, LogFormat, LogSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings};
 pub use rate::{Rate, RateError};

@@ -1,9 +1,18 @@
-//! Integration tests: the real programs against real protocols.
+//! The integration tests, in one binary so that they are linked once and share one Azurite, Kafka and PostgreSQL.
 //!
-//! | module | what it drives |
+//! | module | tests |
 //! |---|---|
+//! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
-//! | `producer` | the `producer` binary, and the library's entry point, against the same |
+//! | `offline` | that components start, answer, survive a restart, and end with their owner |
+//! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `support` | nothing: the shared components and names that no two tests share |
+//!
+//! What a test needs is fetched and started by the test run. A component that does not start fails every test that
+//! wants it.
 
+mod blob;
 mod kafka;
+mod offline;
 mod producer;
+mod support;

@@ -142,13 +142,11 @@ fn read_block(
     for index in 0..count {
         let taken = loop {
             match plan.decode(window.bytes()) {
-                Ok((event, taken)) => {
-                    match each(event) {
-                        ControlFlow::Continue(()) => break taken,
-                        ControlFlow::Break(Stop::Enough) => return Ok(ControlFlow::Break(())),
-                        ControlFlow::Break(Stop::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
-                    }
-                }
+                Ok((event, taken)) => match each(event) {
+                    ControlFlow::Continue(()) => break taken,
+                    ControlFlow::Break(Stop::Enough) => return Ok(ControlFlow::Break(())),
+                    ControlFlow::Break(Stop::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
+                },
                 Err(Undecodable::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
                 Err(Undecodable::Short) => {
                     if window.bytes().len() >= limits.record {
