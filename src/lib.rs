@@ -10,8 +10,8 @@
 //!
 //! | layer | modules | role |
 //! |---|---|---|
-//! | operator | `operator` | the operator's tool, which runs and checks the programs below |
-//! | programs | [`producer`] · `capturer` · [`loader`] | one per binary, never importing each other |
+//! | operator | [`operator`] | the operator's tool, which runs and checks the programs below |
+//! | programs | [`producer`] · [`capturer`] · [`loader`] | one per binary, never importing each other |
 //! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests |
 //! | service frame | [`service`] · [`settings`] | telemetry, signals, exit codes; flags and environment to validated settings |
 //! | outside | [`azure`] · [`kafka`] · [`store`] | each the only importer of its client crate |
@@ -19,10 +19,12 @@
 
 pub mod azure;
 pub mod capture;
+pub mod capturer;
 pub mod kafka;
 pub mod ledger;
 pub mod loader;
 pub mod offline;
+pub mod operator;
 pub mod producer;
 pub mod rows;
 pub mod service;

@@ -1,1 +1,44 @@
-fn main() {}
+//! `deltawave`: the operator's tool.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use deltawave::operator::{self, Live};
+use deltawave::service;
+use deltawave::settings::{InitArgs, LogArgs, UpArgs};
+
+/// Change events through Event Hubs Capture into the latest state of every row
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted twice"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole pipeline on this machine, with nothing configured
+    Up(UpArgs),
+    /// Make the tables and views that are not there yet
+    Init(InitArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Up(args) => {
+            let live = Live::choose(args.plain());
+            let log = match &live {
+                Live::Screen(tail) => cli.log.settings_on_screen(tail),
+                Live::Lines => cli.log.settings_beside_output(),
+            };
+            service::run(log, args.validate(), |settings, shutdown| operator::up(settings, live, shutdown))
+        }
+        Command::Init(args) => service::run(cli.log.settings(), args.validate(), operator::init),
+    }
+}

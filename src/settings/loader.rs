@@ -1,3 +1,4 @@
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -44,34 +45,43 @@ pub struct LoaderArgs {
         env = "DELTAWAVE_REQUIRE",
         value_name = "COLUMNS",
         value_delimiter = ',',
-        default_value = "id,op,event_order"
+        default_values = REQUIRE
     )]
     require: Vec<String>,
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
     /// How often to look for new files, in seconds; fractions are fine
-    #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value = "5")]
+    #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value_t = POLL)]
     poll: Seconds,
     /// How much older than its partition's newest file a late one may be to be found by the next poll, in seconds
-    #[arg(long, env = "DELTAWAVE_LOOK_BACK", value_name = "SECONDS", default_value = "7200")]
+    #[arg(long, env = "DELTAWAVE_LOOK_BACK", value_name = "SECONDS", default_value_t = LOOK_BACK)]
     look_back: Seconds,
     /// How often to list everything, which finds late files whatever their names, in seconds
-    #[arg(long, env = "DELTAWAVE_RECONCILE", value_name = "SECONDS", default_value = "21600")]
+    #[arg(long, env = "DELTAWAVE_RECONCILE", value_name = "SECONDS", default_value_t = RECONCILE)]
     reconcile: Seconds,
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
-    #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value = "60")]
+    #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
     /// Rows in one INSERT
-    #[arg(long, env = "DELTAWAVE_BATCH_ROWS", value_name = "N", default_value = "10000")]
+    #[arg(long, env = "DELTAWAVE_BATCH_ROWS", value_name = "N", default_value_t = BATCH_ROWS)]
     batch_rows: usize,
     /// Connections to the store that write at the same time
-    #[arg(long, env = "DELTAWAVE_CONNECTIONS", value_name = "N", default_value = "2")]
+    #[arg(long, env = "DELTAWAVE_CONNECTIONS", value_name = "N", default_value_t = CONNECTIONS)]
     connections: usize,
     /// Files fetched and decoded at the same time
-    #[arg(long, env = "DELTAWAVE_PARALLEL_FILES", value_name = "N", default_value = "4")]
+    #[arg(long, env = "DELTAWAVE_PARALLEL_FILES", value_name = "N", default_value_t = PARALLEL_FILES)]
     parallel_files: usize,
 }
+
+const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
+const POLL: Seconds = Seconds(Duration::from_secs(5));
+const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
+const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
+const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
+const BATCH_ROWS: usize = 10_000;
+const CONNECTIONS: usize = 2;
+const PARALLEL_FILES: usize = 4;
 
 /// Validated settings of the loader.
 #[derive(Debug, Clone)]
@@ -111,6 +121,27 @@ pub struct Route {
     pub hub: Hub,
     /// The table, with its schema if it is not in `public`.
     pub table: String,
+}
+
+impl LoaderSettings {
+    /// A loader that runs until it is stopped, with the defaults of the flags.
+    pub fn new(blob: BlobAddress, store: StoreAddress, routes: Vec<Route>) -> Self {
+        LoaderSettings {
+            blob,
+            store,
+            name_format: NameFormat::default(),
+            routes,
+            require: REQUIRE.map(str::to_owned).to_vec(),
+            once: false,
+            poll: POLL.0,
+            look_back: LOOK_BACK.0,
+            reconcile: RECONCILE.0,
+            give_up: GIVE_UP.0,
+            batch_rows: BATCH_ROWS,
+            connections: CONNECTIONS,
+            parallel_files: PARALLEL_FILES,
+        }
+    }
 }
 
 impl LoaderArgs {
@@ -187,6 +218,12 @@ fn at_least(value: Duration, least: Duration) -> Result<Duration, String> {
 /// A time span in seconds, with a fraction if need be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_secs_f64().fmt(f)
+    }
+}
 
 impl FromStr for Seconds {
     type Err = String;

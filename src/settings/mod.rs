@@ -6,13 +6,15 @@
 mod faults;
 mod loader;
 mod log;
+mod operator;
 mod producer;
 mod rate;
 mod secret;
 
 pub use faults::Faults;
 pub use loader::{LoaderArgs, LoaderSettings, Route, Seconds};
-pub use log::{LogArgs, LogFormat, LogSettings};
-pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings};
+pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
+pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
+pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};
 pub use rate::{Rate, RateError};
 pub use secret::Secret;

@@ -169,7 +169,8 @@ fn order_source(faults: &mut Faults, start: Option<i64>, file: Option<PathBuf>) 
     }
 }
 
-fn default_order_file() -> PathBuf {
+/// Where all producers of this user find the last event number, unless told otherwise.
+pub fn default_order_file() -> PathBuf {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
@@ -178,7 +179,7 @@ fn default_order_file() -> PathBuf {
 }
 
 /// Kafka's own rule for topic names; event hub names obey a stricter one.
-fn topic_name(name: String) -> Result<String, String> {
+pub(super) fn topic_name(name: String) -> Result<String, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=249).contains(&name.len()) && name.chars().all(legal) && name != "." && name != ".." {
         Ok(name)

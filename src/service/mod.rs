@@ -1,13 +1,16 @@
 //! The frame every program runs in: telemetry, signals, exit codes, and the one place that prints an error.
 
+mod telemetry;
+
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Faults, LogFormat, LogSettings};
+pub use telemetry::LogTail;
+
+use crate::settings::{Faults, LogSettings};
 
 /// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,7 @@ where
             return Exit::Usage.into();
         }
     };
-    start_telemetry(log);
+    telemetry::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -94,23 +97,6 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         cause = inner.source();
     }
     text
-}
-
-fn start_telemetry(log: LogSettings) {
-    let filter = tracing_subscriber::EnvFilter::new(format!(
-        "warn,deltawave={level},librdkafka=off,azure_core=off,azure_identity=off",
-        level = log.level
-    ));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    match log.format {
-        LogFormat::Human => subscriber.init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
-        LogFormat::Off => {}
-    }
 }
 
 async fn watch_signals(shutdown: CancellationToken) {

@@ -1,0 +1,74 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::producer::{Acknowledged, Event, Observer, Op};
+
+/// What the producer sent, as the broker acknowledged it: the other side of every comparison, made without any of the
+/// stages that are compared.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: u64,
+    unreadable: u64,
+    latest: HashMap<u32, Latest>,
+}
+
+/// The event with the highest order of its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Latest {
+    order: i64,
+    /// As `latest_user_state` shows it; `None` for a delete.
+    row: Option<UserRow>,
+}
+
+/// id, name, age, op, ts: a row of `latest_user_state`, as text.
+pub(super) type UserRow = [Option<String>; 5];
+
+impl Sent {
+    /// How many events were acknowledged.
+    pub(super) fn events(&self) -> u64 {
+        self.lock().events
+    }
+
+    /// How many of them are not of the generated form, and so in no state.
+    pub(super) fn unreadable(&self) -> u64 {
+        self.lock().unreadable
+    }
+
+    /// The state every id must be in: its row, or none for one that was deleted last.
+    pub(super) fn expected(&self) -> HashMap<u32, Option<UserRow>> {
+        self.lock().latest.iter().map(|(id, latest)| (*id, latest.row.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Sent {
+    fn acknowledged(&self, acknowledged: &Acknowledged<'_>) {
+        let event = serde_json::from_slice::<Event<'_>>(acknowledged.payload);
+        let mut state = self.lock();
+        state.events += 1;
+        let Ok(event) = event else {
+            state.unreadable += 1;
+            return;
+        };
+        if state.latest.get(&event.id).is_none_or(|latest| event.event_order >= latest.order) {
+            let row = (event.op != Op::Delete).then(|| {
+                [
+                    Some(event.id.to_string()),
+                    event.name.as_deref().map(str::to_owned),
+                    Some(event.age.to_string()),
+                    Some(event.op.as_str().to_owned()),
+                    Some(event.ts.replace('T', " ")),
+                ]
+            });
+            state.latest.insert(event.id, Latest { order: event.event_order, row });
+        }
+    }
+}
