@@ -5,8 +5,12 @@
 
 mod faults;
 mod log;
+mod producer;
+mod rate;
 mod secret;
 
 pub use faults::Faults;
 pub use log::{LogArgs, LogFormat, LogSettings};
+pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings};
+pub use rate::{Rate, RateError};
 pub use secret::Secret;

@@ -1,0 +1,34 @@
+//! Publishes change events to a Kafka topic: generated ones, or your own as JSON lines.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use deltawave::producer::{self, Printer};
+use deltawave::service::{self, Exit};
+use deltawave::settings::{LogArgs, ProducerArgs};
+use tokio::sync::watch;
+
+/// Publish change events to a Kafka topic: generated ones, or your own as JSON lines
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Ctrl-C stops the stream and waits for what is under way. \
+                  Exit codes: 0 all that was sent is acknowledged, 1 something failed, 2 wrong usage, \
+                  130 interrupted twice"
+)]
+struct Cli {
+    #[command(flatten)]
+    producer: ProducerArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    service::run(cli.log.settings(), cli.producer.validate(), |settings, shutdown| async move {
+        let printer = Arc::new(Printer::new(&settings, shutdown.clone()));
+        let (_, never_held) = watch::channel(false);
+        producer::run(settings, shutdown, never_held, printer).await.map(|_| Exit::Done)
+    })
+}

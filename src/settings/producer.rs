@@ -1,0 +1,233 @@
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Faults, Rate};
+use crate::kafka::{BrokerAddress, KafkaSettings, Security};
+
+/// Flags of the `producer` program.
+#[derive(Debug, Clone, Args)]
+pub struct ProducerArgs {
+    /// Kafka bootstrap address, several separated by commas
+    #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT", default_value = "localhost:29092")]
+    broker: String,
+    /// Topic to send to
+    #[arg(long, env = "DELTAWAVE_TOPIC", default_value = "user-events")]
+    topic: String,
+    /// Create the topic with so many partitions if it does not exist
+    #[arg(long, env = "DELTAWAVE_CREATE_TOPIC", value_name = "PARTITIONS")]
+    create_topic: Option<NonZero<u16>>,
+    /// Events per second (5, 5/s, 0.5/s) or max [default: 1/s, or max with --input]
+    #[arg(long, env = "DELTAWAVE_RATE", value_name = "N/s|max")]
+    rate: Option<String>,
+    /// Stop after so many events [default: no end]
+    #[arg(long, env = "DELTAWAVE_EVENTS", value_name = "N")]
+    events: Option<u64>,
+    /// How many users to make events about: Alice, Bob, Charlie, then more [default: 3]
+    #[arg(long, env = "DELTAWAVE_USERS", value_name = "N")]
+    users: Option<NonZero<u32>>,
+    /// Make the same ids, operations, names and ages on every run [default: random]
+    #[arg(long, env = "DELTAWAVE_SEED", value_name = "N")]
+    seed: Option<u64>,
+    /// Send JSON objects from this file, one a line and unchanged, instead of generated events; - is standard input
+    #[arg(long, env = "DELTAWAVE_INPUT", value_name = "FILE|-")]
+    input: Option<PathBuf>,
+    /// Field of --input lines whose value becomes the record key, so that a key's events stay in order
+    #[arg(long, env = "DELTAWAVE_KEY", value_name = "FIELD", default_value = "id")]
+    key: String,
+    /// Number events N, N+1, … instead of by the clock: not safe across restarts or with several producers
+    #[arg(long, env = "DELTAWAVE_ORDER_START", value_name = "N")]
+    order_start: Option<i64>,
+    /// File with the last event_order given out, shared by all producers on this machine
+    /// [default: $XDG_STATE_HOME or ~/.local/state, then /deltawave/event-order]
+    #[arg(long, env = "DELTAWAVE_ORDER_FILE", value_name = "PATH")]
+    order_file: Option<PathBuf>,
+    /// How long to try an unreachable broker before exit 1, in seconds; also for each event
+    #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    give_up: u64,
+    /// Do not print each event; show progress instead
+    #[arg(long, env = "DELTAWAVE_QUIET")]
+    quiet: bool,
+}
+
+/// Where event numbers come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderSource {
+    /// The clock, never below the last number in this file.
+    File(PathBuf),
+    /// Counting up from a number; the caller answers for its uniqueness.
+    CountFrom(i64),
+}
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventSource {
+    /// Made-up changes to made-up users.
+    Generated {
+        /// How many users there are.
+        users: NonZero<u32>,
+        /// The same stream for the same seed; none for a random one.
+        seed: Option<u64>,
+        /// Where `event_order` comes from.
+        order: OrderSource,
+    },
+    /// The user's own JSON lines.
+    Input {
+        /// The file, or none for standard input.
+        file: Option<PathBuf>,
+        /// The field that becomes the record key.
+        key: String,
+    },
+}
+
+/// Validated settings of the producer.
+#[derive(Debug, Clone)]
+pub struct ProducerSettings {
+    /// Where to send.
+    pub kafka: KafkaSettings,
+    /// The topic, or event hub.
+    pub topic: String,
+    /// Create the topic with so many partitions if it is missing.
+    pub create_topic: Option<NonZero<u16>>,
+    /// What to send.
+    pub source: EventSource,
+    /// How fast.
+    pub rate: Rate,
+    /// After how many events to stop.
+    pub events: Option<u64>,
+    /// How long an unreachable broker is tried, and each event.
+    pub give_up: Duration,
+    /// Show progress, not events.
+    pub quiet: bool,
+}
+
+impl ProducerArgs {
+    /// Checks the flags and puts in what depends on the machine.
+    ///
+    /// # Errors
+    /// Every fault found.
+    pub fn validate(self) -> Result<ProducerSettings, Faults> {
+        let mut faults = Faults::default();
+        let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
+        let topic = faults.check("--topic", topic_name(self.topic));
+        let source = match self.input {
+            Some(file) => {
+                let generator_flags = [
+                    ("--users", self.users.is_some()),
+                    ("--seed", self.seed.is_some()),
+                    ("--order-start", self.order_start.is_some()),
+                    ("--order-file", self.order_file.is_some()),
+                ];
+                for (flag, _) in generator_flags.into_iter().filter(|(_, given)| *given) {
+                    faults.add(flag, "is for generated events, --input sends its lines unchanged: leave one out");
+                }
+                if self.key.is_empty() {
+                    faults.add("--key", "must name a field of the input lines");
+                }
+                EventSource::Input { file: (file.as_os_str() != "-").then_some(file), key: self.key }
+            }
+            None => EventSource::Generated {
+                users: self.users.unwrap_or(DEFAULT_USERS),
+                seed: self.seed,
+                order: order_source(&mut faults, self.order_start, self.order_file),
+            },
+        };
+        let rate = match (&self.rate, &source) {
+            (Some(rate), _) => faults.check("--rate", rate.parse()),
+            (None, EventSource::Generated { .. }) => Some(Rate::PerSecond(1.0)),
+            (None, EventSource::Input { .. }) => Some(Rate::Max),
+        };
+        let settings = broker.zip(topic).zip(rate).map(|((broker, topic), rate)| ProducerSettings {
+            kafka: KafkaSettings { broker, security: Security::Plaintext },
+            topic,
+            create_topic: self.create_topic,
+            source,
+            rate,
+            events: self.events,
+            give_up: Duration::from_secs(self.give_up),
+            quiet: self.quiet,
+        });
+        faults.finish(settings)
+    }
+}
+
+/// Alice, Bob and Charlie.
+const DEFAULT_USERS: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(2);
+
+fn order_source(faults: &mut Faults, start: Option<i64>, file: Option<PathBuf>) -> OrderSource {
+    match (start, file) {
+        (Some(_), Some(_)) => {
+            faults.add("--order-start", "counts without a file, --order-file shares one: leave one out");
+            OrderSource::CountFrom(0)
+        }
+        (Some(start), None) => OrderSource::CountFrom(start),
+        (None, Some(file)) => OrderSource::File(file),
+        (None, None) => OrderSource::File(default_order_file()),
+    }
+}
+
+fn default_order_file() -> PathBuf {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("deltawave/event-order")
+}
+
+/// Kafka's own rule for topic names; event hub names obey a stricter one.
+fn topic_name(name: String) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=249).contains(&name.len()) && name.chars().all(legal) && name != "." && name != ".." {
+        Ok(name)
+    } else {
+        Err(format!("`{name}` is not a topic name: use 1 to 249 letters, digits, dots, underscores and hyphens"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        producer: ProducerArgs,
+    }
+
+    fn validate(flags: &[&str]) -> Result<ProducerSettings, String> {
+        let cli = Cli::try_parse_from(["producer"].iter().chain(flags)).unwrap();
+        cli.producer.validate().map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_classic_demo() {
+        let settings = validate(&[]).unwrap();
+        assert_eq!(settings.kafka.broker.to_string(), "localhost:29092");
+        assert_eq!(settings.topic, "user-events");
+        assert_eq!(settings.rate, Rate::PerSecond(1.0));
+        assert_eq!(settings.give_up, Duration::from_secs(60));
+        assert!(matches!(settings.source, EventSource::Generated { users, seed: None, order: OrderSource::File(_) }
+            if users.get() == 3));
+    }
+
+    #[test]
+    fn input_lines_go_as_fast_as_they_can_unless_told_otherwise() {
+        assert_eq!(validate(&["--input", "-"]).unwrap().rate, Rate::Max);
+        assert_eq!(validate(&["--input", "-", "--rate", "5"]).unwrap().rate, Rate::PerSecond(5.0));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let text = validate(&["--broker", "here", "--topic", "a b", "--rate", "fast", "--input", "x", "--seed", "1"])
+            .unwrap_err();
+        for flag in ["--broker: ", "--topic: ", "--rate: ", "--seed: "] {
+            assert!(text.contains(flag), "{flag} is missing in: {text}");
+        }
+        let text = validate(&["--order-start", "1", "--order-file", "x"]).unwrap_err();
+        assert!(text.contains("--order-start: "), "{text}");
+    }
+}
