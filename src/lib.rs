@@ -11,7 +11,7 @@
 //! | layer | modules | role |
 //! |---|---|---|
 //! | programs | [`producer`] · `capturer` · `loader` · `operator` | one per binary, never importing each other but for `operator`, which runs them |
-//! | this machine | `offline` | starts Azurite, a broker, a SQL store for `up` and for tests |
+//! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests |
 //! | service frame | [`service`] · [`settings`] | telemetry, signals, exit codes; flags and environment to validated settings |
 //! | outside | [`azure`] · [`kafka`] · [`store`] | each the only importer of its client crate |
 //! | pure | [`rows`] · [`ledger`] · [`capture`] | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
@@ -20,6 +20,7 @@ pub mod azure;
 pub mod capture;
 pub mod kafka;
 pub mod ledger;
+pub mod offline;
 pub mod producer;
 pub mod rows;
 pub mod service;

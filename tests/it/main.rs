@@ -1,10 +1,16 @@
-//! Tests that need more than this process: one module per subject.
+//! The integration tests, in one binary so that they are linked once and share one Azurite, Kafka and PostgreSQL.
 //!
-//! | module | subject |
+//! | module | tests |
 //! |---|---|
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
+//! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `producer` | the `producer` binary against librdkafka's mock cluster |
+//! | `support` | nothing: the shared components and names that no two tests share |
+//!
+//! What a test needs is fetched and started by the test run. A component that does not start fails every test that
+//! wants it.
 
 mod blob;
+mod offline;
 mod producer;
 mod support;

@@ -1,14 +1,70 @@
-//! Servers the tests need. A missing one fails the test: it never passes it silently.
+//! Components shared by all tests of this process, each started by the first test that asks.
+//!
+//! They outlive the runtime of that test, as their handles belong to none, and end with the process. Tests keep apart
+//! by names of their own: see [`unique`].
 
-/// A running Azurite.
-pub struct Azurite(String);
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-impl Azurite {
-    pub fn blob_endpoint(&self) -> &str {
-        &self.0
+use deltawave::offline::{Azurite, Kafka, OfflineError, Parts, Persistence, Postgres, Scratch};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+
+/// Azurite, its data in memory.
+pub async fn azurite() -> &'static Azurite {
+    static SHARED: OnceCell<Azurite> = OnceCell::const_new();
+    SHARED
+        .get_or_init(async || {
+            started(Azurite::start(&Parts::locate(), &home("azurite"), Persistence::Memory, &quiet).await)
+        })
+        .await
+}
+
+/// Apache Kafka, one node. Topics have to be created.
+pub async fn kafka() -> &'static Kafka {
+    static SHARED: OnceCell<Kafka> = OnceCell::const_new();
+    SHARED.get_or_init(async || started(Kafka::start(&Parts::locate(), &home("kafka"), &quiet).await)).await
+}
+
+/// PostgreSQL with the database `dev`; a test makes a schema or a database of its own in it.
+pub async fn postgres() -> &'static Postgres {
+    static SHARED: OnceCell<Postgres> = OnceCell::const_new();
+    SHARED
+        .get_or_init(async || {
+            started(Postgres::start(&Parts::locate(), &home("postgres"), Persistence::Memory, &quiet).await)
+        })
+        .await
+}
+
+/// A name that starts with the given word and that nothing else has: fit for a container, a topic, a table.
+pub fn unique(word: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    format!("{word}{}", &id[..12])
+}
+
+/// Asks again until there is an answer; fails the test, naming what it waited for, when 20 s bring none.
+pub async fn eventually<T, E: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) if Instant::now() > deadline => panic!("{what}: not within 20 s, last {error:?}"),
+            Err(_) => sleep(Duration::from_millis(20)).await,
+        }
     }
 }
 
-pub async fn azurite() -> Azurite {
-    Azurite(std::env::var("DELTAWAVE_TEST_AZURITE").expect("DELTAWAVE_TEST_AZURITE names Azurite's blob endpoint"))
+/// A listener for progress that nobody wants to hear.
+pub fn quiet(_: &str) {}
+
+/// A directory below the one that is removed after this process.
+fn home(name: &str) -> PathBuf {
+    static SHARED: OnceLock<Scratch> = OnceLock::new();
+    SHARED.get_or_init(|| started(Scratch::new())).path().join(name)
+}
+
+fn started<T>(result: Result<T, OfflineError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }

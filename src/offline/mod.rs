@@ -1,0 +1,48 @@
+//! Real components on this machine: what `deltawave up` runs and what the integration tests test against.
+//!
+//! ```text
+//! Parts ──fetched once──▶ Azurite, Kafka, Postgres ─┐
+//! PATH ─────────────────▶ RisingWave ───────────────┼─▶ Service: stop, kill, restart ─▶ log.txt
+//! nothing to fetch ─────▶ EmbeddedBroker            ┘
+//! ```
+//!
+//! - Everything listens on loopback only, on ports that were free at the start and stay the same over restarts.
+//! - Nothing outlives this program, however it ends, and nothing is ever ended that was not started here.
+//! - Several may start at once. A handle belongs to no runtime.
+
+mod azurite;
+mod broker;
+mod error;
+mod kafka;
+mod parts;
+mod ports;
+mod postgres;
+mod prerequisites;
+mod process;
+mod risingwave;
+mod scratch;
+mod service;
+mod unix;
+
+pub use azurite::Azurite;
+pub use broker::EmbeddedBroker;
+pub use error::OfflineError;
+pub use kafka::Kafka;
+pub use parts::{Part, Parts};
+pub use postgres::Postgres;
+pub use prerequisites::{MissingTools, Need, prerequisites};
+pub use risingwave::RisingWave;
+pub use scratch::Scratch;
+pub use service::Service;
+
+/// Is told, in a few words, what takes long.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// How much a component's data is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// Nothing: it may be lost with the process (Azurite) or with the machine (PostgreSQL), for speed.
+    Memory,
+    /// It stays in the directory and survives a stop and a crash, as far as the component promises that.
+    Directory,
+}
