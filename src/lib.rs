@@ -10,7 +10,7 @@
 //!
 //! | layer | modules | role |
 //! |---|---|---|
-//! | programs | [`producer`] · `capturer` · `loader` · `operator` | one per binary, never importing each other but for `operator`, which runs them |
+//! | programs | [`producer`] · [`capturer`] · `loader` · `operator` | one per binary, never importing each other but for `operator`, which runs them |
 //! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests |
 //! | service frame | [`service`] · [`settings`] | telemetry, signals, exit codes; flags and environment to validated settings |
 //! | outside | [`azure`] · [`kafka`] · [`store`] | each the only importer of its client crate |
@@ -18,6 +18,7 @@
 
 pub mod azure;
 pub mod capture;
+pub mod capturer;
 pub mod kafka;
 pub mod ledger;
 pub mod offline;

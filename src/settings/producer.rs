@@ -178,7 +178,7 @@ fn default_order_file() -> PathBuf {
 }
 
 /// Kafka's own rule for topic names; event hub names obey a stricter one.
-fn topic_name(name: String) -> Result<String, String> {
+pub(super) fn topic_name(name: String) -> Result<String, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=249).contains(&name.len()) && name.chars().all(legal) && name != "." && name != ".." {
         Ok(name)
