@@ -9,10 +9,7 @@ use deltawave::settings::{InitArgs, LogArgs, UpArgs};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted twice"
-)]
+#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted twice")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

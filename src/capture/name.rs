@@ -225,6 +225,15 @@ impl NameFormat {
         }
     }
 
+    /// Whether the names of one partition's files, in byte order, are in the order of their windows.
+    pub fn sorts_by_time(&self) -> bool {
+        let date = self.parts.iter().filter_map(|part| match part {
+            Part::Token(token) => token.date_index(),
+            Part::Literal(_) => None,
+        });
+        date.is_sorted()
+    }
+
     fn width_without_partition(&self, hub: &Hub) -> usize {
         let width = |part: &Part| match part {
             Part::Literal(literal) => literal.len(),

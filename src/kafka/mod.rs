@@ -2,21 +2,23 @@
 //!
 //! ```text
 //! KafkaSettings ──client_config──▶ ClientConfig ──▶ Cluster     metadata, topics, watermarks
-//!                                                └─▶ Publisher   idempotent writer with counted delivery reports
+//!                                                ├─▶ Publisher   idempotent writer with counted delivery reports
+//!                                                └─▶ Reader      partitions from given offsets, each on its own
 //! ```
 //!
-//! A reader starts from [`client_config`] too and adds its own keys (`enable.auto.commit=false`,
-//! `enable.partition.eof=true`, …). Whatever librdkafka logs comes out as `tracing` lines at debug level, so that a
+//! Whatever librdkafka logs comes out as `tracing` lines at debug level, so that a
 //! broker's absence is told once by the program and not a hundred times by the library.
 
 mod client;
 mod cluster;
 mod error;
 mod publisher;
+mod reader;
 mod settings;
 
 pub use client::Context;
 pub use cluster::{Cluster, MissingTopic};
 pub use error::KafkaError;
 pub use publisher::{Delivered, DeliveryWatch, Publisher, Queued, Undelivered};
+pub use reader::{PartitionReader, Read, Reader, Record};
 pub use settings::{AddressError, BrokerAddress, KafkaSettings, Security, client_config};

@@ -58,11 +58,7 @@ pub(super) fn start(log: LogSettings) {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     match (log.target, log.format) {
         (_, LogFormat::Off) => {}
-        (LogTarget::Tail(tail), _) => subscriber
-            .with_ansi(false)
-            .without_time()
-            .with_writer(TailWriter(tail))
-            .init(),
+        (LogTarget::Tail(tail), _) => subscriber.with_ansi(false).without_time().with_writer(TailWriter(tail)).init(),
         (LogTarget::Stderr, LogFormat::Human) => {
             subscriber.with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).init();
         }

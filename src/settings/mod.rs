@@ -3,6 +3,7 @@
 //! Each program has an `Args` (what clap parses) and a settings type that only `Args::validate` makes. Validation
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
+mod capture;
 mod faults;
 mod loader;
 mod log;
@@ -11,6 +12,7 @@ mod producer;
 mod rate;
 mod secret;
 
+pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use faults::Faults;
 pub use loader::{LoaderArgs, LoaderSettings, Route, Seconds};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};

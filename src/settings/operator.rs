@@ -80,7 +80,7 @@ pub enum StoreChoice {
     /// PostgreSQL, started for the run.
     Postgres,
     /// One that runs already.
-    Running(StoreAddress),
+    Running(Box<StoreAddress>),
 }
 
 /// Validated settings of `up`.
@@ -135,7 +135,7 @@ impl UpArgs {
         };
         let url = self.store_url.map(|url| faults.check("--store-url", url.parse()));
         let store = match (self.store.as_str(), url) {
-            ("auto", Some(address)) => address.map(StoreChoice::Running),
+            ("auto", Some(address)) => address.map(Box::new).map(StoreChoice::Running),
             ("auto", None) => Some(StoreChoice::Auto),
             ("risingwave", None) => Some(StoreChoice::RisingWave),
             ("postgres", None) => Some(StoreChoice::Postgres),

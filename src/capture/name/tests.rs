@@ -100,3 +100,11 @@ proptest! {
         prop_assert!(blob.starts_with(&format.prefix(&hub, None, None)));
     }
 }
+
+#[test]
+fn names_sort_by_time_only_when_the_date_goes_from_year_to_second() {
+    assert!(NameFormat::default().sorts_by_time());
+    let day_first: NameFormat =
+        "{Day}/{Month}/{Year}/{Namespace}/{EventHub}/{PartitionId}/{Hour}/{Minute}/{Second}".parse().unwrap();
+    assert!(!day_first.sorts_by_time());
+}

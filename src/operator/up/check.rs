@@ -130,7 +130,11 @@ async fn state_differences(pipeline: &Pipeline, session: &Session) -> Result<(us
         .map(|(id, expected)| {
             let shown = |rows: &[UserRow]| match rows {
                 [] => "no row".to_owned(),
-                rows => rows.iter().map(|row| row.clone().map(Option::unwrap_or_default).join(" ")).collect::<Vec<_>>().join(" and "),
+                rows => rows
+                    .iter()
+                    .map(|row| row.clone().map(Option::unwrap_or_default).join(" "))
+                    .collect::<Vec<_>>()
+                    .join(" and "),
             };
             let found = found.get(id).map(Vec::as_slice).unwrap_or_default();
             format!("id {id}: sent {}, found {}", shown(expected.as_slice()), shown(found))
@@ -166,7 +170,14 @@ impl fmt::Display for Report {
             let mark = if *count == sent { "✓" } else { "✗" };
             writeln!(f, "{stage:<10} {:>14}  {mark} {what}", grouped(*count))?;
             if *stage == "loader" && self.rejected > 0 {
-                writeln!(f, "{:<10} {:>14}    loaded {}, rejected {}", "", "", grouped(self.loaded), grouped(self.rejected))?;
+                writeln!(
+                    f,
+                    "{:<10} {:>14}    loaded {}, rejected {}",
+                    "",
+                    "",
+                    grouped(self.loaded),
+                    grouped(self.rejected)
+                )?;
             }
         }
         let (right, mark) = (self.users - self.wrong.len(), if self.wrong.is_empty() { "✓" } else { "✗" });

@@ -36,8 +36,8 @@ pub(super) struct Components {
 }
 
 enum Broker {
-    Embedded(#[expect(dead_code, reason = "held for as long as it is to run")] EmbeddedBroker),
-    Kafka(Kafka),
+    Embedded(EmbeddedBroker),
+    Kafka(Box<Kafka>),
     Running,
 }
 
@@ -51,7 +51,7 @@ enum Store {
 enum StorePlan {
     RisingWave(PathBuf),
     Postgres,
-    Running(StoreAddress),
+    Running(Box<StoreAddress>),
 }
 
 impl Components {
@@ -61,9 +61,7 @@ impl Components {
             StoreChoice::Running(address) => StorePlan::Running(address.clone()),
             StoreChoice::Postgres => StorePlan::Postgres,
             StoreChoice::Auto => RisingWave::find_on_path().map_or(StorePlan::Postgres, StorePlan::RisingWave),
-            StoreChoice::RisingWave => {
-                StorePlan::RisingWave(RisingWave::find_on_path().ok_or(UpError::NoRisingWave)?)
-            }
+            StoreChoice::RisingWave => StorePlan::RisingWave(RisingWave::find_on_path().ok_or(UpError::NoRisingWave)?),
         };
         let progress = |text: &str| println!("{text}");
         let parts = Parts::locate();
@@ -82,15 +80,16 @@ impl Components {
                 (scratch.path().to_owned(), Some(scratch), Persistence::Memory)
             }
         };
+        let azurite_directory = directory.join("azurite");
         let (azurite, broker, store) = tokio::try_join!(
-            Azurite::start(&parts, &directory.join("azurite"), persistence, &progress),
+            Azurite::start(&parts, &azurite_directory, persistence, &progress),
             Broker::start(settings, &parts, &directory),
             Store::start(&plan, settings.store_memory, &parts, &directory, persistence),
         )?;
         let store_address = match (&store, &plan) {
             (Store::RisingWave(risingwave), _) => risingwave.url().parse()?,
             (Store::Postgres(postgres), _) => postgres.url().parse()?,
-            (Store::Running, StorePlan::Running(address)) => address.clone(),
+            (Store::Running, StorePlan::Running(address)) => StoreAddress::clone(address),
             (Store::Running, _) => unreachable!("a store that was planned to be started was not"),
         };
         let address: BrokerAddress = match (&broker, &settings.broker) {
@@ -213,7 +212,8 @@ impl Broker {
                 Broker::Embedded(EmbeddedBroker::start(&[&settings.topic], settings.partitions.get())?)
             }
             BrokerChoice::Kafka => {
-                Broker::Kafka(Kafka::start(parts, &directory.join("kafka"), &|text: &str| println!("{text}")).await?)
+                let progress = |text: &str| println!("{text}");
+                Broker::Kafka(Box::new(Kafka::start(parts, &directory.join("kafka"), &progress).await?))
             }
             BrokerChoice::Running(_) => Broker::Running,
         })

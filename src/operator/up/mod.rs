@@ -76,7 +76,7 @@ async fn run(
         tokio::select! {
             ended = running => ended?,
             error = died => return Err(error.into()),
-            error = show => return Err(error),
+            never = show => match never? {},
         }
     };
     println!("{}", view::summary(&pipeline));

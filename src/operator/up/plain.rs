@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the store cannot be asked.
 pub(super) async fn show(pipeline: &Pipeline, session: &Session) -> Result<Infallible, UpError> {
-    let mut meter = Meter::new();
+    let mut meter = Meter::new(pipeline);
     let mut shown = LatestState::default();
     let mut first = true;
     loop {

@@ -1,8 +1,8 @@
 //! The live screen.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -35,7 +35,7 @@ pub(super) async fn show(
     shutdown: &CancellationToken,
 ) -> Result<Infallible, UpError> {
     let mut screen = Screen::open(shutdown).map_err(UpError::Terminal)?;
-    let mut meter = Meter::new();
+    let mut meter = Meter::new(pipeline);
     loop {
         let snapshot = meter.read(pipeline);
         let state = LatestState::read(session).await?;
@@ -90,7 +90,14 @@ fn watch_keys(open: &AtomicBool, shutdown: &CancellationToken) {
     }
 }
 
-fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &LatestState, facts: &Facts, log: &[String], stopping: bool) {
+fn draw(
+    frame: &mut Frame<'_>,
+    snapshot: &Snapshot,
+    state: &LatestState,
+    facts: &Facts,
+    log: &[String],
+    stopping: bool,
+) {
     let state_height = u16::try_from(state.rows.len().clamp(3, STATE_ROWS)).unwrap_or(3) + 3;
     let [title, pipeline, latest, connect, messages] = Layout::vertical([
         Constraint::Length(1),
@@ -102,12 +109,16 @@ fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &LatestState, facts: 
     .areas(frame.area());
     let seconds = snapshot.running.as_secs();
     let clock = format!("running {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let hint = if stopping { "stopping … (again to stop at once)" } else { "Ctrl-C or q stops everything it started" };
+    let hint =
+        if stopping { "stopping … (again to stop at once)" } else { "Ctrl-C or q stops everything it started" };
     frame.render_widget(Line::from(vec![" deltawave ".bold().black().on_cyan(), format!("  {clock}").into()]), title);
     frame.render_widget(Line::from(hint).alignment(Alignment::Right).dim(), title);
     frame.render_widget(stages(snapshot), pipeline);
     frame.render_widget(latest_state(state), latest);
-    frame.render_widget(Paragraph::new(Text::from(facts.to_string())).block(Block::bordered().title(" connect ")), connect);
+    frame.render_widget(
+        Paragraph::new(Text::from(facts.to_string())).block(Block::bordered().title(" connect ")),
+        connect,
+    );
     let room = usize::from(messages.height.saturating_sub(2));
     let lines: Vec<_> = log[log.len().saturating_sub(room)..].iter().map(|line| Line::from(line.as_str())).collect();
     frame.render_widget(Paragraph::new(lines).dim().block(Block::bordered().title(" log ")), messages);
@@ -136,9 +147,11 @@ fn stages(snapshot: &Snapshot) -> Table<'_> {
         ])
     };
     let header = ["stage", "events", "events/s", "lag", "files", "rejected"];
-    let header = header.iter().enumerate().map(|(index, name)| {
-        if index == 0 { Cell::from(*name) } else { right((*name).to_owned()) }
-    });
+    let header = header.iter().enumerate().map(
+        |(index, name)| {
+            if index == 0 { Cell::from(*name) } else { right((*name).to_owned()) }
+        },
+    );
     Table::new(snapshot.stages.iter().map(row), [10, 14, 12, 12, 12, 12].map(Constraint::Length))
         .header(Row::new(header).style(Style::new().add_modifier(Modifier::BOLD)))
         .block(Block::bordered().title(" pipeline "))

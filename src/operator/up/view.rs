@@ -35,8 +35,8 @@ pub(super) struct Meter {
 const SPAN: Duration = Duration::from_secs(5);
 
 impl Meter {
-    pub(super) fn new() -> Self {
-        Meter { history: Vec::new() }
+    pub(super) fn new(pipeline: &Pipeline) -> Self {
+        Meter { history: vec![(pipeline.began, [0; 3])] }
     }
 
     pub(super) fn read(&mut self, pipeline: &Pipeline) -> Snapshot {
@@ -46,8 +46,11 @@ impl Meter {
         let captured = pipeline.captured.captured();
         let sent = pipeline.sent.events();
         let now = Instant::now();
-        self.history.retain(|(at, _)| now.duration_since(*at) <= SPAN);
         self.history.push((now, [sent, captured, done]));
+        // One reading from before the span stays, so that there is always something to compare with.
+        while self.history.len() > 2 && now.duration_since(self.history[1].0) >= SPAN {
+            self.history.remove(0);
+        }
         let (first_at, first) = self.history[0];
         let seconds = now.duration_since(first_at).as_secs_f64();
         let rate = |index: usize, value: u64| {
@@ -57,7 +60,13 @@ impl Meter {
         let lag = |before: u64, value: u64| Some(before.saturating_sub(value));
         let stages = [
             Stage { name: "producer", events: sent, rate: rate(0, sent), lag: None, files: None },
-            Stage { name: "capture", events: captured, rate: rate(1, captured), lag: lag(sent, captured), files: capture_files },
+            Stage {
+                name: "capture",
+                events: captured,
+                rate: rate(1, captured),
+                lag: lag(sent, captured),
+                files: capture_files,
+            },
             Stage { name: "loader", events: done, rate: rate(2, done), lag: lag(captured, done), files: loader_files },
         ];
         Snapshot { running: pipeline.began.elapsed(), stages, rejected: loaded.rejected }
@@ -102,7 +111,7 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// The last word on a run that was stopped.
 pub(super) fn summary(pipeline: &Pipeline) -> String {
-    let Snapshot { running, stages: [sent, captured, loaded], rejected } = Meter::new().read(pipeline);
+    let Snapshot { running, stages: [sent, captured, loaded], rejected } = Meter::new(pipeline).read(pipeline);
     let mut text = format!(
         "ran {:.0} s: {} events sent, {} captured in {} files, {} loaded",
         running.as_secs_f64(),

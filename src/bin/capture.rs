@@ -1,0 +1,29 @@
+//! Does what Event Hubs Capture does, for any Kafka broker: writes every partition's records to Capture files.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use deltawave::capturer::{self, Progress};
+use deltawave::service::{self, Exit};
+use deltawave::settings::{CaptureArgs, LogArgs};
+
+/// Write the records of Kafka topics to Capture files in Blob storage, each record once
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "The files are the only memory: a restart goes on where they end. One capture at a time a topic. \
+                  Exit codes: 0 stopped, open files written; 1 something failed; 2 wrong usage; 130 interrupted twice"
+)]
+struct Cli {
+    #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    service::run(cli.log.settings(), cli.capture.validate(), |settings, shutdown| async move {
+        capturer::run(settings, shutdown, Progress::shared()).await.map(|()| Exit::Done)
+    })
+}

@@ -1,0 +1,102 @@
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::azure::blob::BlobError;
+
+/// Pauses between attempts grow from the first to the last of these.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// The longest that is waited because a service asks for it.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+
+/// Whether something outside is away: told once when it goes and once when it is back, whoever notices.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    with: String,
+    present: AtomicBool,
+}
+
+impl Trouble {
+    pub fn new(with: impl fmt::Display) -> Self {
+        Trouble { with: with.to_string(), present: AtomicBool::new(false) }
+    }
+
+    /// It did not work.
+    pub fn met(&self, error: &dyn fmt::Display) {
+        if !self.present.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{} is away, trying until it is back: {error}", self.with);
+        }
+    }
+
+    /// It worked.
+    pub fn over(&self) {
+        if self.present.load(Ordering::Relaxed) && self.present.swap(false, Ordering::Relaxed) {
+            tracing::info!("{} is back", self.with);
+        }
+    }
+
+    /// Begins a series of attempts at one thing, with an end or without.
+    pub fn attempts(&self, patience: Option<Duration>) -> Attempts<'_> {
+        Attempts { trouble: self, deadline: patience.map(|patience| Instant::now() + patience), pause: PAUSES.0 }
+    }
+}
+
+/// The attempts at one thing. Only for what is safe to repeat, as every call of a container is.
+pub(super) struct Attempts<'a> {
+    trouble: &'a Trouble,
+    deadline: Option<Instant>,
+    pause: Duration,
+}
+
+impl Attempts<'_> {
+    /// Waits for the next attempt.
+    ///
+    /// # Errors
+    /// The error itself when no further attempt is worth it or patience is over.
+    pub async fn after(&mut self, error: BlobError) -> Result<(), BlobError> {
+        let now = Instant::now();
+        if !error.is_transient() || self.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(error);
+        }
+        self.trouble.met(&error);
+        let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
+        let next = now + self.pause.mul_f64(rand::random_range(0.5..1.0)).max(asked);
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        tokio::time::sleep_until(self.deadline.map_or(next, |deadline| deadline.min(next))).await;
+        Ok(())
+    }
+
+    /// The last attempt worked.
+    pub fn succeeded(self) {
+        self.trouble.over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn away() -> BlobError {
+        let (address, doing, reason) = ("a".to_owned(), "write".to_owned(), "gone".to_owned());
+        BlobError::Transient { address, doing, reason, retry_after: None }
+    }
+
+    #[tokio::test]
+    async fn attempts_end_with_patience_and_not_before() {
+        let trouble = Trouble::new("a");
+        let started = Instant::now();
+        let patience = Duration::from_millis(500);
+        let mut attempts = trouble.attempts(Some(patience));
+        while attempts.after(away()).await.is_ok() {}
+        assert!((patience..patience * 10).contains(&started.elapsed()), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn what_waiting_does_not_mend_is_not_waited_for() {
+        let trouble = Trouble::new("a");
+        let error = BlobError::NoContainer { address: "a".to_owned() };
+        assert_eq!(trouble.attempts(None).after(error.clone()).await, Err(error));
+    }
+}
