@@ -40,7 +40,7 @@ impl Discovery {
     }
 
     /// The listings of the next poll: everything when it is time for that or names do not sort by time, else each
-    /// partition from its newest file on, less the look-back, and the partition that would come next.
+    /// partition from its newest file on, less the look-back, up to the partition that would come next.
     pub(super) fn listings(&self, now: Instant) -> Vec<Listing> {
         let due = self.reconciled.is_none_or(|at| now.duration_since(at) >= self.lookout.reconcile);
         let everything = Listing { prefix: self.format.prefix(&self.hub, None, None), start_from: None };
@@ -52,16 +52,15 @@ impl Discovery {
                 vec![Listing { start_from: Some(self.format.prefix(&self.hub, None, newest)), ..everything }]
             }
             ListingOrder::ByPartition => {
-                let known = self.newest.iter().map(|(partition, newest)| {
-                    let from = *newest - self.lookout.look_back;
-                    Listing {
-                        prefix: self.format.prefix(&self.hub, Some(*partition), None),
-                        start_from: Some(self.format.prefix(&self.hub, Some(*partition), Some(from))),
-                    }
-                });
+                // Partitions are numbered without holes: one of which no file was seen yet may get its first any time.
                 let next = self.newest.keys().last().map_or(0, |last| last.0 + 1);
-                let prefix = self.format.prefix(&self.hub, Some(PartitionId(next)), None);
-                known.chain([Listing { prefix, start_from: None }]).collect()
+                let listing = |partition| Listing {
+                    prefix: self.format.prefix(&self.hub, Some(partition), None),
+                    start_from: self.newest.get(&partition).map(|newest| {
+                        self.format.prefix(&self.hub, Some(partition), Some(*newest - self.lookout.look_back))
+                    }),
+                };
+                (0..=next).map(PartitionId).map(listing).collect()
             }
         }
     }
@@ -107,15 +106,16 @@ mod tests {
         assert_eq!(shown(&first), [("ns/hub/", None)]);
         assert!(discovery.see("ns/hub/0/2026/01/02/03/04/05.avro").is_some());
         assert!(discovery.see("ns/hub/0/2026/01/02/01/04/05.avro").is_some());
-        assert!(discovery.see("ns/hub/1/2026/01/01/00/30/00.avro").is_some());
+        assert!(discovery.see("ns/hub/2/2026/01/01/00/30/00.avro").is_some());
         assert!(discovery.see("ns/hub/readme.txt").is_none());
         discovery.listed(&first, start);
         assert_eq!(
             shown(&discovery.listings(start)),
             [
                 ("ns/hub/0/", Some("ns/hub/0/2026/01/02/01/")),
-                ("ns/hub/1/", Some("ns/hub/1/2025/12/31/22/")),
-                ("ns/hub/2/", None),
+                ("ns/hub/1/", None),
+                ("ns/hub/2/", Some("ns/hub/2/2025/12/31/22/")),
+                ("ns/hub/3/", None),
             ]
         );
         let later = start + LOOKOUT.reconcile;
