@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::error::LoadError;
 use super::fetch::Source;
 use super::records::{Record, Records};
+use crate::azure::blob::BlobError;
 use crate::capture::{EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
 use crate::rows::{Batch, Envelope, Mapper, Table};
@@ -36,7 +37,7 @@ pub(super) enum FileEnd {
     /// All of it that can be read was handed on.
     Read(Contents),
     /// It was gone or replaced when it was to be read.
-    Gone(LoadError),
+    Gone(BlobError),
 }
 
 /// Decodes one file after another into batches that may span files.
@@ -111,8 +112,10 @@ impl Decoder {
             }
             Err(ReadError::Source(_)) => {
                 return match source.take_failure() {
-                    Some(error @ LoadError::Blob(_)) => Ok(FileEnd::Gone(error)),
-                    error => Err(error.unwrap_or(LoadError::Stopped)),
+                    Some(LoadError::Blob(error @ (BlobError::NoBlob { .. } | BlobError::Changed { .. }))) => {
+                        Ok(FileEnd::Gone(error))
+                    }
+                    error => Err(error.unwrap_or(LoadError::Broken("reading a file"))),
                 };
             }
         }

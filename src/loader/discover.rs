@@ -24,6 +24,9 @@ pub(super) struct Lookout {
     pub(super) reconcile: Duration,
 }
 
+/// Past this, one listing of everything costs less than one a partition. Event Hubs has at most 2,000.
+const MOST_PARTITIONS: i32 = 2048;
+
 /// What one route's listings have shown so far. In memory only: a new one begins with a full listing.
 #[derive(Debug)]
 pub(super) struct Discovery {
@@ -40,27 +43,30 @@ impl Discovery {
     }
 
     /// The listings of the next poll: everything when it is time for that or names do not sort by time, else each
-    /// partition from its newest file on, less the look-back, up to the partition that would come next.
-    pub(super) fn listings(&self, now: Instant) -> Vec<Listing> {
+    /// partition from its newest file on, less the look-back, and those that have no file yet up to the one that would
+    /// come next. A name ahead of the clock does not hide what comes before it.
+    pub(super) fn listings(&self, now: Instant, clock: OffsetDateTime) -> Vec<Listing> {
         let due = self.reconciled.is_none_or(|at| now.duration_since(at) >= self.lookout.reconcile);
         let everything = Listing { prefix: self.format.prefix(&self.hub, None, None), start_from: None };
         match self.format.listing_order() {
             _ if due || self.newest.is_empty() => vec![everything],
             ListingOrder::Unsorted => vec![everything],
             ListingOrder::ByTime => {
-                let newest = self.newest.values().min().map(|newest| *newest - self.lookout.look_back);
+                let newest = self.newest.values().min().map(|newest| clock.min(*newest) - self.lookout.look_back);
                 vec![Listing { start_from: Some(self.format.prefix(&self.hub, None, newest)), ..everything }]
             }
             ListingOrder::ByPartition => {
-                // Partitions are numbered without holes: one of which no file was seen yet may get its first any time.
-                let next = self.newest.keys().last().map_or(0, |last| last.0 + 1);
-                let listing = |partition| Listing {
-                    prefix: self.format.prefix(&self.hub, Some(partition), None),
-                    start_from: self.newest.get(&partition).map(|newest| {
-                        self.format.prefix(&self.hub, Some(partition), Some(*newest - self.lookout.look_back))
-                    }),
+                let listing = |partition: PartitionId| {
+                    let newest = self.newest.get(&partition).map(|newest| clock.min(*newest) - self.lookout.look_back);
+                    let prefix = self.format.prefix(&self.hub, Some(partition), None);
+                    let start = |newest| self.format.prefix(&self.hub, Some(partition), Some(newest));
+                    Listing { prefix, start_from: newest.map(start) }
                 };
-                (0..=next).map(PartitionId).map(listing).collect()
+                let next = self.newest.keys().last().map_or(0, |last| last.0.saturating_add(1));
+                if next > MOST_PARTITIONS {
+                    return vec![everything];
+                }
+                (0..=next).map(|partition| listing(PartitionId(partition))).collect()
             }
         }
     }
@@ -88,6 +94,7 @@ impl Discovery {
 mod tests {
     use super::*;
 
+    const CLOCK: OffsetDateTime = time::macros::datetime!(2026-01-02 04:00 UTC);
     const LOOKOUT: Lookout = Lookout { look_back: Duration::from_secs(7200), reconcile: Duration::from_secs(21600) };
 
     fn discovery(format: &str) -> Discovery {
@@ -102,24 +109,29 @@ mod tests {
     fn a_poll_lists_each_partition_from_its_newest_file_on() {
         let mut discovery = discovery(&NameFormat::default().to_string());
         let start = Instant::now();
-        let first = discovery.listings(start);
+        let first = discovery.listings(start, CLOCK);
         assert_eq!(shown(&first), [("ns/hub/", None)]);
         assert!(discovery.see("ns/hub/0/2026/01/02/03/04/05.avro").is_some());
         assert!(discovery.see("ns/hub/0/2026/01/02/01/04/05.avro").is_some());
-        assert!(discovery.see("ns/hub/2/2026/01/01/00/30/00.avro").is_some());
+        assert!(discovery.see("ns/hub/1/2026/01/01/00/30/00.avro").is_some());
         assert!(discovery.see("ns/hub/readme.txt").is_none());
         discovery.listed(&first, start);
         assert_eq!(
-            shown(&discovery.listings(start)),
+            shown(&discovery.listings(start, CLOCK)),
             [
                 ("ns/hub/0/", Some("ns/hub/0/2026/01/02/01/")),
-                ("ns/hub/1/", None),
-                ("ns/hub/2/", Some("ns/hub/2/2025/12/31/22/")),
-                ("ns/hub/3/", None),
+                ("ns/hub/1/", Some("ns/hub/1/2025/12/31/22/")),
+                ("ns/hub/2/", None),
             ]
         );
+        assert!(discovery.see("ns/hub/3/2099/01/01/00/00/00.avro").is_some());
+        assert_eq!(
+            shown(&discovery.listings(start, CLOCK))[2..],
+            [("ns/hub/2/", None), ("ns/hub/3/", Some("ns/hub/3/2026/01/02/02/")), ("ns/hub/4/", None)],
+            "neither a partition without files nor a name of the future hides what comes"
+        );
         let later = start + LOOKOUT.reconcile;
-        assert_eq!(shown(&discovery.listings(later)), [("ns/hub/", None)]);
+        assert_eq!(shown(&discovery.listings(later, CLOCK)), [("ns/hub/", None)]);
     }
 
     #[test]
@@ -133,9 +145,9 @@ mod tests {
         {
             assert!(discovery.see(blob).is_some());
             let now = Instant::now();
-            discovery.listed(&discovery.listings(now), now);
+            discovery.listed(&discovery.listings(now, CLOCK), now);
         }
-        assert_eq!(shown(&by_time.listings(Instant::now())), [("ns/hub/", Some("ns/hub/2026-01-02/01/"))]);
-        assert_eq!(shown(&unsorted.listings(Instant::now())), [("ns/hub/", None)]);
+        assert_eq!(shown(&by_time.listings(Instant::now(), CLOCK)), [("ns/hub/", Some("ns/hub/2026-01-02/01/"))]);
+        assert_eq!(shown(&unsorted.listings(Instant::now(), CLOCK)), [("ns/hub/", None)]);
     }
 }

@@ -11,7 +11,7 @@ pub enum LoadError {
     #[error("stopped on request")]
     Stopped,
     /// Something stayed away for longer than it was to be waited for.
-    #[error("gave up after {} s of retrying (--give-up): {reason}", after.as_secs())]
+    #[error("gave up after {:.1} s of retrying (--give-up): {reason}", after.as_secs_f64())]
     GaveUp {
         /// How long it was tried.
         after: Duration,
@@ -27,6 +27,17 @@ pub enum LoadError {
     /// Records cannot be loaded into a route's table.
     #[error(transparent)]
     Table(#[from] InvalidTable),
+    /// The store has no place for the ledger or for rejected records.
+    #[error("table `{table}` does not exist in {store}; make it with `deltawave init`")]
+    NoLedger {
+        /// The table.
+        table: &'static str,
+        /// The store.
+        store: String,
+    },
+    /// A part of the loader ended that should not have: a mistake of its own, never taken for the end of a file.
+    #[error("{0} ended without saying why; nothing of this group was noted as done, so start the loader again")]
+    Broken(&'static str),
     /// A file's records were not all accounted for: a mistake of the loader's own, found before it could do harm.
     #[error("file {blob} has {records} records but {written} were written; it was not noted as done")]
     Miscounted {

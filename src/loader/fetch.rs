@@ -18,14 +18,14 @@ const AHEAD: usize = 2;
 pub(super) fn fetch(container: &Container, file: &FileVersion, patience: &Patience) -> Source {
     let (sender, chunks) = mpsc::channel(AHEAD);
     tokio::spawn(pump(container.clone(), file.clone(), patience.clone(), sender));
-    Source { chunks, current: Bytes::new(), failure: None }
+    Source { chunks, current: Bytes::new(), ended: false, failure: None }
 }
 
 async fn pump(
     container: Container,
     file: FileVersion,
     patience: Patience,
-    sender: mpsc::Sender<Result<Bytes, LoadError>>,
+    sender: mpsc::Sender<Result<Piece, LoadError>>,
 ) {
     let mut trouble = patience.trouble();
     let mut from = 0;
@@ -33,11 +33,14 @@ async fn pump(
         let mut stream = container.read(&file.blob, Some(&file.etag), from);
         let error = loop {
             match stream.next().await {
-                None => return,
+                None => {
+                    let _ = sender.send(Ok(Piece::End)).await;
+                    return;
+                }
                 Some(Ok(chunk)) => {
                     trouble.healed();
                     from += chunk.len() as u64;
-                    if sender.send(Ok(chunk)).await.is_err() {
+                    if sender.send(Ok(Piece::Bytes(chunk))).await.is_err() {
                         return;
                     }
                 }
@@ -56,10 +59,17 @@ async fn pump(
     }
 }
 
+/// The end is said, so that a fetch that merely stopped is not taken for the end of the file.
+enum Piece {
+    Bytes(Bytes),
+    End,
+}
+
 /// The reading end, for a thread that may block.
 pub(super) struct Source {
-    chunks: mpsc::Receiver<Result<Bytes, LoadError>>,
+    chunks: mpsc::Receiver<Result<Piece, LoadError>>,
     current: Bytes,
+    ended: bool,
     /// Why the bytes ended, which an `io::Error` cannot carry back in full.
     failure: Option<LoadError>,
 }
@@ -74,10 +84,13 @@ impl Source {
 impl Read for Source {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                None => return Ok(0),
-                Some(Ok(chunk)) => self.current = chunk,
-                Some(Err(error)) => {
+            if self.ended {
+                return Ok(0);
+            }
+            match self.chunks.blocking_recv().unwrap_or(Err(LoadError::Broken("fetching a file"))) {
+                Ok(Piece::Bytes(chunk)) => self.current = chunk,
+                Ok(Piece::End) => self.ended = true,
+                Err(error) => {
                     let told = io::Error::other(error.to_string());
                     self.failure = Some(error);
                     return Err(told);

@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use super::write::{Tally, Target, Written};
-use crate::azure::blob::Container;
+use crate::azure::blob::{BlobError, Container};
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
 
@@ -36,6 +36,8 @@ struct Durable {
 /// Files noted as done.
 pub(super) struct Receipt {
     pub(super) entries: Vec<Entry>,
+    /// A file that was gone or replaced when it was to be read, if there was one: list again.
+    pub(super) gone: Option<BlobError>,
 }
 
 /// Loads a group of one hub's files into one table.
@@ -55,29 +57,29 @@ pub(super) async fn load(
     let receiver = AsyncMutex::new(receiver);
     let target = Target { hub, table, files: &files };
     let writers = lanes.iter_mut().map(|lane| write_all(&receiver, &target, lane));
-    let (contents, written) = try_join(decode_all(means, hub, table, &files, sender), try_join_all(writers)).await?;
+    let ((contents, gone), written) =
+        try_join(decode_all(means, hub, table, &files, sender), try_join_all(writers)).await?;
     let written: Vec<Written> = written.into_iter().flatten().collect();
-    let Some(lane) = lanes.first_mut() else { return Ok(Receipt { entries: Vec::new() }) };
+    let Some(lane) = lanes.first_mut() else { return Err(LoadError::Broken("writing")) };
     let durable = Durable::flush(&files, contents, written, lane).await?;
-    durable.receipt(means, table, lane).await
+    let entries = durable.receipt(means, table, lane).await?;
+    Ok(Receipt { entries, gone })
 }
 
-/// Decodes all files, several at once, and says what was in each; `None` for one that is gone.
+/// Decodes all files, several at once, and says what was in each; `None` for one that is gone, of which one is told.
 async fn decode_all(
     means: &Means<'_>,
     hub: &str,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
     sender: mpsc::Sender<Decoded>,
-) -> Result<Vec<Option<Contents>>, LoadError> {
+) -> Result<(Vec<Option<Contents>>, Option<BlobError>), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
         let mut decoder = Decoder::new(hub, table, means.batch, sender.clone());
         let (queue, files) = (queue.clone(), files.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
-        let runtime = tokio::runtime::Handle::current();
         let worker = tokio::task::spawn_blocking(move || {
-            let _in_runtime = runtime.enter();
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let mut ends = Vec::new();
             // The file after the one at hand is fetched meanwhile.
@@ -90,18 +92,21 @@ async fn decode_all(
             decoder.finish()?;
             Ok::<_, LoadError>(ends)
         });
-        async { worker.await.unwrap_or(Err(LoadError::Stopped)) }
+        async { worker.await.unwrap_or(Err(LoadError::Broken("decoding"))) }
     });
     let workers: Vec<_> = workers.collect();
     drop(sender);
-    let mut contents = vec![None; files.len()];
+    let (mut contents, mut gone) = (vec![None; files.len()], None);
     for (index, end) in try_join_all(workers).await?.into_iter().flatten() {
         match end {
             FileEnd::Read(found) => contents[index] = Some(found),
-            FileEnd::Gone(error) => tracing::warn!(blob = files[index].blob, "{error}; the next listing decides"),
+            FileEnd::Gone(error) => {
+                tracing::warn!("{error}; the next listing decides");
+                gone = Some(error);
+            }
         }
     }
-    Ok(contents)
+    Ok((contents, gone))
 }
 
 async fn write_all(
@@ -145,7 +150,7 @@ impl Durable {
     }
 
     /// Notes the files as done. The rows need no flush: should they be lost, the files are loaded again.
-    async fn receipt(self, means: &Means<'_>, table: &Table, lane: &mut Lane) -> Result<Receipt, LoadError> {
+    async fn receipt(self, means: &Means<'_>, table: &Table, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
         let Durable { entries, unmapped } = self;
         let container = means.container.name();
         lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
@@ -171,6 +176,6 @@ impl Durable {
             }
         }
         means.progress.add(counts);
-        Ok(Receipt { entries })
+        Ok(entries)
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -7,13 +8,15 @@ use super::error::LoadError;
 use crate::azure::blob::BlobError;
 use crate::store::{Fault, StoreError};
 
-/// How long trouble is borne: without end by a loader that keeps running, for a while by one that runs once.
+/// How long trouble is borne: without end by a loader that keeps running, for a while by one that runs once. Its
+/// clones share what was said of trouble already, so that many workers do not complain of one server each.
 #[derive(Debug, Clone)]
 pub(super) struct Patience {
     /// After how long of one trouble it is given up; `None` for never.
-    pub(super) give_up: Option<Duration>,
+    give_up: Option<Duration>,
     /// Ends every wait.
     pub(super) shutdown: CancellationToken,
+    said: Arc<Mutex<[Option<Instant>; 4]>>,
 }
 
 /// What an error means for retrying.
@@ -24,17 +27,35 @@ pub(super) enum Verdict {
     Stays,
 }
 
+/// Who is in trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Party {
+    Blob,
+    Store,
+}
+
 pub(super) trait Judge: Display {
+    const PARTY: Party;
+
     fn verdict(&self) -> Verdict;
 }
 
 impl Judge for BlobError {
+    const PARTY: Party = Party::Blob;
+
     fn verdict(&self) -> Verdict {
-        if self.is_transient() { Verdict::Passes(self.retry_after()) } else { Verdict::Stays }
+        match self {
+            // For the next listing to see.
+            BlobError::NoBlob { .. } | BlobError::Changed { .. } => Verdict::Passes(None),
+            _ if self.is_transient() => Verdict::Passes(self.retry_after()),
+            _ => Verdict::Stays,
+        }
     }
 }
 
 impl Judge for StoreError {
+    const PARTY: Party = Party::Store;
+
     fn verdict(&self) -> Verdict {
         match self.fault() {
             Fault::Transient | Fault::NeedsRecover => Verdict::Passes(None),
@@ -51,25 +72,54 @@ const REMIND_EVERY: Duration = Duration::from_secs(60);
 /// One thing that goes wrong until it no longer does. Said once, and again every minute while it lasts.
 pub(super) struct Trouble<'p> {
     patience: &'p Patience,
-    since: Option<Instant>,
-    said: Option<Instant>,
+    /// Since when, and whose.
+    since: Option<(Instant, Party)>,
     tries: u32,
 }
 
 impl Patience {
+    pub(super) fn new(give_up: Option<Duration>, shutdown: CancellationToken) -> Self {
+        Patience { give_up, shutdown, said: Arc::default() }
+    }
+
     pub(super) fn trouble(&self) -> Trouble<'_> {
-        Trouble { patience: self, since: None, said: None, tries: 0 }
+        Trouble { patience: self, since: None, tries: 0 }
+    }
+
+    /// Says it, unless it was said within the last minute.
+    fn say<E: Judge>(&self, error: &E, stays: bool) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut said[slot(E::PARTY, stays)];
+        if last.is_some_and(|last| last.elapsed() < REMIND_EVERY) {
+            return;
+        }
+        *last = Some(Instant::now());
+        match self.give_up {
+            Some(give_up) => tracing::warn!("{error}; retrying for at most {} s", give_up.as_secs_f64()),
+            None if stays => tracing::error!("{error}; this does not pass by itself, retrying every 30 s"),
+            None => tracing::warn!("{error}; retrying until it passes"),
+        }
+    }
+
+    fn unsay(&self, party: Party) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        [false, true].map(|stays| said[slot(party, stays)].take()).iter().any(Option::is_some)
     }
 }
 
+fn slot(party: Party, stays: bool) -> usize {
+    usize::from(party == Party::Store) * 2 + usize::from(stays)
+}
+
 impl Trouble<'_> {
-    /// Waits before the next try, longer each time and never as long as another loader.
+    /// Waits before the next try, longer each time and never as long as another loader. The last try comes when
+    /// patience ends.
     ///
     /// # Errors
     /// When patience ends: by request, after `give_up`, or at once for what stays if there is a `give_up` at all.
     pub(super) async fn pause<E: Judge + Into<LoadError>>(&mut self, error: E) -> Result<(), LoadError> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let (pause, stays) = match error.verdict() {
+        let (since, _) = *self.since.get_or_insert_with(|| (Instant::now(), E::PARTY));
+        let (mut pause, stays) = match error.verdict() {
             Verdict::Passes(wanted) => {
                 let grown = FIRST_PAUSE.saturating_mul(1 << self.tries.min(12)).min(LONGEST_PAUSE);
                 (grown.mul_f64(rand::random_range(0.5..1.0)).max(wanted.unwrap_or_default()), false)
@@ -77,14 +127,17 @@ impl Trouble<'_> {
             Verdict::Stays => (PAUSE_WHEN_IT_STAYS.mul_f64(rand::random_range(0.8..1.2)), true),
         };
         self.tries += 1;
-        match self.patience.give_up {
-            Some(_) if stays => return Err(error.into()),
-            Some(give_up) if since.elapsed() + pause > give_up => {
-                return Err(LoadError::GaveUp { after: give_up, reason: error.to_string() });
+        if let Some(give_up) = self.patience.give_up {
+            let after = since.elapsed();
+            if stays {
+                return Err(error.into());
             }
-            _ => {}
+            if after >= give_up {
+                return Err(LoadError::GaveUp { after, reason: error.to_string() });
+            }
+            pause = pause.min(give_up - after);
         }
-        self.say(&error, stays);
+        self.patience.say(&error, stays);
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.patience.shutdown.cancelled() => Err(LoadError::Stopped),
@@ -93,25 +146,14 @@ impl Trouble<'_> {
 
     /// Notes that it works again.
     pub(super) fn healed(&mut self) {
-        if let (Some(since), Some(_)) = (self.since.take(), self.said.take()) {
-            tracing::info!(after_seconds = since.elapsed().as_secs(), "works again");
-        }
         self.tries = 0;
-    }
-
-    fn say(&mut self, error: &impl Display, stays: bool) {
-        if self.said.is_some_and(|said| said.elapsed() < REMIND_EVERY) {
-            return;
-        }
-        self.said = Some(Instant::now());
-        let how_long = match self.patience.give_up {
-            Some(give_up) => format!("for at most {} s", give_up.as_secs()),
-            None => "until it passes".to_owned(),
-        };
-        if stays {
-            tracing::error!("{error}; this does not pass by itself, retrying every 30 s {how_long}");
-        } else {
-            tracing::warn!("{error}; retrying {how_long}");
+        let Some((since, party)) = self.since.take() else { return };
+        if self.patience.unsay(party) {
+            let party = match party {
+                Party::Blob => "blob storage",
+                Party::Store => "the store",
+            };
+            tracing::info!("{party} works again after {:.1} s", since.elapsed().as_secs_f64());
         }
     }
 }

@@ -1,8 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::decode::BatchLimits;
@@ -12,11 +13,12 @@ use super::group::{Means, load};
 use super::lane::Lane;
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
-use crate::azure::blob::{BlobEntry, Container};
+use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::capture::ListingOrder;
 use crate::ledger::FileVersion;
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
+use crate::store::missing_ledger_table;
 
 /// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
 const GROUP_FILES: usize = 1000;
@@ -24,6 +26,9 @@ const GROUP_BYTES: u64 = 256 << 20;
 
 /// Rows are cut off here whatever their number, so that megabyte events make small batches.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// How long the group in hand may take after a request to stop.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);
@@ -33,13 +38,13 @@ const LEDGER_LAG: Duration = Duration::from_secs(60);
 /// # Errors
 /// When something is wrong that no waiting heals (with `--once`: also what does not heal soon enough).
 pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progress: &Progress) -> Result<(), LoadError> {
-    let patience = Patience { give_up: settings.once.then_some(settings.give_up), shutdown: shutdown.clone() };
+    let patience = Patience::new(settings.once.then_some(settings.give_up), shutdown.clone());
     let container = Container::open(&settings.blob, None)?;
     let mut lanes: Vec<_> = (0..settings.connections).map(|_| Lane::new(&settings.store, &patience)).collect();
     let mut streams = Vec::new();
     for route in &settings.routes {
-        let table = match open_table(&mut lanes[0], &settings.require, route).await {
-            Err(LoadError::Stopped) => return Ok(()),
+        let table = match open_table(&mut lanes[0], settings, route).await {
+            Err(LoadError::Stopped) if !settings.once => return Ok(()),
             table => table?,
         };
         tracing::info!(hub = %route.hub, table = table.name(), blob = %settings.blob, store = %settings.store, "loading");
@@ -52,17 +57,28 @@ pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progres
         batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
         parallel_files: settings.parallel_files,
     };
+    let mut vanishing = patience.trouble();
     loop {
         let began = Instant::now();
+        let mut gone = None;
         for stream in &mut streams {
-            match stream.poll(&means, &mut lanes).await {
-                Err(LoadError::Stopped) => return Ok(()),
-                result => result?,
+            let ended = tokio::select! {
+                ended = stream.poll(&means, &mut lanes) => ended,
+                () = overdue(&shutdown) => {
+                    tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
+                    Err(LoadError::Stopped)
+                }
+            };
+            match ended {
+                Err(LoadError::Stopped) if !settings.once => return Ok(()),
+                vanished => gone = vanished?.or(gone),
             }
         }
         progress.add(Counts { polls: 1, ..Counts::default() });
-        if settings.once {
-            return Ok(());
+        match gone {
+            None if settings.once => return Ok(()),
+            Some(error) if settings.once => vanishing.pause(error).await?,
+            _ => {}
         }
         let pause = settings.poll.saturating_sub(began.elapsed());
         tokio::select! {
@@ -72,8 +88,17 @@ pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progres
     }
 }
 
-async fn open_table(lane: &mut Lane, required: &[String], route: &Route) -> Result<Arc<Table>, LoadError> {
-    let table = lane.persist(async |session| session.table(&route.table, required).await).await??;
+/// Comes when the group in hand has had its time after a request to stop.
+async fn overdue(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+async fn open_table(lane: &mut Lane, settings: &LoaderSettings, route: &Route) -> Result<Arc<Table>, LoadError> {
+    let table = lane.persist(async |session| session.table(&route.table, &settings.require).await).await??;
+    if let Some(table) = lane.persist(async |session| missing_ledger_table(session).await).await? {
+        return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
+    }
     Ok(Arc::new(table))
 }
 
@@ -83,6 +108,7 @@ struct Stream {
     table: Arc<Table>,
     discovery: Discovery,
     recent: HashMap<String, (String, Instant)>,
+    gone: Option<BlobError>,
 }
 
 impl Stream {
@@ -99,21 +125,22 @@ impl Stream {
             table,
             discovery: Discovery::new(route.hub.clone(), settings.name_format.clone(), lookout),
             recent: HashMap::new(),
+            gone: None,
         }
     }
 
-    /// Lists once and loads what is new, group by group.
-    async fn poll(&mut self, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
+    /// Lists once and loads what is new, group by group. Tells of a file that was gone or replaced before it was read.
+    async fn poll(&mut self, means: &Means<'_>, lanes: &mut [Lane]) -> Result<Option<BlobError>, LoadError> {
         self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
         let asked = Instant::now();
-        let listings = self.discovery.listings(asked);
+        let listings = self.discovery.listings(asked, OffsetDateTime::now_utc());
         let mut group = Group::default();
         for listing in &listings {
             self.follow(listing, means, lanes, &mut group).await?;
         }
         self.load(group, means, lanes).await?;
         self.discovery.listed(&listings, asked);
-        Ok(())
+        Ok(self.gone.take())
     }
 
     /// Follows a listing to its end, starting again after trouble where it was interrupted.
@@ -127,6 +154,9 @@ impl Stream {
         let mut trouble = means.patience.trouble();
         let mut from = listing.start_from.clone();
         loop {
+            if means.patience.shutdown.is_cancelled() {
+                return Err(LoadError::Stopped);
+            }
             let mut pages = means.container.list(&listing.prefix, from.as_deref());
             let error = loop {
                 match pages.next().await {
@@ -160,7 +190,7 @@ impl Stream {
                 tracing::debug!(blob, "not a Capture file of this hub in this name format: left alone");
                 continue;
             };
-            if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.holds(&blob) {
+            if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.names.contains(&blob) {
                 candidates.push(FileVersion { blob, etag, size, name });
             }
         }
@@ -185,6 +215,7 @@ impl Stream {
             return Ok(());
         }
         let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
+        self.gone = receipt.gone.or(self.gone.take());
         let now = Instant::now();
         self.recent.extend(receipt.entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
         Ok(())
@@ -194,21 +225,19 @@ impl Stream {
 #[derive(Default)]
 struct Group {
     files: Vec<FileVersion>,
+    /// Listings may overlap, and one taken up again begins with the name it ended with.
+    names: HashSet<String>,
     bytes: u64,
 }
 
 impl Group {
     fn push(&mut self, file: FileVersion) {
         self.bytes += file.size;
+        self.names.insert(file.blob.clone());
         self.files.push(file);
     }
 
     fn is_full(&self) -> bool {
         self.files.len() >= GROUP_FILES || self.bytes >= GROUP_BYTES
-    }
-
-    /// A listing taken up again begins with the name it ended with.
-    fn holds(&self, blob: &str) -> bool {
-        self.files.iter().rev().take(2).any(|file| file.blob == blob)
     }
 }

@@ -16,4 +16,4 @@ mod table;
 pub use column::{Column, ColumnType};
 pub use literal::ArrayLiteral;
 pub use mapper::{Batch, Envelope, Mapper, Reject};
-pub use table::{CatalogColumn, InvalidTable, Table};
+pub use table::{CatalogColumn, InvalidTable, RECORD_KEY, Table};

@@ -29,6 +29,9 @@ const ENVELOPE: [(&str, Role, &[ColumnType]); 4] = [
     ("enqueued_at", Role::EnqueuedAt, &[ColumnType::Timestamp]),
 ];
 
+/// The columns that identify a record, which are every target table's primary key.
+pub const RECORD_KEY: [&str; 4] = [ENVELOPE[0].0, ENVELOPE[1].0, ENVELOPE[2].0, ENVELOPE[3].0];
+
 /// Why records cannot be loaded into a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTable {

@@ -51,8 +51,9 @@ impl StoreError {
 
 fn fault(error: &tokio_postgres::Error) -> Fault {
     let Some(db) = error.as_db_error() else {
-        // No answer from the server: the connection failed or broke. A wrong configuration of ours does not get here.
-        return Fault::Transient;
+        // The client's own refusal, such as a missing password; all else is a connection that failed or broke.
+        let refused = error.to_string().starts_with("invalid configuration");
+        return if refused { Fault::Permanent } else { Fault::Transient };
     };
     by_code(db.code()).unwrap_or_else(|| by_text(db.message()))
 }
@@ -60,7 +61,8 @@ fn fault(error: &tokio_postgres::Error) -> Fault {
 /// PostgreSQL says what it means in the SQLSTATE.
 fn by_code(code: &SqlState) -> Option<Fault> {
     match code.code().get(..2)? {
-        "22" | "23" => Some(Fault::Data),
+        // 44, 54, P0: a view's check, a value too deep or too large to hold, a trigger that objects.
+        "22" | "23" | "44" | "54" | "P0" => Some(Fault::Data),
         "08" | "40" | "53" | "55" | "57" | "58" => Some(Fault::Transient),
         "XX" => None,
         _ => Some(Fault::Permanent),

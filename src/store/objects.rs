@@ -50,6 +50,18 @@ pub async fn create_objects(session: &Session, made: impl Fn(&'static str)) -> R
     Ok(())
 }
 
+/// The first of the tables behind every load, the ledger and the rejected records, that is not there.
+///
+/// # Errors
+/// When the store cannot be asked.
+pub async fn missing_ledger_table(session: &Session) -> Result<Option<&'static str>, StoreError> {
+    const THERE: &str = "SELECT table_name::varchar FROM information_schema.tables \
+         WHERE table_schema = 'public' AND table_name IN ('capture_files', 'rejected_events')";
+    let rows = session.query(THERE, &[]).await?;
+    let there: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    Ok(["capture_files", "rejected_events"].into_iter().find(|table| !there.iter().any(|name| name == table)))
+}
+
 /// Drops the tables and views with all they hold, if they are there.
 ///
 /// # Errors

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use time::OffsetDateTime;
 
 use super::error::StoreError;
@@ -47,7 +49,14 @@ impl Session {
 
 fn batch(target: &str, rejected: &[Rejected<'_>], now: OffsetDateTime) -> Batch {
     let mut columns = vec![ArrayLiteral::default(); COLUMNS.len()];
-    for Rejected { envelope, blob, reason, body } in rejected {
+    // Files may overlap, but PostgreSQL replaces no row twice in one statement.
+    let mut seen = HashSet::with_capacity(rejected.len());
+    let once = rejected.iter().filter(|Rejected { envelope, .. }| {
+        seen.insert((envelope.event_hub, envelope.partition, envelope.sequence_number, envelope.enqueued_time))
+    });
+    let mut rows = 0;
+    for Rejected { envelope, blob, reason, body } in once {
+        rows += 1;
         let text = body.and_then(|body| std::str::from_utf8(body).ok()).filter(|text| !text.contains('\0'));
         let bytes = if text.is_some() { None } else { *body };
         for (column, (name, _)) in columns.iter_mut().zip(COLUMNS) {
@@ -69,5 +78,5 @@ fn batch(target: &str, rejected: &[Rejected<'_>], now: OffsetDateTime) -> Batch 
             }
         }
     }
-    Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows: rejected.len() }
+    Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows }
 }

@@ -3,7 +3,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::error::StoreError;
 use super::session::{Kind, Session};
-use crate::rows::{Batch, Column, ColumnType, Table};
+use crate::rows::{Batch, Column, ColumnType, RECORD_KEY, Table};
 
 /// What happens to a row whose key is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Session {
     /// [`super::Fault`] says whether to repeat, to split or to give up.
     pub async fn insert(&self, table: &Table, batch: &Batch) -> Result<(), StoreError> {
         let columns: Vec<_> = table.columns().iter().map(|Column { name, kind, .. }| (name.as_str(), *kind)).collect();
-        self.insert_columns(table.name(), &columns, &[], Conflict::Same, batch).await
+        self.insert_columns(table.name(), &columns, &RECORD_KEY, Conflict::Same, batch).await
     }
 
     pub(super) async fn insert_columns(
@@ -65,7 +65,8 @@ fn insert_sql(kind: Kind, table: &str, columns: &[(&str, ColumnType)], key: &[&s
     // RisingWave has no such clause: there the table's own conflict behaviour, overwrite, does the same.
     match (kind, conflict) {
         (Kind::RisingWave, _) => {}
-        (Kind::PostgreSql, Conflict::Same) => sql.push_str(" ON CONFLICT DO NOTHING"),
+        // Only of the record's own key: another unique index must refuse aloud, not drop the record.
+        (Kind::PostgreSql, Conflict::Same) => sql.push_str(&format!(" ON CONFLICT ({}) DO NOTHING", list(key))),
         (Kind::PostgreSql, Conflict::Replace) => {
             let updates = names.iter().filter(|name| !key.contains(name));
             let updates: Vec<_> = updates.map(|name| format!("{0} = excluded.{0}", quote(name))).collect();
@@ -90,7 +91,7 @@ mod tests {
         let plain =
             r#"INSERT INTO "s"."t" ("id", "a""b") SELECT unnest($1::varchar::int[]), unnest($2::varchar::varchar[])"#;
         assert_eq!(sql(Kind::RisingWave, Conflict::Replace), plain);
-        assert_eq!(sql(Kind::PostgreSql, Conflict::Same), format!("{plain} ON CONFLICT DO NOTHING"));
+        assert_eq!(sql(Kind::PostgreSql, Conflict::Same), format!(r#"{plain} ON CONFLICT ("id") DO NOTHING"#));
         assert_eq!(
             sql(Kind::PostgreSql, Conflict::Replace),
             format!(r#"{plain} ON CONFLICT ("id") DO UPDATE SET "a""b" = excluded."a""b""#)
