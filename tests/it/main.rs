@@ -3,6 +3,7 @@
 //! | module | tests |
 //! |---|---|
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
+//! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `producer` | the `producer` binary against librdkafka's mock cluster |
 //! | `support` | nothing: the shared components and names that no two tests share |
@@ -11,6 +12,7 @@
 //! wants it.
 
 mod blob;
+mod capture;
 mod offline;
 mod producer;
 mod support;
