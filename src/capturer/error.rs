@@ -22,7 +22,7 @@ pub enum CaptureError {
         waited: Duration,
         /// What the last attempt ended with.
         #[source]
-        source: BlobError,
+        source: Box<BlobError>,
     },
     /// Files of this topic appear that this process did not write.
     #[error(
@@ -44,7 +44,7 @@ pub enum CaptureError {
         address: String,
         /// Where it is damaged.
         #[source]
-        source: Damage,
+        source: Box<Damage>,
     },
     /// A record of the newest file has no readable time.
     #[error("blob {blob} in {address} cannot tell where to go on: move it out of the container, or repair it")]

@@ -68,7 +68,7 @@ async fn read_last(container: &Container, blob: &str) -> Result<Result<Found, Re
 }
 
 fn unreadable(container: &Container, blob: &str, source: Damage) -> CaptureError {
-    CaptureError::Unreadable { blob: blob.to_owned(), address: container.address().to_string(), source }
+    CaptureError::Unreadable { blob: blob.to_owned(), address: container.address().to_string(), source: source.into() }
 }
 
 /// A blob's bytes for a reader that blocks; not for use on an async thread.

@@ -132,7 +132,11 @@ async fn reach(container: &Container, trouble: &Trouble, patience: Duration) -> 
     let mut attempts = trouble.attempts(Some(patience));
     while let Err(error) = container.ensure().await {
         attempts.after(error).await.map_err(|source| match source.is_transient() {
-            true => CaptureError::BlobAway { address: container.address().to_string(), waited: patience, source },
+            true => CaptureError::BlobAway {
+                address: container.address().to_string(),
+                waited: patience,
+                source: source.into(),
+            },
             false => source.into(),
         })?;
     }

@@ -43,10 +43,14 @@ impl Partition {
     /// # Errors
     /// What waiting does not mend.
     pub async fn run(self, mut newest: Newest) -> Result<(), CaptureError> {
+        let mut overtaken = false;
         loop {
             match self.windows(newest).await? {
                 Series::Ended => return Ok(()),
+                // A killed run leaves at most one file on its way.
+                Series::Overtaken(blob) if overtaken => return Err(another(&self.shared.container, &blob)),
                 Series::Overtaken(blob) => {
+                    overtaken = true;
                     tracing::warn!(blob, "an earlier run's last file arrived late: going on after it");
                     let mut found = self.shared.files.newest(&self.hub, &[self.id]).await?;
                     newest = found.remove(&self.id).unwrap_or_default();

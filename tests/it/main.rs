@@ -3,6 +3,7 @@
 //! | module | tests |
 //! |---|---|
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
+//! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
@@ -12,6 +13,7 @@
 //! wants it.
 
 mod blob;
+mod capture;
 mod kafka;
 mod offline;
 mod producer;
