@@ -1,9 +1,11 @@
 //! `loader`: finds Capture files and loads their records into the store, once each.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
-use deltawave::loader::{self, Progress};
+use deltawave::loader::{self, LoadError, Progress};
+use deltawave::service::http::{self, HttpError};
 use deltawave::service::{self, Exit};
 use deltawave::settings::{LoaderArgs, LogArgs};
 
@@ -17,9 +19,22 @@ struct Cli {
     log: LogArgs,
 }
 
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     service::run(cli.log.settings(), cli.loader.validate(), async |settings, shutdown| {
-        loader::run(&settings, shutdown, &Progress::default()).await.map(|()| Exit::Done)
+        let progress = Arc::new(Progress::new(settings.poll));
+        if let Some(address) = settings.http {
+            http::serve(address, Arc::clone(&progress) as _).await?;
+        }
+        loader::run(&settings, shutdown, progress).await?;
+        Ok::<_, Failure>(Exit::Done)
     })
 }

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::future::{try_join, try_join_all};
+use metrics::histogram;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
@@ -62,7 +64,7 @@ pub(super) async fn load(
     let written: Vec<Written> = written.into_iter().flatten().collect();
     let Some(lane) = lanes.first_mut() else { return Err(LoadError::Broken("writing")) };
     let durable = Durable::flush(&files, contents, written, lane).await?;
-    let entries = durable.receipt(means, table, lane).await?;
+    let entries = durable.receipt(means, &target, lane).await?;
     Ok(Receipt { entries, gone })
 }
 
@@ -130,7 +132,9 @@ impl Durable {
         written: Vec<Written>,
         lane: &mut Lane,
     ) -> Result<Self, LoadError> {
+        let began = Instant::now();
         lane.persist(async |session| session.flush().await).await?;
+        histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
         let loaded_at = OffsetDateTime::now_utc();
         let mut tallies = vec![Tally::default(); files.len()];
         for (file, tally) in written.iter().flat_map(|written| &written.tallies) {
@@ -150,9 +154,9 @@ impl Durable {
     }
 
     /// Notes the files as done. The rows need no flush: should they be lost, the files are loaded again.
-    async fn receipt(self, means: &Means<'_>, table: &Table, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
+    async fn receipt(self, means: &Means<'_>, target: &Target<'_>, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
         let Durable { entries, unmapped } = self;
-        let container = means.container.name();
+        let (container, table) = (means.container.name(), target.table);
         lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
         let mut counts = Counts { unmapped, ..Counts::default() };
         for Entry { file, contents, loaded, rejected, .. } in &entries {
@@ -176,6 +180,7 @@ impl Durable {
             }
         }
         means.progress.add(counts);
+        means.progress.health.loaded(target.hub, &entries, unmapped);
         Ok(entries)
     }
 }

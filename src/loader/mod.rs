@@ -15,6 +15,7 @@ mod discover;
 mod error;
 mod fetch;
 mod group;
+mod health;
 mod lane;
 mod patience;
 mod progress;

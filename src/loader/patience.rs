@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::error::LoadError;
+use super::health::Party;
+use super::progress::Progress;
 use crate::azure::blob::BlobError;
 use crate::store::{Fault, StoreError};
 
@@ -16,6 +18,7 @@ pub(super) struct Patience {
     give_up: Option<Duration>,
     /// Ends every wait.
     pub(super) shutdown: CancellationToken,
+    progress: Arc<Progress>,
     said: Arc<Mutex<[Option<Instant>; 4]>>,
 }
 
@@ -25,13 +28,6 @@ pub(super) enum Verdict {
     Passes(Option<Duration>),
     /// Someone has to do something about it.
     Stays,
-}
-
-/// Who is in trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Party {
-    Blob,
-    Store,
 }
 
 pub(super) trait Judge: Display {
@@ -78,8 +74,8 @@ pub(super) struct Trouble<'p> {
 }
 
 impl Patience {
-    pub(super) fn new(give_up: Option<Duration>, shutdown: CancellationToken) -> Self {
-        Patience { give_up, shutdown, said: Arc::default() }
+    pub(super) fn new(give_up: Option<Duration>, shutdown: CancellationToken, progress: Arc<Progress>) -> Self {
+        Patience { give_up, shutdown, progress, said: Arc::default() }
     }
 
     pub(super) fn trouble(&self) -> Trouble<'_> {
@@ -137,6 +133,7 @@ impl Trouble<'_> {
             }
             pause = pause.min(give_up - after);
         }
+        self.patience.progress.health.troubled(E::PARTY, &error.to_string());
         self.patience.say(&error, stays);
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
@@ -148,6 +145,7 @@ impl Trouble<'_> {
     pub(super) fn healed(&mut self) {
         self.tries = 0;
         let Some((since, party)) = self.since.take() else { return };
+        self.patience.progress.health.healed(party);
         if self.patience.unsay(party) {
             let party = match party {
                 Party::Blob => "blob storage",

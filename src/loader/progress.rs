@@ -1,8 +1,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// What a loader has done since it started, for whoever watches.
-#[derive(Debug, Default)]
+use super::health::Health;
+use crate::service::http::Status;
+
+/// What a loader has done since it started and how it is, for whoever watches.
+#[derive(Debug)]
 pub struct Progress {
+    pub(super) health: Health,
     files: AtomicU64,
     quarantined: AtomicU64,
     loaded: AtomicU64,
@@ -32,6 +37,20 @@ pub struct Counts {
 }
 
 impl Progress {
+    /// Of a loader that polls every so often and has done nothing yet.
+    pub fn new(poll: Duration) -> Self {
+        Progress {
+            health: Health::new(poll),
+            files: AtomicU64::default(),
+            quarantined: AtomicU64::default(),
+            loaded: AtomicU64::default(),
+            rejected: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            unmapped: AtomicU64::default(),
+            polls: AtomicU64::default(),
+        }
+    }
+
     /// The counts now.
     pub fn counts(&self) -> Counts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -55,5 +74,15 @@ impl Progress {
         add(&self.bytes, counts.bytes);
         add(&self.unmapped, counts.unmapped);
         add(&self.polls, counts.polls);
+    }
+}
+
+impl Status for Progress {
+    fn readiness(&self) -> (bool, serde_json::Value) {
+        self.health.readiness()
+    }
+
+    fn refresh_metrics(&self) {
+        self.health.refresh_metrics();
     }
 }

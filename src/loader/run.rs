@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use metrics::histogram;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +11,7 @@ use super::decode::BatchLimits;
 use super::discover::{Discovery, Listing, Lookout};
 use super::error::LoadError;
 use super::group::{Means, load};
+use super::health;
 use super::lane::Lane;
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
@@ -37,8 +39,14 @@ const LEDGER_LAG: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When something is wrong that no waiting heals (with `--once`: also what does not heal soon enough).
-pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progress: &Progress) -> Result<(), LoadError> {
-    let patience = Patience::new(settings.once.then_some(settings.give_up), shutdown.clone());
+pub async fn run(
+    settings: &LoaderSettings,
+    shutdown: CancellationToken,
+    progress: Arc<Progress>,
+) -> Result<(), LoadError> {
+    health::describe();
+    let give_up = settings.once.then_some(settings.give_up);
+    let patience = Patience::new(give_up, shutdown.clone(), Arc::clone(&progress));
     let container = Container::open(&settings.blob, None)?;
     let mut lanes: Vec<_> = (0..settings.connections).map(|_| Lane::new(&settings.store, &patience)).collect();
     let mut streams = Vec::new();
@@ -53,7 +61,7 @@ pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progres
     let means = Means {
         container: &container,
         patience: &patience,
-        progress,
+        progress: &progress,
         batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
         parallel_files: settings.parallel_files,
     };
@@ -74,7 +82,9 @@ pub async fn run(settings: &LoaderSettings, shutdown: CancellationToken, progres
                 vanished => gone = vanished?.or(gone),
             }
         }
+        histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
         progress.add(Counts { polls: 1, ..Counts::default() });
+        progress.health.polled();
         match gone {
             None if settings.once => return Ok(()),
             Some(error) if settings.once => vanishing.pause(error).await?,

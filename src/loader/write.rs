@@ -1,5 +1,9 @@
 //! Batches become rows in the store. A batch refused for its data is split until the bad records stand alone.
 
+use std::time::Instant;
+
+use metrics::histogram;
+
 use super::decode::Decoded;
 use super::error::LoadError;
 use super::lane::Lane;
@@ -40,7 +44,10 @@ impl Decoded {
         let Decoded { batch, records, rejected, reasons, unmapped } = self;
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
-        match lane.persist(async |session| session.insert(target.table, &batch).await).await {
+        let began = Instant::now();
+        let inserted = lane.persist(async |session| session.insert(target.table, &batch).await).await;
+        histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
+        match inserted {
             Ok(()) => records.iter().for_each(|record| tallies.of(record.file).loaded += 1),
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 drop(batch);

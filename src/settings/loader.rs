@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -63,6 +64,9 @@ pub struct LoaderArgs {
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
+    /// Serve /healthz, /readyz and /metrics on this address [default: do not]
+    #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
+    http: Option<SocketAddr>,
     /// Rows in one INSERT
     #[arg(long, env = "DELTAWAVE_BATCH_ROWS", value_name = "N", default_value_t = BATCH_ROWS)]
     batch_rows: usize,
@@ -106,6 +110,8 @@ pub struct LoaderSettings {
     pub reconcile: Duration,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
+    /// Where health and metrics are served.
+    pub http: Option<SocketAddr>,
     /// Rows in one INSERT.
     pub batch_rows: usize,
     /// Connections that write.
@@ -137,6 +143,7 @@ impl LoaderSettings {
             look_back: LOOK_BACK.0,
             reconcile: RECONCILE.0,
             give_up: GIVE_UP.0,
+            http: None,
             batch_rows: BATCH_ROWS,
             connections: CONNECTIONS,
             parallel_files: PARALLEL_FILES,
@@ -180,6 +187,7 @@ impl LoaderArgs {
                 look_back: self.look_back.0,
                 reconcile: self.reconcile.0,
                 give_up: self.give_up.0,
+                http: self.http,
                 batch_rows: self.batch_rows,
                 connections: self.connections,
                 parallel_files: self.parallel_files,

@@ -36,7 +36,7 @@ pub(super) struct Pipeline {
     exit: bool,
     pub(super) sent: Arc<Sent>,
     pub(super) captured: Arc<capturer::Progress>,
-    pub(super) loaded: loader::Progress,
+    pub(super) loaded: Arc<loader::Progress>,
     pub(super) began: Instant,
 }
 
@@ -86,7 +86,7 @@ impl Pipeline {
             exit: settings.exit,
             sent: Arc::default(),
             captured: capturer::Progress::shared(),
-            loaded: loader::Progress::default(),
+            loaded: Arc::new(loader::Progress::new(settings.poll)),
             began: Instant::now(),
         })
     }
@@ -128,7 +128,7 @@ impl Pipeline {
             Ok::<_, UpError>(())
         };
         let loading = async {
-            loader::run(&self.loader, stop_loader.clone(), &self.loaded).await?;
+            loader::run(&self.loader, stop_loader.clone(), Arc::clone(&self.loaded)).await?;
             Ok::<_, UpError>(())
         };
         let all = async { tokio::try_join!(producing, capturing, loading) };

@@ -1,0 +1,84 @@
+//! What a program says of itself over HTTP: whether it lives, whether it works, and its metrics.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+/// What a running program can be asked.
+pub trait Status: Send + Sync + 'static {
+    /// Whether it can do its work now, and a JSON object that says what is wrong if not.
+    fn readiness(&self) -> (bool, serde_json::Value);
+
+    /// Brings metrics up to date that depend on the time they are read.
+    fn refresh_metrics(&self);
+}
+
+/// Why nothing can be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address is taken or not of this machine.
+    #[error("cannot listen on {address} (--http); choose a free address of this machine")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Metrics were set up before in this process.
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] BuildError),
+}
+
+/// The upper bounds of every `…_seconds` histogram.
+const SECONDS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
+
+/// Answers `/healthz`, `/readyz` and `/metrics` on `address` from now on, until the runtime ends.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(address: SocketAddr, status: Arc<dyn Status>) -> Result<SocketAddr, HttpError> {
+    let listen = |source| HttpError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    let metrics = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .install_recorder()?;
+    let router = Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(render))
+        .with_state(Shared { status, metrics });
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "health and metrics are no longer served");
+        }
+    });
+    tracing::info!(address = %bound, "serving /healthz, /readyz and /metrics");
+    Ok(bound)
+}
+
+#[derive(Clone)]
+struct Shared {
+    status: Arc<dyn Status>,
+    metrics: PrometheusHandle,
+}
+
+async fn readiness(State(shared): State<Shared>) -> Response {
+    let (ready, reason) = shared.status.readiness();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(reason)).into_response()
+}
+
+async fn render(State(shared): State<Shared>) -> impl IntoResponse {
+    shared.status.refresh_metrics();
+    shared.metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], shared.metrics.render())
+}
