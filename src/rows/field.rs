@@ -67,7 +67,7 @@ impl Fit<'_> {
             {
                 return self.integer(number as i64);
             }
-            _ => return Err(self.mismatch(format_args!("number {number}"))),
+            _ => return Err(self.mismatch(format_args!("number {number:?}"))),
         }
         Ok(())
     }

@@ -77,12 +77,12 @@ pub enum InvalidTable {
     },
     /// Repeating a step would double records.
     #[error(
-        "table `{table}` has primary key ({found}); it must be (event_hub, partition_id, sequence_number, enqueued_at), or a repeated load would double records"
+        "table `{table}` has {found}; its primary key must be (event_hub, partition_id, sequence_number, enqueued_at), or a repeated load would double records"
     )]
     WrongKey {
         /// The table.
         table: String,
-        /// Its primary key's columns.
+        /// Its primary key, in words.
         found: String,
     },
 }
@@ -122,7 +122,11 @@ impl Table {
         let same_key = primary_key.len() == ENVELOPE.len()
             && ENVELOPE.iter().all(|(wanted, ..)| primary_key.iter().any(|column| column == wanted));
         if !same_key {
-            return Err(InvalidTable::WrongKey { table: table(), found: primary_key.join(", ") });
+            let found = match primary_key {
+                [] => "no primary key".to_owned(),
+                columns => format!("primary key ({})", columns.join(", ")),
+            };
+            return Err(InvalidTable::WrongKey { table: table(), found });
         }
         let mut columns = Vec::with_capacity(catalog.len());
         let mut roles = Vec::with_capacity(catalog.len());

@@ -5,9 +5,12 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
+//! | `loader` | the `loader` binary on Azurite and a store: what is loaded, rejected, quarantined, refused |
+//! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
+//! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
-//! | `support` | nothing: the shared components and names that no two tests share |
+//! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
 //! What a test needs is fetched and started by the test run. A component that does not start fails every test that
 //! wants it.
@@ -15,6 +18,9 @@
 mod blob;
 mod capture;
 mod kafka;
+mod loader;
+mod loader_faults;
+mod loader_values;
 mod offline;
 mod producer;
 mod support;

@@ -3,6 +3,10 @@
 //! They outlive the runtime of that test, as their handles belong to none, and end with the process. Tests keep apart
 //! by names of their own: see [`unique`].
 
+mod files;
+mod program;
+mod store;
+
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -11,6 +15,10 @@ use std::time::Duration;
 use deltawave::offline::{Azurite, Kafka, OfflineError, Parts, Persistence, Postgres, Scratch};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
+
+pub use files::{Files, capture_file, event, plain, user};
+pub use program::{Ended, Running, program, run};
+pub use store::{TestStore, postgres_store, store};
 
 /// Azurite, its data in memory.
 pub async fn azurite() -> &'static Azurite {
@@ -60,7 +68,7 @@ pub async fn eventually<T, E: Debug>(what: &str, mut ask: impl AsyncFnMut() -> R
 pub fn quiet(_: &str) {}
 
 /// A directory below the one that is removed after this process.
-fn home(name: &str) -> PathBuf {
+pub fn home(name: &str) -> PathBuf {
     static SHARED: OnceLock<Scratch> = OnceLock::new();
     SHARED.get_or_init(|| started(Scratch::new())).path().join(name)
 }

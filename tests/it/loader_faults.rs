@@ -1,0 +1,169 @@
+//! The `loader` binary with servers that are away and signals that end it: nothing lost, nothing twice, by counting.
+
+use std::time::{Duration, Instant};
+
+use deltawave::offline::{Parts, Persistence, Postgres};
+use rand::RngExt as _;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::loader::Bench;
+use crate::support::{Files, Running, TestStore, eventually, home, program, quiet, run, unique};
+
+/// A port on which nobody listens.
+async fn nobody() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn once_gives_up_on_servers_that_stay_away_and_names_them() {
+    let bench = Bench::new().await;
+    let port = nobody().await;
+    let blob = format!("http://127.0.0.1:{port}/devstoreaccount1/capture");
+    let store = format!("postgresql://root@127.0.0.1:{port}/dev");
+    for (flag, address) in [("--blob", &blob), ("--store-url", &store)] {
+        let started = Instant::now();
+        let ended = run(bench.loader(&["--once", "--give-up", "1.5", flag, address])).await;
+        let elapsed = started.elapsed();
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        let last = ended.err.lines().last().unwrap();
+        assert!(last.starts_with("error: gave up after 1.5 s of retrying (--give-up): "), "{last}");
+        assert!(last.contains(address.as_str()) && last.contains("refused"), "{last}");
+        assert_eq!(ended.err.matches("WARN").count(), 1, "trouble is said once: {}", ended.err);
+        assert!((1.5..15.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
+    }
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_store_that_comes_late_and_goes_meanwhile_loses_and_doubles_nothing() {
+    // A server of the test's own, whose data outlives it: it is stopped and killed.
+    let directory = home(&unique("postgres"));
+    let mut server = Postgres::start(&Parts::locate(), &directory, Persistence::Directory, &quiet).await.unwrap();
+    let store = TestStore::on(&server.url()).await.initialised().await;
+    let bench = Bench { files: Files::new().await, store };
+    server.service.stop().await.unwrap();
+
+    bench.files.add_plain(0..2, 0..10, 1000).await;
+    let running = bench.start(&["--poll", "0.1", "--batch-rows", "300"]);
+    eventually("the loader notices", async || match running.err() {
+        said if said.contains("retrying until it passes") => Ok(()),
+        said => Err(said),
+    })
+    .await;
+    server.service.restart().await.unwrap();
+    bench.until("SELECT count(*) FROM user_event_log", 20_000).await;
+
+    for (minutes, kill) in [(10..20, false), (20..30, true)] {
+        let wanted = (minutes.end * 2000, minutes.start * 2000);
+        bench.files.add_plain(0..2, minutes, 1000).await;
+        // Somewhere in the middle, if the loader gives us the time.
+        eventually("something is loaded", async || match bench.store.count("user_event_log").await {
+            count if count > wanted.1 => Ok(()),
+            count => Err(count),
+        })
+        .await;
+        match kill {
+            true => server.service.kill(),
+            false => server.service.stop().await.unwrap(),
+        }
+        sleep(Duration::from_millis(300)).await;
+        server.service.restart().await.unwrap();
+        bench.until("SELECT count(*) FROM user_event_log", wanted.0).await;
+    }
+    bench.until("SELECT count(*) FROM capture_files", 60).await;
+    running.signal(libc::SIGTERM);
+    let ended = running.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("the store works again after"), "{}", ended.err);
+    bench.assert_all(2, 30_000).await;
+}
+
+/// Files arrive all the time while loaders are killed at random moments, each life as long as chance gives it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loaders_killed_at_random_moments_lose_and_double_nothing() {
+    const PARTITIONS: i32 = 4;
+    const MINUTES: i64 = 104;
+    const MINUTES_A_LIFE: i64 = 4;
+    const RECORDS: i64 = 500;
+    let bench = Bench::new().await;
+    let flags = ["--poll", "0.05", "--batch-rows", "2000", "--connections", "2"];
+    let (mut fed, mut progress) = (0, Vec::new());
+    // So many lives that all files arrive and at least 24 end early; not so many files ahead that none is ever done.
+    while (fed < MINUTES || progress.len() < 24) && progress.len() < 100 {
+        let behind = fed * i64::from(PARTITIONS) - bench.store.count("capture_files").await;
+        let until = if behind <= 32 { MINUTES.min(fed + MINUTES_A_LIFE) } else { fed };
+        let (files, minutes) = (bench.files.clone(), fed..until);
+        fed = until;
+        let feed = tokio::spawn(async move { files.add_plain(0..PARTITIONS, minutes, RECORDS).await });
+        let running = bench.start(&flags);
+        sleep(Duration::from_millis(rand::rng().random_range(40..1400))).await;
+        running.signal(libc::SIGKILL);
+        assert_eq!(running.end().await.code, None);
+        feed.await.unwrap();
+        progress.push(bench.store.count("user_event_log").await);
+    }
+    bench.files.add_plain(0..PARTITIONS, fed..MINUTES, RECORDS).await;
+    bench.once(&["--batch-rows", "2000"]).await;
+    let files = i64::from(PARTITIONS) * MINUTES;
+    let records = files * RECORDS;
+    bench.assert_all(PARTITIONS, MINUTES * RECORDS).await;
+    assert_eq!(bench.store.count("capture_files").await, files);
+    assert_eq!(bench.store.number("SELECT sum(loaded) FROM capture_files").await, records);
+    assert_eq!(bench.store.count("capture_gaps").await, 0);
+    let kills = progress.len();
+    println!("{kills} kills, {records} records, each once; in the table after each kill: {progress:?}");
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_request_to_stop_leaves_nothing_half_noted() {
+    let bench = Bench::new().await;
+    bench.files.add_plain(0..2, 0..40, 500).await;
+    let running = bench.start(&["--poll", "0.1", "--batch-rows", "500", "--connections", "1"]);
+    eventually("something is loaded", async || match bench.store.count("user_event_log").await {
+        0 => Err("nothing"),
+        _ => Ok(()),
+    })
+    .await;
+    running.signal(libc::SIGTERM);
+    let ended = running.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let files = bench
+        .store
+        .rows("SELECT partition_id, first_sequence_number, last_sequence_number, loaded FROM capture_files")
+        .await;
+    let noted: i64 = files.iter().map(|file| file[3].parse::<i64>().unwrap()).sum();
+    let covered = bench
+        .store
+        .number(
+            "SELECT count(*) FROM user_event_log e JOIN capture_files f ON e.partition_id = f.partition_id \
+             AND e.sequence_number >= f.first_sequence_number AND e.sequence_number <= f.last_sequence_number",
+        )
+        .await;
+    assert_eq!(noted, covered);
+    assert_eq!(bench.store.count("user_event_log").await, noted, "the group in hand is finished");
+    bench.once(&[]).await;
+    bench.assert_all(2, 20_000).await;
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_stop_while_the_store_is_away_is_obeyed_at_once() {
+    let bench = Bench::new().await;
+    let store = format!("postgresql://root@127.0.0.1:{}/dev", nobody().await);
+    let blob = bench.files.url();
+    for (flags, code) in [(&["--poll", "1"][..], 0), (&["--once"], 1)] {
+        let arguments = [&["--blob", &blob, "--store-url", &store], flags].concat();
+        let running = Running::start(program(env!("CARGO_BIN_EXE_loader"), &arguments));
+        eventually("the loader notices", async || match running.err() {
+            said if said.contains("retrying") => Ok(()),
+            said => Err(said),
+        })
+        .await;
+        running.signal(libc::SIGTERM);
+        let ended = running.end().await;
+        assert_eq!(ended.code, Some(code), "{}", ended.err);
+    }
+    bench.passed().await;
+}
