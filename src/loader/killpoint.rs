@@ -29,15 +29,8 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 7] = [
-        Step::Listed,
-        Step::Fetched,
-        Step::Decoded,
-        Step::Written,
-        Step::Flushed,
-        Step::Receipted,
-        Step::Acknowledged,
-    ];
+    pub const ALL: [Step; 7] =
+        [Step::Listed, Step::Fetched, Step::Decoded, Step::Written, Step::Flushed, Step::Receipted, Step::Acknowledged];
 
     /// The word in `--kill-at`.
     pub const fn name(self) -> &'static str {

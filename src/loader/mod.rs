@@ -16,6 +16,7 @@ mod error;
 mod fetch;
 mod group;
 mod health;
+mod killpoint;
 mod lane;
 mod patience;
 mod progress;

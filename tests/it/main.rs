@@ -9,7 +9,9 @@
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
+//! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
 //! What a test needs is fetched and started by the test run. A component that does not start fails every test that
@@ -22,5 +24,7 @@ mod loader;
 mod loader_faults;
 mod loader_values;
 mod offline;
+mod pipeline;
 mod producer;
 mod support;
+mod up;

@@ -80,8 +80,19 @@ async fn restarts_in_the_middle_and_two_producers_at_once_lose_and_double_nothin
         Running::start(program(
             PRODUCER,
             &[
-                "--broker", &bootstrap, "--topic", &hub, "--events", events, "--rate", rate, "--users", "80", "--quiet",
-                "--order-file", orders.to_str().unwrap(),
+                "--broker",
+                &bootstrap,
+                "--topic",
+                &hub,
+                "--events",
+                events,
+                "--rate",
+                rate,
+                "--users",
+                "80",
+                "--quiet",
+                "--order-file",
+                orders.to_str().unwrap(),
             ],
         ))
     };
@@ -106,10 +117,16 @@ async fn restarts_in_the_middle_and_two_producers_at_once_lose_and_double_nothin
     let (first, second) = (producer("6000", "1500"), producer("6000", "1500"));
     loaded(500).await;
     capturing.signal(libc::SIGKILL);
-    capturing = { capturing.end().await; capture() };
+    capturing = {
+        capturing.end().await;
+        capture()
+    };
     loaded(2000).await;
     loading.signal(libc::SIGKILL);
-    loading = { loading.end().await; loader(&[]) };
+    loading = {
+        loading.end().await;
+        loader(&[])
+    };
     loaded(3000).await;
     // One producer dies without a word, another takes its place.
     first.signal(libc::SIGKILL);

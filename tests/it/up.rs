@@ -37,7 +37,17 @@ fn assert_agrees(ended: &Ended, events: u64) {
 async fn everything_arrives_with_the_embedded_broker() {
     let store = store().await;
     let ended = run(deltawave(&[
-        "up", "--plain", "--events", "5000", "--rate", "max", "--users", "300", "--exit", "--store-url", &store.url(),
+        "up",
+        "--plain",
+        "--events",
+        "5000",
+        "--rate",
+        "max",
+        "--users",
+        "300",
+        "--exit",
+        "--store-url",
+        &store.url(),
     ]))
     .await;
     assert_agrees(&ended, 5000);
@@ -46,10 +56,7 @@ async fn everything_arrives_with_the_embedded_broker() {
         store.columns("SELECT * FROM user_events ORDER BY event_order DESC LIMIT 10").await,
         ["id", "name", "age", "op", "event_order", "ts"]
     );
-    assert_eq!(
-        store.columns("SELECT * FROM latest_user_state ORDER BY id").await,
-        ["id", "name", "age", "op", "ts"]
-    );
+    assert_eq!(store.columns("SELECT * FROM latest_user_state ORDER BY id").await, ["id", "name", "age", "op", "ts"]);
     assert_eq!(store.number("SELECT count(*) FROM latest_user_state WHERE op = 'delete'").await, 0);
     store.passed().await;
 }
@@ -103,10 +110,9 @@ async fn a_stage_that_loses_records_is_found_out() {
              CREATE TRIGGER lose BEFORE INSERT ON user_event_log FOR EACH ROW EXECUTE FUNCTION lose()",
         )
         .await;
-    let ended = run(deltawave(&[
-        "up", "--plain", "--events", "3000", "--rate", "max", "--exit", "--store-url", &store.url(),
-    ]))
-    .await;
+    let ended =
+        run(deltawave(&["up", "--plain", "--events", "3000", "--rate", "max", "--exit", "--store-url", &store.url()]))
+            .await;
     assert_eq!(ended.code, Some(1), "{}", ended.out);
     assert_eq!(counted(&ended, "capture"), 3000);
     assert!(counted(&ended, "loader") < 3000);

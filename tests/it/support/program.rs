@@ -57,6 +57,11 @@ impl Running {
         assert_eq!(unsafe { libc::kill(id as libc::pid_t, signal) }, 0);
     }
 
+    /// What it has said on standard output so far.
+    pub fn out(&self) -> String {
+        self.out.text.lock().unwrap().clone()
+    }
+
     /// What it has said on standard error so far.
     pub fn err(&self) -> String {
         self.err.text.lock().unwrap().clone()
