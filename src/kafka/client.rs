@@ -38,5 +38,8 @@ impl ConsumerContext for Context {}
 
 /// The library's reason without its "Meta data fetch error:" prefix.
 pub(super) fn reason(error: &Native) -> String {
-    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+    match error {
+        Native::AdminOp(code) => code.to_string(),
+        other => other.rdkafka_error_code().map_or_else(|| other.to_string(), |code| code.to_string()),
+    }
 }

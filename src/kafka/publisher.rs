@@ -133,8 +133,7 @@ impl<W: DeliveryWatch> ClientContext for Reports<W> {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown)
             && !self.down.swap(true, Ordering::Relaxed)
         {
-            let why = self.context.last_error().unwrap_or_default();
-            tracing::warn!(broker = %self.broker, "no broker answers, records wait: {why}");
+            tracing::warn!(broker = %self.broker, "no broker answers, records wait");
         }
         self.context.error(error, reason);
     }

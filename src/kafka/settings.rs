@@ -75,7 +75,8 @@ pub struct KafkaSettings {
 ///
 /// Keep-alive, metadata age and idle time are what Event Hubs asks of its clients, since its load balancer drops idle
 /// connections without a word; any other broker is indifferent to them. The message limit stays under the
-/// 1,046,528 bytes at which Event Hubs closes the connection.
+/// 1,046,528 bytes at which Event Hubs closes the connection. A broker that was away is tried every second: the library
+/// checks what has waited too long only between two tries.
 pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -86,6 +87,7 @@ pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
         .set("topic.metadata.refresh.interval.ms", "60000")
         .set("connections.max.idle.ms", "180000")
         .set("message.max.bytes", "1000000")
+        .set("reconnect.backoff.max.ms", "1000")
         .set_log_level(RDKafkaLogLevel::Info);
     match settings.security {
         Security::Plaintext => config.set("security.protocol", "plaintext"),

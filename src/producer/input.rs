@@ -159,7 +159,7 @@ fn parse(payload: Vec<u8>, key_field: &str) -> Result<Line, LineFault> {
         return Err(LineFault::TooLong);
     }
     let fields: HashMap<String, &RawValue> =
-        serde_json::from_slice(&payload).map_err(|error| LineFault::NotAnObject(error.to_string()))?;
+        serde_json::from_slice(&payload).map_err(|error| LineFault::NotAnObject(json_fault(&error)))?;
     let key = fields.get(key_field).ok_or_else(|| LineFault::NoKey(key_field.to_owned()))?.get();
     let bad = |what| Err(LineFault::BadKey(key_field.to_owned(), what));
     let key = match key.as_bytes().first() {
@@ -173,6 +173,13 @@ fn parse(payload: Vec<u8>, key_field: &str) -> Result<Line, LineFault> {
     };
     let op = fields.get("op").and_then(|op| serde_json::from_str(op.get()).ok());
     Ok(Line { key, payload, op })
+}
+
+/// The parser's reason without its own line number, which is always 1 and would contradict ours.
+fn json_fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    format!("{reason} at column {}", error.column())
 }
 
 #[cfg(test)]
