@@ -106,6 +106,7 @@ fn write(file: &Path, text: &str) -> Result<(), OfflineError> {
 }
 
 /// One node, so one replica of everything, few internal partitions, and nobody to wait for when a group forms.
+/// A killed node is only let back in when its session has ended: 3 s, not the 9 s that a cluster needs.
 fn properties(data: &Path, [port, controller]: [u16; 2]) -> String {
     format!(
         "process.roles=broker,controller
@@ -125,6 +126,8 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 ",
         data = data.display()
     )

@@ -58,6 +58,10 @@ impl Part {
                 "ci",
                 "--ignore-scripts",
                 "--prefer-offline",
+                // A registry out of reach is told within seconds; npm's own patience is over a minute.
+                "--fetch-retries=2",
+                "--fetch-retry-mintimeout=500",
+                "--fetch-retry-maxtimeout=2000",
                 "--engine-strict=false",
                 "--no-audit",
                 "--no-fund",

@@ -174,9 +174,11 @@ fn reachable(fetched: PathBuf) -> Result<(PathBuf, Option<Scratch>), OfflineErro
     Ok((fetched, None))
 }
 
-/// The first directory on the way to the path, itself included, that not everybody may enter.
+/// The outermost directory on the way to the path, itself included, that not everybody may enter.
 fn closed_to_others(path: &Path) -> Result<Option<PathBuf>, OfflineError> {
-    for directory in path.ancestors() {
+    let mut way: Vec<&Path> = path.ancestors().collect();
+    way.reverse();
+    for directory in way {
         let metadata = fs::metadata(directory).map_err(OfflineError::file("read the mode of", directory))?;
         if metadata.mode() & 0o001 == 0 && metadata.uid() != NOBODY {
             return Ok(Some(directory.to_owned()));

@@ -1,6 +1,7 @@
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::OfflineError;
 use super::process::{POLL, Process, Recipe};
+use super::unix;
 
 /// How long a service may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -188,8 +190,14 @@ pub(super) struct Home {
 
 impl Home {
     /// Makes the directory if need be; its path becomes absolute, as services run in directories of their own.
+    /// One that root makes can be entered by the user that PostgreSQL runs as, whatever the umask.
     pub(super) fn make(directory: &Path) -> Result<Self, OfflineError> {
+        let is_new = !directory.is_dir();
         fs::create_dir_all(directory).map_err(OfflineError::file("create", directory))?;
+        if is_new && unix::is_root() {
+            fs::set_permissions(directory, Permissions::from_mode(0o711))
+                .map_err(OfflineError::file("set the mode of", directory))?;
+        }
         let directory = directory.canonicalize().map_err(OfflineError::file("find", directory))?;
         Ok(Self { log: directory.join("log.txt"), directory })
     }

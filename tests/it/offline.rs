@@ -1,7 +1,7 @@
 //! Components of this machine: they start, answer, survive a restart on the same data, and end with their owner.
 
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -27,13 +27,14 @@ async fn azurite_keeps_blobs_and_queues_over_a_restart() {
     let (blobs, queues) = (azurite.blob_endpoint(), azurite.queue_endpoint());
     let name = unique("kept");
     assert_eq!(storage("PUT", &blobs, &format!("{name}?restype=container")).await, 201);
+    assert_eq!(storage("PUT", &blobs, &format!("{name}/hour/file.avro")).await, 201);
     assert_eq!(storage("PUT", &queues, &name).await, 201);
 
     azurite.service.stop().await.unwrap();
     assert!(TcpStream::connect(authority(&blobs)).await.is_err(), "a stopped Azurite still listens");
     azurite.service.restart().await.unwrap();
     assert_eq!(azurite.blob_endpoint(), blobs);
-    assert_eq!(storage("GET", &blobs, &format!("{name}?restype=container")).await, 200);
+    assert_eq!(storage("GET", &blobs, &format!("{name}/hour/file.avro")).await, 200);
     assert_eq!(storage("GET", &queues, &format!("{name}?comp=metadata")).await, 200);
 }
 
@@ -100,6 +101,21 @@ async fn the_shared_postgres_is_like_risingwave_to_a_client() {
     let url = support::postgres().await.url();
     let row = "SELECT current_user || ' ' || current_database() || ' ' || current_setting('server_encoding')";
     assert_eq!(sql(&url, row).await, ["root dev UTF8"]);
+}
+
+#[tokio::test]
+async fn postgres_for_root_wants_a_directory_that_nobody_can_enter() {
+    let scratch = Scratch::new().unwrap();
+    let closed = scratch.path().canonicalize().unwrap().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let started = Postgres::start(&Parts::locate(), &closed.join("data"), Persistence::Memory, &quiet).await;
+    if std::fs::metadata(&closed).unwrap().uid() != 0 {
+        started.unwrap();
+        return;
+    }
+    let text = started.unwrap_err().to_string();
+    assert!(text.contains(&format!("cannot enter {} on the way", closed.display())), "{text}");
 }
 
 #[tokio::test]
@@ -286,8 +302,10 @@ async fn storage(method: &str, endpoint: &str, path: &str) -> u16 {
     let target = &url[url::Position::BeforePath..];
     let address = authority(endpoint);
     let mut stream = TcpStream::connect(&address).await.unwrap();
-    let request =
-        format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nx-ms-blob-type: BlockBlob\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
