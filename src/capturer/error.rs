@@ -14,15 +14,18 @@ pub enum CaptureError {
     #[error(transparent)]
     Blob(#[from] BlobError),
     /// The container could not be reached at the start.
-    #[error("no blob service answered at {address} within {} s: check that it runs there and that --blob is right", waited.as_secs())]
+    #[error(
+        "no blob service answered at {address} within {} s ({reason}): check that it runs there and that --blob is \
+         right",
+        waited.as_secs()
+    )]
     BlobAway {
         /// Where it was looked for.
         address: String,
         /// For how long.
         waited: Duration,
         /// What the last attempt ended with.
-        #[source]
-        source: Box<BlobError>,
+        reason: String,
     },
     /// Files of this topic appear that this process did not write.
     #[error(

@@ -131,13 +131,12 @@ async fn start(
 async fn reach(container: &Container, trouble: &Trouble, patience: Duration) -> Result<(), CaptureError> {
     let mut attempts = trouble.attempts(Some(patience));
     while let Err(error) = container.ensure().await {
-        attempts.after(error).await.map_err(|source| match source.is_transient() {
-            true => CaptureError::BlobAway {
-                address: container.address().to_string(),
-                waited: patience,
-                source: source.into(),
-            },
-            false => source.into(),
+        attempts.after(error).await.map_err(|error| match error.is_transient() {
+            true => {
+                let reason = trouble::reason(&error);
+                CaptureError::BlobAway { address: container.address().to_string(), waited: patience, reason }
+            }
+            false => error.into(),
         })?;
     }
     attempts.succeeded();

@@ -26,7 +26,7 @@ impl Trouble {
     /// It did not work.
     pub fn met(&self, error: &dyn fmt::Display) {
         if !self.present.swap(true, Ordering::Relaxed) {
-            tracing::warn!("{} is away, trying until it is back: {error}", self.with);
+            tracing::warn!("{} is away ({error}): trying until it is back", self.with);
         }
     }
 
@@ -60,7 +60,7 @@ impl Attempts<'_> {
         if !error.is_transient() || self.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(error);
         }
-        self.trouble.met(&error);
+        self.trouble.met(&reason(&error));
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
         let next = now + self.pause.mul_f64(rand::random_range(0.5..1.0)).max(asked);
         self.pause = (self.pause * 2).min(PAUSES.1);
@@ -71,6 +71,14 @@ impl Attempts<'_> {
     /// The last attempt worked.
     pub fn succeeded(self) {
         self.trouble.over();
+    }
+}
+
+/// What is wrong, without the address and the advice that a reader has from elsewhere.
+pub(super) fn reason(error: &BlobError) -> String {
+    match error {
+        BlobError::Transient { reason, .. } | BlobError::NoToken { reason, .. } => reason.clone(),
+        error => error.to_string(),
     }
 }
 

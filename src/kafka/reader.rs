@@ -66,8 +66,7 @@ impl Reader {
             .set("auto.offset.reset", "error")
             .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", READ_AHEAD_KIB)
-            .set("fetch.max.bytes", ANSWER_BYTES)
-            .set("reconnect.backoff.max.ms", "2000");
+            .set("fetch.max.bytes", ANSWER_BYTES);
         let consumer = StreamConsumer::from_config_and_context(&config, Context::default())
             .map_err(|error| KafkaError::Client { address: settings.broker.clone(), reason: error.to_string() })?;
         let consumer: Arc<StreamConsumer<Context>> = Arc::new(consumer);

@@ -157,7 +157,10 @@ async fn restarts_in_the_middle_and_two_producers_at_once_lose_and_double_nothin
     assert_eq!(found, expected);
     let orders: HashSet<_> = taken.iter().map(|record| record.event["event_order"].as_i64()).collect();
     assert_eq!(orders.len(), taken.len(), "two events have one event_order");
-    assert_eq!(store.rows("SELECT id, name, age, op, ts FROM latest_user_state ORDER BY id").await, latest(&taken));
+    let state = store.rows("SELECT id, name, age, op, ts FROM latest_user_state ORDER BY id").await;
+    let expected = latest(&taken);
+    let wrong: Vec<_> = state.iter().zip(&expected).find(|(found, sent)| found != sent).into_iter().collect();
+    assert!(state == expected, "{} rows, {} expected, first difference {wrong:?}", state.len(), expected.len());
     assert_eq!(store.count("rejected_events").await, 0);
     assert_eq!(store.count("capture_gaps").await, 0);
     println!("3 kills and 1 restart by request: {} records in the broker, {} in the store", taken.len(), rows.len());

@@ -38,10 +38,12 @@ async fn kills_at_any_moment_neither_lose_nor_double_a_record() {
     // Files are closed by size within a fraction of a second, so that kills hit every step of writing one.
     let flags = ["--window", "1", "--size", "65536"];
     let mut with_files = 0;
-    for _ in 0..KILLS {
+    for kill in 0..KILLS {
         let running = capture(&bootstrap, &container, &flags);
-        running.says("capturing").await;
-        tokio::time::sleep(Duration::from_millis(rand::random_range(0..1500))).await;
+        // Every other one while it starts, or at any moment after that; the rest surely between and within files.
+        let (reached, then) = if kill % 2 == 0 { ("capturing", 0..1500) } else { ("captured", 0..300) };
+        running.says(reached).await;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(then))).await;
         running.signal(libc::SIGKILL);
         let (code, log) = running.end().await;
         assert_eq!(code, None, "{log}");
@@ -64,7 +66,6 @@ async fn kills_at_any_moment_neither_lose_nor_double_a_record() {
         "{KILLS} kills, {with_files} of them after files; {} records in {written} files",
         sent.iter().sum::<i64>()
     );
-    assert!(with_files >= KILLS / 2, "{with_files}");
 }
 
 #[tokio::test]
