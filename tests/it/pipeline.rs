@@ -55,13 +55,16 @@ fn latest(taken: &[Taken]) -> Vec<Vec<String>> {
             *slot = record;
         }
     }
-    let text = |value: &serde_json::Value| match value {
+    let text = |field: &str, value: &serde_json::Value| match value {
         serde_json::Value::Null => "NULL".to_owned(),
-        serde_json::Value::String(text) => text.replace('T', " "),
+        serde_json::Value::String(text) if field == "ts" => text.replace('T', " "),
+        serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     let alive = newest.values().filter(|record| record.event["op"] != "delete");
-    alive.map(|record| ["id", "name", "age", "op", "ts"].map(|field| text(&record.event[field])).to_vec()).collect()
+    alive
+        .map(|record| ["id", "name", "age", "op", "ts"].map(|field| text(field, &record.event[field])).to_vec())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

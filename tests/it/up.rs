@@ -175,7 +175,8 @@ fn the_screen_is_drawn_on_a_terminal_and_gives_it_back() {
     // `script` gives the program a terminal, `stty` its size; both come with every Linux and macOS.
     let log = home(&unique("screen"));
     std::fs::create_dir_all(log.parent().unwrap()).unwrap();
-    let status = script(&log, &format!("stty rows 40 cols 110; {DELTAWAVE} up --store postgres --events 200 --rate max --exit"));
+    let status =
+        script(&log, &format!("stty rows 40 cols 110; {DELTAWAVE} up --store postgres --events 200 --rate max --exit"));
     let screen = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
     assert!(status, "{screen}");
     for text in ["pipeline", "latest_user_state", "psql -h", "all agree"] {
