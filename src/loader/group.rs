@@ -164,18 +164,15 @@ impl Durable {
             counts.loaded += loaded;
             counts.rejected += rejected;
             counts.bytes += file.size;
+            let (blob, table) = (&file.blob, table.name());
             match &contents.outcome {
-                Outcome::Loaded => {
-                    tracing::info!(blob = file.blob, table = table.name(), loaded, rejected, "file loaded");
+                Outcome::Loaded if *rejected > 0 => {
+                    tracing::warn!(%blob, %table, loaded, rejected, "file loaded, but for what is in rejected_events");
                 }
+                Outcome::Loaded => tracing::info!(%blob, %table, loaded, rejected, "file loaded"),
                 Outcome::Quarantined { reason, .. } => {
                     counts.quarantined += 1;
-                    tracing::error!(
-                        blob = file.blob,
-                        loaded,
-                        rejected,
-                        "file quarantined: {reason}; what precedes is loaded"
-                    );
+                    tracing::error!(%blob, %table, loaded, rejected, %reason, "file quarantined");
                 }
             }
         }

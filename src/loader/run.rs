@@ -38,30 +38,42 @@ const LEDGER_LAG: Duration = Duration::from_secs(60);
 /// Loads what is new, once or until it is told to stop. On a request to stop it finishes the group in hand.
 ///
 /// # Errors
-/// When something is wrong that no waiting heals (with `--once`: also what does not heal soon enough).
+/// When something is wrong that no waiting heals. With `--once` also what does not heal soon enough, and a request to
+/// stop, since something may be left to load.
 pub async fn run(
     settings: &LoaderSettings,
     shutdown: CancellationToken,
     progress: Arc<Progress>,
 ) -> Result<(), LoadError> {
     health::describe();
+    match work(settings, shutdown, &progress).await {
+        Err(LoadError::Stopped) if !settings.once => {}
+        ended => ended?,
+    }
+    let Counts { files, loaded, rejected, quarantined, .. } = progress.counts();
+    tracing::info!(files, loaded, rejected, quarantined, "done");
+    Ok(())
+}
+
+async fn work(
+    settings: &LoaderSettings,
+    shutdown: CancellationToken,
+    progress: &Arc<Progress>,
+) -> Result<(), LoadError> {
     let give_up = settings.once.then_some(settings.give_up);
-    let patience = Patience::new(give_up, shutdown.clone(), Arc::clone(&progress));
+    let patience = Patience::new(give_up, shutdown.clone(), Arc::clone(progress));
     let container = Container::open(&settings.blob, None)?;
     let mut lanes: Vec<_> = (0..settings.connections).map(|_| Lane::new(&settings.store, &patience)).collect();
     let mut streams = Vec::new();
     for route in &settings.routes {
-        let table = match open_table(&mut lanes[0], settings, route).await {
-            Err(LoadError::Stopped) if !settings.once => return Ok(()),
-            table => table?,
-        };
-        tracing::info!(hub = %route.hub, table = table.name(), blob = %settings.blob, store = %settings.store, "loading");
+        let table = open_table(&mut lanes[0], settings, route).await?;
+        tracing::info!(hub = %route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
         streams.push(Stream::new(settings, route, table));
     }
     let means = Means {
         container: &container,
         patience: &patience,
-        progress: &progress,
+        progress,
         batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
         parallel_files: settings.parallel_files,
     };
@@ -70,17 +82,14 @@ pub async fn run(
         let began = Instant::now();
         let mut gone = None;
         for stream in &mut streams {
-            let ended = tokio::select! {
-                ended = stream.poll(&means, &mut lanes) => ended,
+            let vanished = tokio::select! {
+                vanished = stream.poll(&means, &mut lanes) => vanished?,
                 () = overdue(&shutdown) => {
                     tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
-                    Err(LoadError::Stopped)
+                    return Err(LoadError::Stopped);
                 }
             };
-            match ended {
-                Err(LoadError::Stopped) if !settings.once => return Ok(()),
-                vanished => gone = vanished?.or(gone),
-            }
+            gone = vanished.or(gone);
         }
         histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
         progress.add(Counts { polls: 1, ..Counts::default() });
@@ -93,7 +102,7 @@ pub async fn run(
         let pause = settings.poll.saturating_sub(began.elapsed());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return Err(LoadError::Stopped),
         }
     }
 }

@@ -55,7 +55,7 @@ pub async fn create_objects(session: &Session, made: impl Fn(&'static str)) -> R
 /// # Errors
 /// When the store cannot be asked.
 pub async fn missing_ledger_table(session: &Session) -> Result<Option<&'static str>, StoreError> {
-    const THERE: &str = "SELECT table_name::varchar FROM information_schema.tables \
+    const THERE: &str = "SELECT DISTINCT table_name::varchar FROM information_schema.columns \
          WHERE table_schema = 'public' AND table_name IN ('capture_files', 'rejected_events')";
     let rows = session.query(THERE, &[]).await?;
     let there: Vec<String> = rows.iter().map(|row| row.get(0)).collect();

@@ -5,7 +5,8 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
-//! | `loader` | the `loader` binary on Azurite and a store: what is loaded, rejected, quarantined, refused |
+//! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
+//! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
@@ -21,6 +22,7 @@ mod blob;
 mod capture;
 mod kafka;
 mod loader;
+mod loader_bad;
 mod loader_faults;
 mod loader_values;
 mod offline;
