@@ -6,6 +6,8 @@ use std::sync::Arc;
 use clap::Parser;
 use deltawave::loader::{self, LoadError, Progress};
 use deltawave::service::http::{self, HttpError};
+#[cfg(debug_assertions)]
+use deltawave::service::killpoint;
 use deltawave::service::{self, Exit};
 use deltawave::settings::{LoaderArgs, LogArgs};
 
@@ -30,6 +32,10 @@ enum Failure {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     service::run(cli.log.settings(), cli.loader.validate(), async |settings, shutdown| {
+        #[cfg(debug_assertions)]
+        if let Some(moment) = settings.kill_at {
+            killpoint::arm(moment);
+        }
         let progress = Arc::new(Progress::new(settings.poll));
         if let Some(address) = settings.http {
             http::serve(address, Arc::clone(&progress) as _).await?;

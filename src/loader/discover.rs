@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::capture::{FileName, Hub, ListingOrder, NameFormat, PartitionId};
+use crate::capture::{FileName, Hub, ListingOrder, NameFormat, PartitionId, Scope};
 
 /// One listing to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +33,14 @@ pub(super) struct Discovery {
     hub: Hub,
     format: NameFormat,
     lookout: Lookout,
+    scope: Scope,
     newest: BTreeMap<PartitionId, OffsetDateTime>,
     reconciled: Option<Instant>,
 }
 
 impl Discovery {
-    pub(super) fn new(hub: Hub, format: NameFormat, lookout: Lookout) -> Self {
-        Discovery { hub, format, lookout, newest: BTreeMap::new(), reconciled: None }
+    pub(super) fn new(hub: Hub, format: NameFormat, lookout: Lookout, scope: Scope) -> Self {
+        Discovery { hub, format, lookout, scope, newest: BTreeMap::new(), reconciled: None }
     }
 
     /// The listings of the next poll: everything when it is time for that or names do not sort by time, else each
@@ -66,17 +67,24 @@ impl Discovery {
                 if next > MOST_PARTITIONS {
                     return vec![everything];
                 }
-                (0..=next).map(|partition| listing(PartitionId(partition))).collect()
+                // A shard looks far enough ahead to see a partition of its own.
+                let ahead = i32::try_from(self.scope.shard.count()).unwrap_or(i32::MAX);
+                (0..next.saturating_add(ahead).min(MOST_PARTITIONS))
+                    .map(PartitionId)
+                    .filter(|partition| self.scope.takes_partition(&self.hub, *partition))
+                    .map(listing)
+                    .collect()
             }
         }
     }
 
-    /// What a listed name says, if it is a Capture file of this hub; remembered for the next poll.
+    /// What a listed name says, if it is a Capture file of this hub that is ours to load; remembered for the next
+    /// poll, whosesoever it is.
     pub(super) fn see(&mut self, blob: &str) -> Option<FileName> {
         let name = self.format.parse(&self.hub, blob)?;
         let newest = self.newest.entry(name.partition).or_insert(name.window_start);
         *newest = name.window_start.max(*newest);
-        Some(name)
+        self.scope.takes(&name).then_some(name)
     }
 
     /// Notes that all of [`Self::listings`], asked for at `asked`, were followed to their ends.
@@ -98,7 +106,7 @@ mod tests {
     const LOOKOUT: Lookout = Lookout { look_back: Duration::from_secs(7200), reconcile: Duration::from_secs(21600) };
 
     fn discovery(format: &str) -> Discovery {
-        Discovery::new(Hub::new("ns", "hub").unwrap(), format.parse().unwrap(), LOOKOUT)
+        Discovery::new(Hub::new("ns", "hub").unwrap(), format.parse().unwrap(), LOOKOUT, Scope::default())
     }
 
     fn shown(listings: &[Listing]) -> Vec<(&str, Option<&str>)> {

@@ -19,6 +19,7 @@ use super::write::{Tally, Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
+use crate::service::killpoint::{Side, Step, pass};
 
 /// What loading a group needs, and how much of it at once.
 pub(super) struct Means<'l> {
@@ -132,9 +133,11 @@ impl Durable {
         written: Vec<Written>,
         lane: &mut Lane,
     ) -> Result<Self, LoadError> {
+        pass(Side::Before, Step::Flushed);
         let began = Instant::now();
         lane.persist(async |session| session.flush().await).await?;
         histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
+        pass(Side::After, Step::Flushed);
         let loaded_at = OffsetDateTime::now_utc();
         let mut tallies = vec![Tally::default(); files.len()];
         for (file, tally) in written.iter().flat_map(|written| &written.tallies) {
@@ -157,7 +160,9 @@ impl Durable {
     async fn receipt(self, means: &Means<'_>, target: &Target<'_>, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
         let Durable { entries, unmapped } = self;
         let (container, table) = (means.container.name(), target.table);
+        pass(Side::Before, Step::Receipted);
         lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
+        pass(Side::After, Step::Receipted);
         let mut counts = Counts { unmapped, ..Counts::default() };
         for Entry { file, contents, loaded, rejected, .. } in &entries {
             counts.files += 1;

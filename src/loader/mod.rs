@@ -10,13 +10,13 @@
 //! Each of the four is made only from the one before, so that a file cannot be noted as done before its records are
 //! durable. A crash anywhere leaves no ledger row, and so a repeat; the table's primary key makes repeats harmless.
 
+mod budget;
 mod decode;
 mod discover;
 mod error;
 mod fetch;
 mod group;
 mod health;
-mod killpoint;
 mod lane;
 mod patience;
 mod progress;

@@ -7,6 +7,7 @@ use metrics::histogram;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::{Discovery, Listing, Lookout};
 use super::error::LoadError;
@@ -19,15 +20,13 @@ use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::capture::ListingOrder;
 use crate::ledger::FileVersion;
 use crate::rows::Table;
+use crate::service::killpoint::{Side, Step, pass};
 use crate::settings::{LoaderSettings, Route};
 use crate::store::missing_ledger_table;
 
 /// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
 const GROUP_FILES: usize = 1000;
 const GROUP_BYTES: u64 = 256 << 20;
-
-/// Rows are cut off here whatever their number, so that megabyte events make small batches.
-const BATCH_BYTES: usize = 8 << 20;
 
 /// How long the group in hand may take after a request to stop.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -70,12 +69,13 @@ async fn work(
         tracing::info!(hub = %route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
         streams.push(Stream::new(settings, route, table));
     }
+    let budget = Budget::of(settings);
     let means = Means {
         container: &container,
         patience: &patience,
         progress,
-        batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
-        parallel_files: settings.parallel_files,
+        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
+        parallel_files: budget.parallel_files,
     };
     let mut vanishing = patience.trouble();
     loop {
@@ -142,7 +142,7 @@ impl Stream {
         Stream {
             hub: route.hub.name().to_owned(),
             table,
-            discovery: Discovery::new(route.hub.clone(), settings.name_format.clone(), lookout),
+            discovery: Discovery::new(route.hub.clone(), settings.name_format.clone(), lookout, settings.scope.clone()),
             recent: HashMap::new(),
             gone: None,
         }
@@ -176,12 +176,14 @@ impl Stream {
             if means.patience.shutdown.is_cancelled() {
                 return Err(LoadError::Stopped);
             }
+            pass(Side::Before, Step::Listed);
             let mut pages = means.container.list(&listing.prefix, from.as_deref());
             let error = loop {
                 match pages.next().await {
                     None => return Ok(()),
                     Some(Err(error)) => break error,
                     Some(Ok(page)) => {
+                        pass(Side::After, Step::Listed);
                         trouble.healed();
                         from = page.last().map(|entry| entry.name.clone()).or(from);
                         self.sift(page, means, lanes, group).await?;
@@ -206,7 +208,7 @@ impl Stream {
         let mut candidates = Vec::new();
         for BlobEntry { name: blob, etag, size, .. } in page {
             let Some(name) = self.discovery.see(&blob) else {
-                tracing::debug!(blob, "not a Capture file of this hub in this name format: left alone");
+                tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
                 continue;
             };
             if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.names.contains(&blob) {

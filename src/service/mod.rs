@@ -1,6 +1,7 @@
 //! The frame every program runs in: telemetry, signals, exit codes, and the one place that prints an error.
 
 pub mod http;
+pub mod killpoint;
 mod telemetry;
 
 use std::error::Error;

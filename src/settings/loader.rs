@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::Faults;
 use crate::azure::blob::BlobAddress;
-use crate::capture::{Hub, NameFormat};
+use crate::capture::{Hub, NameFormat, PartitionId, Scope, Shard, parse_time};
+#[cfg(debug_assertions)]
+use crate::service::killpoint::KillPoint;
 use crate::store::StoreAddress;
 
 /// Flags of the `loader` program.
@@ -67,6 +69,25 @@ pub struct LoaderArgs {
     /// Serve /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
+    /// Load one share of the partitions: I of N loaders, counted from 0
+    #[arg(long, env = "DELTAWAVE_SHARD", value_name = "I/N", default_value_t)]
+    shard: Shard,
+    /// Load only these partitions; several separated by commas [default: all]
+    #[arg(long = "partition", env = "DELTAWAVE_PARTITION", value_name = "ID", value_delimiter = ',')]
+    partitions: Vec<i32>,
+    /// Load only windows that start at this time or later: 2026-01-31T13:00:00Z, or a day
+    #[arg(long, env = "DELTAWAVE_FROM", value_name = "TIME")]
+    from: Option<String>,
+    /// Load only windows that start before this time
+    #[arg(long, env = "DELTAWAVE_UNTIL", value_name = "TIME")]
+    until: Option<String>,
+    /// Memory to use, in MiB; fewer files at once and smaller batches keep to it
+    #[arg(long, env = "DELTAWAVE_MEMORY", value_name = "MIB", default_value_t = MEMORY)]
+    memory: usize,
+    /// Die at this moment, to prove that no moment is a bad one: before:STEP[:N] or after:STEP[:N]
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, value_name = "MOMENT")]
+    kill_at: Option<KillPoint>,
     /// Rows in one INSERT
     #[arg(long, env = "DELTAWAVE_BATCH_ROWS", value_name = "N", default_value_t = BATCH_ROWS)]
     batch_rows: usize,
@@ -83,6 +104,8 @@ const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
 const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
 const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
+/// In MiB.
+const MEMORY: usize = 256;
 const BATCH_ROWS: usize = 10_000;
 const CONNECTIONS: usize = 2;
 const PARALLEL_FILES: usize = 4;
@@ -112,6 +135,13 @@ pub struct LoaderSettings {
     pub give_up: Duration,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
+    /// Which files.
+    pub scope: Scope,
+    /// Memory to use, in bytes.
+    pub memory: usize,
+    /// When to die, in development builds.
+    #[cfg(debug_assertions)]
+    pub kill_at: Option<KillPoint>,
     /// Rows in one INSERT.
     pub batch_rows: usize,
     /// Connections that write.
@@ -144,6 +174,10 @@ impl LoaderSettings {
             reconcile: RECONCILE.0,
             give_up: GIVE_UP.0,
             http: None,
+            scope: Scope::default(),
+            memory: MEMORY << 20,
+            #[cfg(debug_assertions)]
+            kill_at: None,
             batch_rows: BATCH_ROWS,
             connections: CONNECTIONS,
             parallel_files: PARALLEL_FILES,
@@ -166,15 +200,17 @@ impl LoaderArgs {
         };
         let routes = routes(&self.namespace, &self.routes, &mut faults);
         let poll = faults.check("--poll", at_least(self.poll.0, Duration::from_millis(10)));
-        for (flag, number, most) in [
-            ("--batch-rows", self.batch_rows, 1_000_000),
-            ("--connections", self.connections, 64),
-            ("--parallel-files", self.parallel_files, 256),
+        for (flag, number, least, most) in [
+            ("--batch-rows", self.batch_rows, 1, 1_000_000),
+            ("--connections", self.connections, 1, 64),
+            ("--parallel-files", self.parallel_files, 1, 256),
+            ("--memory", self.memory, 64, 1 << 20),
         ] {
-            if !(1..=most).contains(&number) {
-                faults.add(flag, format_args!("{number} is not between 1 and {most}"));
+            if !(least..=most).contains(&number) {
+                faults.add(flag, format_args!("{number} is not between {least} and {most}"));
             }
         }
+        let scope = scope(self.shard, &self.partitions, self.from.as_deref(), self.until.as_deref(), &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -188,6 +224,10 @@ impl LoaderArgs {
                 reconcile: self.reconcile.0,
                 give_up: self.give_up.0,
                 http: self.http,
+                scope: scope?,
+                memory: self.memory << 20,
+                #[cfg(debug_assertions)]
+                kill_at: self.kill_at,
                 batch_rows: self.batch_rows,
                 connections: self.connections,
                 parallel_files: self.parallel_files,
@@ -217,6 +257,30 @@ fn routes(namespace: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<
         }
     }
     (routes.len() == texts.len()).then_some(routes)
+}
+
+fn scope(
+    shard: Shard,
+    partitions: &[i32],
+    from: Option<&str>,
+    until: Option<&str>,
+    faults: &mut Faults,
+) -> Option<Scope> {
+    let mut time = |flag, text: Option<&str>| match text {
+        None => Some(None),
+        Some(text) => faults.check(flag, parse_time(text)).map(Some),
+    };
+    let (from, until) = (time("--from", from)?, time("--until", until)?);
+    if let (Some(from), Some(until)) = (from, until)
+        && from >= until
+    {
+        faults.add("--until", "must be later than --from, or no file is in between");
+    }
+    if let Some(negative) = partitions.iter().find(|partition| **partition < 0) {
+        faults.add("--partition", format_args!("{negative} is no partition; they are counted from 0"));
+    }
+    let partitions = partitions.iter().copied().map(PartitionId).collect();
+    Some(Scope { shard, partitions, from, until })
 }
 
 fn at_least(value: Duration, least: Duration) -> Result<Duration, String> {
