@@ -17,6 +17,9 @@
 //!
 //! What a test needs is fetched and started by the test run. A component that does not start fails every test that
 //! wants it.
+//!
+//! With `DELTAWAVE_TEST_STORE_URL` (a libpq URL without a password) the tests of programs that write to a store do so in
+//! databases of their own on that server, a RisingWave, instead of PostgreSQL.
 
 mod blob;
 mod capture;
