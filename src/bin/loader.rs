@@ -21,6 +21,9 @@ struct Cli {
     log: LogArgs,
 }
 
+/// Lines a dry run prints about bad records; the rest are counted.
+const TOLD: usize = 1000;
+
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -35,6 +38,21 @@ fn main() -> ExitCode {
         #[cfg(debug_assertions)]
         if let Some(moment) = settings.kill_at {
             killpoint::arm(moment);
+        }
+        if settings.dry_run {
+            let mut told = 0;
+            let run = loader::dry_run(&settings, shutdown, |line| {
+                told += 1;
+                if told <= TOLD {
+                    println!("{line}");
+                }
+            })
+            .await?;
+            if told > TOLD {
+                println!("… and {} more", told - TOLD);
+            }
+            println!("{run}");
+            return Ok(if run.is_clean() { Exit::Done } else { Exit::Failed });
         }
         let progress = Arc::new(Progress::new(settings.poll));
         if let Some(address) = settings.http {

@@ -70,7 +70,7 @@ pub(super) async fn load(
 }
 
 /// Decodes all files, several at once, and says what was in each; `None` for one that is gone, of which one is told.
-async fn decode_all(
+pub(super) async fn decode_all(
     means: &Means<'_>,
     hub: &str,
     table: &Arc<Table>,

@@ -13,6 +13,7 @@
 mod budget;
 mod decode;
 mod discover;
+mod dry;
 mod error;
 mod fetch;
 mod group;
@@ -24,6 +25,7 @@ mod records;
 mod run;
 mod write;
 
+pub use dry::{DryRun, dry_run};
 pub use error::LoadError;
 pub use progress::{Counts, Progress};
 pub use run::run;

@@ -113,7 +113,11 @@ async fn overdue(shutdown: &CancellationToken) {
     tokio::time::sleep(DRAIN).await;
 }
 
-async fn open_table(lane: &mut Lane, settings: &LoaderSettings, route: &Route) -> Result<Arc<Table>, LoadError> {
+pub(super) async fn open_table(
+    lane: &mut Lane,
+    settings: &LoaderSettings,
+    route: &Route,
+) -> Result<Arc<Table>, LoadError> {
     let table = lane.persist(async |session| session.table(&route.table, &settings.require).await).await??;
     if let Some(table) = lane.persist(async |session| missing_ledger_table(session).await).await? {
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
@@ -243,8 +247,9 @@ impl Stream {
     }
 }
 
+/// Files to be loaded together.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     files: Vec<FileVersion>,
     /// Listings may overlap, and one taken up again begins with the name it ended with.
     names: HashSet<String>,
@@ -252,13 +257,21 @@ struct Group {
 }
 
 impl Group {
-    fn push(&mut self, file: FileVersion) {
+    pub(super) fn push(&mut self, file: FileVersion) {
         self.bytes += file.size;
         self.names.insert(file.blob.clone());
         self.files.push(file);
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn into_files(self) -> Vec<FileVersion> {
+        self.files
+    }
+
+    pub(super) fn is_full(&self) -> bool {
         self.files.len() >= GROUP_FILES || self.bytes >= GROUP_BYTES
     }
 }

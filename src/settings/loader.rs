@@ -54,6 +54,9 @@ pub struct LoaderArgs {
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
+    /// Read and map everything, write nothing: list what would be rejected, and tell the rate. Exit 1 if anything would be
+    #[arg(long, env = "DELTAWAVE_DRY_RUN")]
+    dry_run: bool,
     /// How often to look for new files, in seconds; fractions are fine
     #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value_t = POLL)]
     poll: Seconds,
@@ -125,6 +128,8 @@ pub struct LoaderSettings {
     pub require: Vec<String>,
     /// Whether to end when all there is was loaded.
     pub once: bool,
+    /// Whether to write nothing.
+    pub dry_run: bool,
     /// Time between polls.
     pub poll: Duration,
     /// How much older than the newest file a late one may be to be found without a full listing.
@@ -169,6 +174,7 @@ impl LoaderSettings {
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
             once: false,
+            dry_run: false,
             poll: POLL.0,
             look_back: LOOK_BACK.0,
             reconcile: RECONCILE.0,
@@ -219,6 +225,7 @@ impl LoaderArgs {
                 routes: routes?,
                 require: self.require,
                 once: self.once,
+                dry_run: self.dry_run,
                 poll: poll?,
                 look_back: self.look_back.0,
                 reconcile: self.reconcile.0,

@@ -259,3 +259,13 @@ async fn two_loaders_at_once_load_everything_once() {
     bench.assert_all(3, 4000).await;
     bench.passed().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shape_a_dry_run_knows_is_the_one_init_makes() {
+    let store = store().await.initialised().await;
+    let required = ["id".to_owned(), "op".to_owned()];
+    let known = deltawave::store::default_table("user_event_log", &required).unwrap().unwrap();
+    assert_eq!(store.session().await.table("user_event_log", &required).await.unwrap().unwrap(), known);
+    assert!(deltawave::store::default_table("other", &required).is_none());
+    store.passed().await;
+}
