@@ -18,11 +18,18 @@ pub(super) struct Listing {
 /// How far back and how often to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lookout {
-    /// How much older than a partition's newest file a late one may be and still be found by the next poll.
+    /// How much older than a partition's newest file a late one may be and still be found by the next sweep.
     pub(super) look_back: Duration,
+    /// How often the look-back is listed. The polls between list only what follows the newest file of each partition,
+    /// so that their cost is that of new files, however many there were in the look-back.
+    pub(super) sweep: Duration,
     /// How often everything is listed, which finds a late file whatever its name.
     pub(super) reconcile: Duration,
 }
+
+/// Where names mix partitions, a file may follow the newest one by this much time and still sort before it: one
+/// partition's longest window, and the writing of its file.
+const MIXED: Duration = Duration::from_secs(30 * 60);
 
 /// Past this, one listing of everything costs less than one a partition. Event Hubs has at most 2,000.
 const MOST_PARTITIONS: i32 = 2048;
@@ -35,40 +42,64 @@ pub(super) struct Discovery {
     lookout: Lookout,
     scope: Scope,
     newest: BTreeMap<PartitionId, OffsetDateTime>,
+    swept: Option<Instant>,
     reconciled: Option<Instant>,
+}
+
+/// How much a poll lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// What follows the newest files.
+    Tail,
+    /// That and the look-back.
+    Sweep,
+    /// Everything.
+    Everything,
 }
 
 impl Discovery {
     pub(super) fn new(hub: Hub, format: NameFormat, lookout: Lookout, scope: Scope) -> Self {
-        Discovery { hub, format, lookout, scope, newest: BTreeMap::new(), reconciled: None }
+        Discovery { hub, format, lookout, scope, newest: BTreeMap::new(), swept: None, reconciled: None }
     }
 
-    /// The listings of the next poll: everything when it is time for that or names do not sort by time, else each
-    /// partition from its newest file on, less the look-back, and those that have no file yet up to the one that would
+    /// How far the next poll must reach.
+    pub(super) fn reach(&self, now: Instant) -> Reach {
+        let due = |at: Option<Instant>, every| at.is_none_or(|at| now.duration_since(at) >= every);
+        let most = self.newest.keys().last().map_or(0, |last| last.0);
+        if due(self.reconciled, self.lookout.reconcile)
+            || self.newest.is_empty()
+            || most >= MOST_PARTITIONS
+            || self.format.listing_order() == ListingOrder::Unsorted
+        {
+            Reach::Everything
+        } else if due(self.swept, self.lookout.sweep) {
+            Reach::Sweep
+        } else {
+            Reach::Tail
+        }
+    }
+
+    /// The listings of a poll of that reach. Partitions that have no file yet are listed too, up to the one that would
     /// come next. A name ahead of the clock does not hide what comes before it.
-    pub(super) fn listings(&self, now: Instant, clock: OffsetDateTime) -> Vec<Listing> {
-        let due = self.reconciled.is_none_or(|at| now.duration_since(at) >= self.lookout.reconcile);
+    pub(super) fn listings(&self, reach: Reach, clock: OffsetDateTime) -> Vec<Listing> {
         let everything = Listing { prefix: self.format.prefix(&self.hub, None, None), start_from: None };
-        match self.format.listing_order() {
-            _ if due || self.newest.is_empty() => vec![everything],
-            ListingOrder::Unsorted => vec![everything],
-            ListingOrder::ByTime => {
-                let newest = self.newest.values().min().map(|newest| clock.min(*newest) - self.lookout.look_back);
+        match (reach, self.format.listing_order()) {
+            (Reach::Everything, _) | (_, ListingOrder::Unsorted) => vec![everything],
+            (_, ListingOrder::ByTime) => {
+                // The newest of all partitions: one that has been silent for long gets no file of long ago.
+                let back =
+                    if reach == Reach::Tail { MIXED.min(self.lookout.look_back) } else { self.lookout.look_back };
+                let newest = self.newest.values().max().map(|newest| clock.min(*newest) - back);
                 vec![Listing { start_from: Some(self.format.prefix(&self.hub, None, newest)), ..everything }]
             }
-            ListingOrder::ByPartition => {
-                let listing = |partition: PartitionId| {
-                    let newest = self.newest.get(&partition).map(|newest| clock.min(*newest) - self.lookout.look_back);
-                    let prefix = self.format.prefix(&self.hub, Some(partition), None);
-                    let start = |newest| self.format.prefix(&self.hub, Some(partition), Some(newest));
-                    Listing { prefix, start_from: newest.map(start) }
+            (_, ListingOrder::ByPartition) => {
+                let listing = |partition: PartitionId| Listing {
+                    prefix: self.format.prefix(&self.hub, Some(partition), None),
+                    start_from: self.newest.get(&partition).map(|newest| self.start(reach, partition, *newest, clock)),
                 };
-                let next = self.newest.keys().last().map_or(0, |last| last.0.saturating_add(1));
-                if next > MOST_PARTITIONS {
-                    return vec![everything];
-                }
                 // A shard looks far enough ahead to see a partition of its own.
                 let ahead = i32::try_from(self.scope.shard.count()).unwrap_or(i32::MAX);
+                let next = self.newest.keys().last().map_or(0, |last| last.0.saturating_add(1));
                 (0..next.saturating_add(ahead).min(MOST_PARTITIONS))
                     .map(PartitionId)
                     .filter(|partition| self.scope.takes_partition(&self.hub, *partition))
@@ -76,6 +107,14 @@ impl Discovery {
                     .collect()
             }
         }
+    }
+
+    /// The name from which a partition is listed: its windows follow each other, and so do its files unless one is late.
+    fn start(&self, reach: Reach, partition: PartitionId, newest: OffsetDateTime, clock: OffsetDateTime) -> String {
+        if reach == Reach::Tail && newest <= clock {
+            return self.format.format(&FileName { hub: self.hub.clone(), partition, window_start: newest });
+        }
+        self.format.prefix(&self.hub, Some(partition), Some(clock.min(newest) - self.lookout.look_back))
     }
 
     /// What a listed name says, if it is a Capture file of this hub that is ours to load; remembered for the next
@@ -87,12 +126,17 @@ impl Discovery {
         self.scope.takes(&name).then_some(name)
     }
 
-    /// Notes that all of [`Self::listings`], asked for at `asked`, were followed to their ends.
-    pub(super) fn listed(&mut self, listings: &[Listing], asked: Instant) {
-        if listings
-            .iter()
-            .any(|listing| listing.start_from.is_none() && listing.prefix == self.format.prefix(&self.hub, None, None))
-        {
+    /// Makes the next poll list everything: something that was listed has changed since.
+    pub(super) fn look_again(&mut self) {
+        self.reconciled = None;
+    }
+
+    /// Notes that the listings of that reach, asked for at `asked`, were followed to their ends.
+    pub(super) fn listed(&mut self, reach: Reach, asked: Instant) {
+        if reach >= Reach::Sweep {
+            self.swept = Some(asked);
+        }
+        if reach == Reach::Everything {
             self.reconciled = Some(asked);
         }
     }
@@ -103,59 +147,88 @@ mod tests {
     use super::*;
 
     const CLOCK: OffsetDateTime = time::macros::datetime!(2026-01-02 04:00 UTC);
-    const LOOKOUT: Lookout = Lookout { look_back: Duration::from_secs(7200), reconcile: Duration::from_secs(21600) };
+    const LOOKOUT: Lookout = Lookout {
+        look_back: Duration::from_secs(7200),
+        sweep: Duration::from_secs(30),
+        reconcile: Duration::from_secs(21600),
+    };
 
-    fn discovery(format: &str) -> Discovery {
-        Discovery::new(Hub::new("ns", "hub").unwrap(), format.parse().unwrap(), LOOKOUT, Scope::default())
+    fn discovery(format: &str, shard: &str) -> Discovery {
+        let scope = Scope { shard: shard.parse().unwrap(), ..Scope::default() };
+        Discovery::new(Hub::new("ns", "hub").unwrap(), format.parse().unwrap(), LOOKOUT, scope)
     }
 
-    fn shown(listings: &[Listing]) -> Vec<(&str, Option<&str>)> {
-        listings.iter().map(|listing| (listing.prefix.as_str(), listing.start_from.as_deref())).collect()
+    fn shown(discovery: &Discovery, reach: Reach) -> Vec<(String, Option<String>)> {
+        let listings = discovery.listings(reach, CLOCK).into_iter();
+        listings.map(|listing| (listing.prefix, listing.start_from)).collect()
+    }
+
+    fn expected(listings: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
+        listings.iter().map(|(prefix, from)| ((*prefix).to_owned(), from.map(str::to_owned))).collect()
     }
 
     #[test]
-    fn a_poll_lists_each_partition_from_its_newest_file_on() {
-        let mut discovery = discovery(&NameFormat::default().to_string());
+    fn a_poll_reaches_as_far_as_it_is_time_for() {
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/1");
         let start = Instant::now();
-        let first = discovery.listings(start, CLOCK);
-        assert_eq!(shown(&first), [("ns/hub/", None)]);
+        assert_eq!(discovery.reach(start), Reach::Everything);
+        assert!(discovery.see("ns/hub/0/2026/01/02/03/04/05.avro").is_some());
+        discovery.listed(Reach::Everything, start);
+        assert_eq!(discovery.reach(start), Reach::Tail);
+        assert_eq!(discovery.reach(start + LOOKOUT.sweep), Reach::Sweep);
+        discovery.listed(Reach::Sweep, start + LOOKOUT.sweep);
+        assert_eq!(discovery.reach(start + LOOKOUT.sweep), Reach::Tail);
+        assert_eq!(discovery.reach(start + LOOKOUT.reconcile), Reach::Everything);
+    }
+
+    #[test]
+    fn each_partition_is_listed_from_its_newest_file_on() {
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/1");
         assert!(discovery.see("ns/hub/0/2026/01/02/03/04/05.avro").is_some());
         assert!(discovery.see("ns/hub/0/2026/01/02/01/04/05.avro").is_some());
-        assert!(discovery.see("ns/hub/1/2026/01/01/00/30/00.avro").is_some());
+        assert!(discovery.see("ns/hub/2/2026/01/01/00/30/00.avro").is_some());
         assert!(discovery.see("ns/hub/readme.txt").is_none());
-        discovery.listed(&first, start);
-        assert_eq!(
-            shown(&discovery.listings(start, CLOCK)),
-            [
-                ("ns/hub/0/", Some("ns/hub/0/2026/01/02/01/")),
-                ("ns/hub/1/", Some("ns/hub/1/2025/12/31/22/")),
-                ("ns/hub/2/", None),
-            ]
-        );
-        assert!(discovery.see("ns/hub/3/2099/01/01/00/00/00.avro").is_some());
-        assert_eq!(
-            shown(&discovery.listings(start, CLOCK))[2..],
-            [("ns/hub/2/", None), ("ns/hub/3/", Some("ns/hub/3/2026/01/02/02/")), ("ns/hub/4/", None)],
-            "neither a partition without files nor a name of the future hides what comes"
-        );
-        let later = start + LOOKOUT.reconcile;
-        assert_eq!(shown(&discovery.listings(later, CLOCK)), [("ns/hub/", None)]);
+        assert_eq!(shown(&discovery, Reach::Everything), expected(&[("ns/hub/", None)]));
+        let (zero, two) = (Some("ns/hub/0/2026/01/02/03/04/05.avro"), Some("ns/hub/2/2026/01/01/00/30/00.avro"));
+        let tail = [("ns/hub/0/", zero), ("ns/hub/1/", None), ("ns/hub/2/", two), ("ns/hub/3/", None)];
+        assert_eq!(shown(&discovery, Reach::Tail), expected(&tail));
+        let (zero, two) = (Some("ns/hub/0/2026/01/02/01/"), Some("ns/hub/2/2025/12/31/22/"));
+        let sweep = [("ns/hub/0/", zero), ("ns/hub/1/", None), ("ns/hub/2/", two), ("ns/hub/3/", None)];
+        assert_eq!(shown(&discovery, Reach::Sweep), expected(&sweep));
+        // A name of the future does not hide what comes.
+        assert!(discovery.see("ns/hub/2/2099/01/01/00/00/00.avro").is_some());
+        assert_eq!(shown(&discovery, Reach::Tail)[2].1.as_deref(), Some("ns/hub/2/2026/01/02/02/"));
+    }
+
+    #[test]
+    fn a_shard_lists_its_own_partitions_and_looks_ahead_for_more() {
+        let seen: Vec<_> = (0..2)
+            .flat_map(|index| {
+                let mut discovery = discovery(&NameFormat::default().to_string(), &format!("{index}/2"));
+                // Whosesoever it is, it tells how many partitions there are; only its own is loaded.
+                let ours = discovery.see("ns/hub/3/2026/01/02/03/04/05.avro").is_some();
+                let prefixes: Vec<_> = shown(&discovery, Reach::Tail).into_iter().map(|(prefix, _)| prefix).collect();
+                assert_eq!(prefixes.contains(&"ns/hub/3/".to_owned()), ours);
+                assert!(prefixes.iter().any(|prefix| ["ns/hub/4/", "ns/hub/5/"].contains(&prefix.as_str())));
+                prefixes
+            })
+            .collect();
+        assert_eq!(seen.len(), 6, "{seen:?}");
     }
 
     #[test]
     fn other_name_formats_are_listed_as_they_allow() {
         let mut by_time =
-            discovery("{Namespace}/{EventHub}/{Year}-{Month}-{Day}/{Hour}/{PartitionId}/{Minute}{Second}");
+            discovery("{Namespace}/{EventHub}/{Year}-{Month}-{Day}/{Hour}/{PartitionId}/{Minute}{Second}", "0/1");
+        assert!(by_time.see("ns/hub/2026-01-02/03/0/0405.avro").is_some());
+        // A partition that was silent for years does not make polls longer.
+        assert!(by_time.see("ns/hub/2020-01-02/03/1/0405.avro").is_some());
+        assert_eq!(shown(&by_time, Reach::Tail), expected(&[("ns/hub/", Some("ns/hub/2026-01-02/02/"))]));
+        assert_eq!(shown(&by_time, Reach::Sweep), expected(&[("ns/hub/", Some("ns/hub/2026-01-02/01/"))]));
         let mut unsorted =
-            discovery("{Namespace}/{EventHub}/{Second}/{Minute}/{Hour}/{Day}/{Month}/{Year}/{PartitionId}");
-        for (discovery, blob) in
-            [(&mut by_time, "ns/hub/2026-01-02/03/0/0405.avro"), (&mut unsorted, "ns/hub/05/04/03/02/01/2026/0.avro")]
-        {
-            assert!(discovery.see(blob).is_some());
-            let now = Instant::now();
-            discovery.listed(&discovery.listings(now, CLOCK), now);
-        }
-        assert_eq!(shown(&by_time.listings(Instant::now(), CLOCK)), [("ns/hub/", Some("ns/hub/2026-01-02/01/"))]);
-        assert_eq!(shown(&unsorted.listings(Instant::now(), CLOCK)), [("ns/hub/", None)]);
+            discovery("{Namespace}/{EventHub}/{Second}/{Minute}/{Hour}/{Day}/{Month}/{Year}/{PartitionId}", "0/1");
+        assert!(unsorted.see("ns/hub/05/04/03/02/01/2026/0.avro").is_some());
+        unsorted.listed(Reach::Everything, Instant::now());
+        assert_eq!(unsorted.reach(Instant::now()), Reach::Everything);
     }
 }

@@ -31,6 +31,10 @@ const GROUP_BYTES: u64 = 256 << 20;
 /// How long the group in hand may take after a request to stop.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// The look-back is listed every so many polls, but not less often than this.
+const SWEEP_POLLS: u32 = 20;
+const SWEEP_LONGEST: Duration = Duration::from_secs(30);
+
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);
 
@@ -142,7 +146,8 @@ impl Stream {
                 "names in this format do not sort by time: every poll lists all files of the hub"
             );
         }
-        let lookout = Lookout { look_back: settings.look_back, reconcile: settings.reconcile };
+        let sweep = (settings.poll * SWEEP_POLLS).clamp(settings.poll, SWEEP_LONGEST.max(settings.poll));
+        let lookout = Lookout { look_back: settings.look_back, sweep, reconcile: settings.reconcile };
         Stream {
             hub: route.hub.name().to_owned(),
             table,
@@ -156,14 +161,19 @@ impl Stream {
     async fn poll(&mut self, means: &Means<'_>, lanes: &mut [Lane]) -> Result<Option<BlobError>, LoadError> {
         self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
         let asked = Instant::now();
-        let listings = self.discovery.listings(asked, OffsetDateTime::now_utc());
+        let reach = self.discovery.reach(asked);
+        let listings = self.discovery.listings(reach, OffsetDateTime::now_utc());
         let mut group = Group::default();
         for listing in &listings {
             self.follow(listing, means, lanes, &mut group).await?;
         }
         self.load(group, means, lanes).await?;
-        self.discovery.listed(&listings, asked);
-        Ok(self.gone.take())
+        self.discovery.listed(reach, asked);
+        let gone = self.gone.take();
+        if gone.is_some() {
+            self.discovery.look_again();
+        }
+        Ok(gone)
     }
 
     /// Follows a listing to its end, starting again after trouble where it was interrupted.

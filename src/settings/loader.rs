@@ -60,7 +60,8 @@ pub struct LoaderArgs {
     /// How often to look for new files, in seconds; fractions are fine
     #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value_t = POLL)]
     poll: Seconds,
-    /// How much older than its partition's newest file a late one may be to be found by the next poll, in seconds
+    /// How much older than its partition's newest file a late one may be and still be found within 20 polls or 30 s, in
+    /// seconds
     #[arg(long, env = "DELTAWAVE_LOOK_BACK", value_name = "SECONDS", default_value_t = LOOK_BACK)]
     look_back: Seconds,
     /// How often to list everything, which finds late files whatever their names, in seconds
