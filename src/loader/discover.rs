@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use crate::capture::{FileName, Hub, ListingOrder, NameFormat, PartitionId, Scope};
+use crate::settings::Lookout;
 
 /// One listing to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,24 +16,12 @@ pub(super) struct Listing {
     pub(super) start_from: Option<String>,
 }
 
-/// How far back and how often to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lookout {
-    /// How much older than a partition's newest file a late one may be and still be found by the next sweep.
-    pub(super) look_back: Duration,
-    /// How often the look-back is listed. The polls between list only what follows the newest file of each partition,
-    /// so that their cost is that of new files, however many there were in the look-back.
-    pub(super) sweep: Duration,
-    /// How often everything is listed, which finds a late file whatever its name.
-    pub(super) reconcile: Duration,
-}
-
 /// Where names mix partitions, a file may follow the newest one by this much time and still sort before it: one
 /// partition's longest window, and the writing of its file.
 const MIXED: Duration = Duration::from_secs(30 * 60);
 
 /// Past this, one listing of everything costs less than one a partition. Event Hubs has at most 2,000.
-const MOST_PARTITIONS: i32 = 2048;
+const MOST_PARTITIONS: usize = 2048;
 
 /// What one route's listings have shown so far. In memory only: a new one begins with a full listing.
 #[derive(Debug)]
@@ -65,10 +54,9 @@ impl Discovery {
     /// How far the next poll must reach.
     pub(super) fn reach(&self, now: Instant) -> Reach {
         let due = |at: Option<Instant>, every| at.is_none_or(|at| now.duration_since(at) >= every);
-        let most = self.newest.keys().last().map_or(0, |last| last.0);
         if due(self.reconciled, self.lookout.reconcile)
             || self.newest.is_empty()
-            || most >= MOST_PARTITIONS
+            || self.newest.len() > MOST_PARTITIONS
             || self.format.listing_order() == ListingOrder::Unsorted
         {
             Reach::Everything
@@ -79,8 +67,8 @@ impl Discovery {
         }
     }
 
-    /// The listings of a poll of that reach. Partitions that have no file yet are listed too, up to the one that would
-    /// come next. A name ahead of the clock does not hide what comes before it.
+    /// The listings of a poll of that reach, of the partitions known so far. A name ahead of the clock does not hide
+    /// what comes before it.
     pub(super) fn listings(&self, reach: Reach, clock: OffsetDateTime) -> Vec<Listing> {
         let everything = Listing { prefix: self.format.prefix(&self.hub, None, None), start_from: None };
         match (reach, self.format.listing_order()) {
@@ -97,14 +85,8 @@ impl Discovery {
                     prefix: self.format.prefix(&self.hub, Some(partition), None),
                     start_from: self.newest.get(&partition).map(|newest| self.start(reach, partition, *newest, clock)),
                 };
-                // A shard looks far enough ahead to see a partition of its own.
-                let ahead = i32::try_from(self.scope.shard.count()).unwrap_or(i32::MAX);
-                let next = self.newest.keys().last().map_or(0, |last| last.0.saturating_add(1));
-                (0..next.saturating_add(ahead).min(MOST_PARTITIONS))
-                    .map(PartitionId)
-                    .filter(|partition| self.scope.takes_partition(&self.hub, *partition))
-                    .map(listing)
-                    .collect()
+                let ours = |partition: &PartitionId| self.scope.takes_partition(&self.hub, *partition);
+                self.newest.keys().copied().filter(ours).map(listing).collect()
             }
         }
     }
@@ -124,6 +106,24 @@ impl Discovery {
         let newest = self.newest.entry(name.partition).or_insert(name.window_start);
         *newest = name.window_start.max(*newest);
         self.scope.takes(&name).then_some(name)
+    }
+
+    /// Where to look for the first file of a partition not known yet: at the start, then behind each name that was
+    /// found. `None` where names do not sort by partition, so that a listing shows all partitions anyway.
+    pub(super) fn next_hop(&mut self, found: Option<&str>) -> Option<Listing> {
+        if self.format.listing_order() != ListingOrder::ByPartition {
+            return None;
+        }
+        let prefix = self.format.prefix(&self.hub, None, None);
+        let start_from = found.map(|name| {
+            self.see(name);
+            match self.format.parse(&self.hub, name) {
+                // What follows a partition in these names is a year: `~` sorts behind it.
+                Some(known) => self.format.prefix(&self.hub, Some(known.partition), None) + "~",
+                None => format!("{name}~"),
+            }
+        });
+        Some(Listing { prefix, start_from })
     }
 
     /// Makes the next poll list everything: something that was listed has changed since.
@@ -190,30 +190,42 @@ mod tests {
         assert!(discovery.see("ns/hub/readme.txt").is_none());
         assert_eq!(shown(&discovery, Reach::Everything), expected(&[("ns/hub/", None)]));
         let (zero, two) = (Some("ns/hub/0/2026/01/02/03/04/05.avro"), Some("ns/hub/2/2026/01/01/00/30/00.avro"));
-        let tail = [("ns/hub/0/", zero), ("ns/hub/1/", None), ("ns/hub/2/", two), ("ns/hub/3/", None)];
+        let tail = [("ns/hub/0/", zero), ("ns/hub/2/", two)];
         assert_eq!(shown(&discovery, Reach::Tail), expected(&tail));
         let (zero, two) = (Some("ns/hub/0/2026/01/02/01/"), Some("ns/hub/2/2025/12/31/22/"));
-        let sweep = [("ns/hub/0/", zero), ("ns/hub/1/", None), ("ns/hub/2/", two), ("ns/hub/3/", None)];
+        let sweep = [("ns/hub/0/", zero), ("ns/hub/2/", two)];
         assert_eq!(shown(&discovery, Reach::Sweep), expected(&sweep));
         // A name of the future does not hide what comes.
         assert!(discovery.see("ns/hub/2/2099/01/01/00/00/00.avro").is_some());
-        assert_eq!(shown(&discovery, Reach::Tail)[2].1.as_deref(), Some("ns/hub/2/2026/01/02/02/"));
+        assert_eq!(shown(&discovery, Reach::Tail)[1].1.as_deref(), Some("ns/hub/2/2026/01/02/02/"));
     }
 
     #[test]
-    fn a_shard_lists_its_own_partitions_and_looks_ahead_for_more() {
-        let seen: Vec<_> = (0..2)
-            .flat_map(|index| {
-                let mut discovery = discovery(&NameFormat::default().to_string(), &format!("{index}/2"));
-                // Whosesoever it is, it tells how many partitions there are; only its own is loaded.
-                let ours = discovery.see("ns/hub/3/2026/01/02/03/04/05.avro").is_some();
-                let prefixes: Vec<_> = shown(&discovery, Reach::Tail).into_iter().map(|(prefix, _)| prefix).collect();
-                assert_eq!(prefixes.contains(&"ns/hub/3/".to_owned()), ours);
-                assert!(prefixes.iter().any(|prefix| ["ns/hub/4/", "ns/hub/5/"].contains(&prefix.as_str())));
-                prefixes
-            })
-            .collect();
-        assert_eq!(seen.len(), 6, "{seen:?}");
+    fn hops_find_every_partition_by_one_name_each() {
+        let names = [
+            "ns/hub/0/2026/01/02/03/04/05.avro",
+            "ns/hub/0/2026/01/02/03/04/06.avro",
+            "ns/hub/10/2026/01/02/03/04/05.avro",
+            "ns/hub/7/2026/01/02/03/04/05.avro",
+            "ns/hub/7/2026/01/02/03/04/06.avro",
+            "ns/hub/readme.txt",
+        ];
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/2");
+        let (mut found, mut hops) = (None, 0);
+        while let Some(Listing { prefix, start_from }) = discovery.next_hop(found) {
+            hops += 1;
+            let after = |name: &&&str| start_from.as_deref().is_none_or(|from| **name >= from);
+            found = names.iter().filter(|name| name.starts_with(&prefix)).find(after).copied();
+            if found.is_none() {
+                break;
+            }
+        }
+        assert_eq!(hops, 5);
+        assert_eq!(discovery.newest.keys().map(|partition| partition.0).collect::<Vec<_>>(), [0, 7, 10]);
+        // Known now, all of them; listed, only those of the shard.
+        let ours = [0, 7, 10].map(|partition| discovery.scope.takes_partition(&discovery.hub, PartitionId(partition)));
+        assert_eq!(shown(&discovery, Reach::Tail).len(), ours.iter().filter(|ours| **ours).count());
+        assert!(ours.contains(&true) && ours.contains(&false));
     }
 
     #[test]

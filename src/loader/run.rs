@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::decode::BatchLimits;
-use super::discover::{Discovery, Listing, Lookout};
+use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
 use super::group::{Means, load};
 use super::health;
@@ -31,9 +31,8 @@ const GROUP_BYTES: u64 = 256 << 20;
 /// How long the group in hand may take after a request to stop.
 const DRAIN: Duration = Duration::from_secs(25);
 
-/// The look-back is listed every so many polls, but not less often than this.
-const SWEEP_POLLS: u32 = 20;
-const SWEEP_LONGEST: Duration = Duration::from_secs(30);
+/// How many names the search for new partitions may step over; past that, the full listing finds them.
+const MOST_HOPS: usize = 4096;
 
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);
@@ -146,12 +145,15 @@ impl Stream {
                 "names in this format do not sort by time: every poll lists all files of the hub"
             );
         }
-        let sweep = (settings.poll * SWEEP_POLLS).clamp(settings.poll, SWEEP_LONGEST.max(settings.poll));
-        let lookout = Lookout { look_back: settings.look_back, sweep, reconcile: settings.reconcile };
         Stream {
             hub: route.hub.name().to_owned(),
             table,
-            discovery: Discovery::new(route.hub.clone(), settings.name_format.clone(), lookout, settings.scope.clone()),
+            discovery: Discovery::new(
+                route.hub.clone(),
+                settings.name_format.clone(),
+                settings.lookout,
+                settings.scope.clone(),
+            ),
             recent: HashMap::new(),
             gone: None,
         }
@@ -162,6 +164,9 @@ impl Stream {
         self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
         let asked = Instant::now();
         let reach = self.discovery.reach(asked);
+        if reach == Reach::Sweep {
+            self.find_partitions(means).await?;
+        }
         let listings = self.discovery.listings(reach, OffsetDateTime::now_utc());
         let mut group = Group::default();
         for listing in &listings {
@@ -174,6 +179,26 @@ impl Stream {
             self.discovery.look_again();
         }
         Ok(gone)
+    }
+
+    /// Looks for partitions that have got their first file since the last full listing.
+    async fn find_partitions(&mut self, means: &Means<'_>) -> Result<(), LoadError> {
+        let mut trouble = means.patience.trouble();
+        let mut found: Option<String> = None;
+        for _ in 0..MOST_HOPS {
+            let Some(Listing { prefix, start_from }) = self.discovery.next_hop(found.as_deref()) else { break };
+            found = loop {
+                match means.container.first(&prefix, start_from.as_deref()).await {
+                    Ok(name) => break name,
+                    Err(error) => trouble.pause(error).await?,
+                }
+            };
+            trouble.healed();
+            if found.is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Follows a listing to its end, starting again after trouble where it was interrupted.

@@ -135,10 +135,8 @@ pub struct LoaderSettings {
     pub dry_run: bool,
     /// Time between polls.
     pub poll: Duration,
-    /// How much older than the newest file a late one may be to be found without a full listing.
-    pub look_back: Duration,
-    /// Time between full listings.
-    pub reconcile: Duration,
+    /// How far back and how often to look for late files.
+    pub lookout: Lookout,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
     /// Where health and metrics are served.
@@ -158,6 +156,18 @@ pub struct LoaderSettings {
     pub parallel_files: usize,
 }
 
+/// How far back and how often to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lookout {
+    /// How much older than a partition's newest file a late one may be and still be found by the next sweep.
+    pub look_back: Duration,
+    /// How often the look-back is listed. The polls between list only what follows the newest file of each partition,
+    /// so that their cost is that of new files, however many there were in the look-back.
+    pub sweep: Duration,
+    /// How often everything is listed, which finds a late file whatever its name.
+    pub reconcile: Duration,
+}
+
 /// One hub's way into one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -165,6 +175,15 @@ pub struct Route {
     pub hub: Hub,
     /// The table, with its schema if it is not in `public`.
     pub table: String,
+}
+
+impl Lookout {
+    /// Sweeps every 20 polls, but at least every 30 s.
+    fn new(poll: Duration, look_back: Duration, reconcile: Duration) -> Self {
+        const POLLS: u32 = 20;
+        const LONGEST: Duration = Duration::from_secs(30);
+        Lookout { look_back, sweep: (poll * POLLS).min(LONGEST), reconcile }
+    }
 }
 
 impl LoaderSettings {
@@ -179,8 +198,7 @@ impl LoaderSettings {
             once: false,
             dry_run: false,
             poll: POLL.0,
-            look_back: LOOK_BACK.0,
-            reconcile: RECONCILE.0,
+            lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0),
             give_up: GIVE_UP.0,
             http: None,
             scope: Scope::default(),
@@ -230,8 +248,7 @@ impl LoaderArgs {
                 once: self.once,
                 dry_run: self.dry_run,
                 poll: poll?,
-                look_back: self.look_back.0,
-                reconcile: self.reconcile.0,
+                lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0),
                 give_up: self.give_up.0,
                 http: self.http,
                 scope: scope?,

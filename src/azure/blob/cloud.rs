@@ -18,7 +18,7 @@ use super::address::Access;
 use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::upload::CloudUpload;
-use super::{CHUNK, PAGE, READ_AHEAD, sas, transport};
+use super::{CHUNK, READ_AHEAD, sas, transport};
 
 /// A container of a storage service. The SDK repeats nothing: callers have their own patience.
 pub(super) struct Cloud {
@@ -81,12 +81,13 @@ impl Cloud {
         self: Arc<Self>,
         prefix: &str,
         start_from: Option<&str>,
+        page: usize,
     ) -> impl Stream<Item = Result<Vec<BlobEntry>, BlobError>> + Send + use<> {
         let start_from = start_from.map(str::to_owned);
         let options = BlobContainerClientListBlobsOptions {
             prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
             start_from: start_from.clone(),
-            maxresults: i32::try_from(PAGE).ok(),
+            maxresults: i32::try_from(page).ok(),
             ..BlobContainerClientListBlobsOptions::default()
         };
         let pages = stream::once(future::ready(self.client.list_blobs(Some(options))));
