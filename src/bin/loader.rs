@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+#[cfg(debug_assertions)]
+use deltawave::base::killpoint;
 use deltawave::loader::{self, LoadError, Progress};
 use deltawave::service::http::{self, HttpError};
-#[cfg(debug_assertions)]
-use deltawave::service::killpoint;
 use deltawave::service::{self, Exit};
 use deltawave::settings::{LoaderArgs, LogArgs};
 

@@ -8,10 +8,10 @@ use super::error::LoadError;
 use super::fetch::Source;
 use super::records::{Record, Records};
 use crate::azure::blob::BlobError;
+use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
 use crate::rows::{Batch, Envelope, Mapper, Table};
-use crate::service::killpoint::{Side, Step, pass};
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

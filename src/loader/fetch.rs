@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use super::error::LoadError;
 use super::patience::Patience;
 use crate::azure::blob::{BlobError, Container};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::FileVersion;
-use crate::service::killpoint::{Side, Step, pass};
 
 /// Chunks fetched ahead of the decoder, beside the one or two the container itself has in flight.
 const AHEAD: usize = 2;

@@ -17,9 +17,9 @@ use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use super::write::{Tally, Target, Written};
 use crate::azure::blob::{BlobError, Container};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
-use crate::service::killpoint::{Side, Step, pass};
 
 /// What loading a group needs, and how much of it at once.
 pub(super) struct Means<'l> {

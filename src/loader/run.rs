@@ -17,10 +17,10 @@ use super::lane::Lane;
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::ListingOrder;
 use crate::ledger::FileVersion;
 use crate::rows::Table;
-use crate::service::killpoint::{Side, Step, pass};
 use crate::settings::{LoaderSettings, Route};
 use crate::store::missing_ledger_table;
 

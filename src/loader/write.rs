@@ -8,9 +8,9 @@ use super::decode::Decoded;
 use super::error::LoadError;
 use super::lane::Lane;
 use super::records::{Record, Records};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::FileVersion;
 use crate::rows::{Envelope, Mapper, Table};
-use crate::service::killpoint::{Side, Step, pass};
 use crate::store::{Fault, Rejected};
 
 /// Rows and rejected records that the store has taken, though it may yet lose them. Made only of [`Decoded`].

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::Faults;
 use crate::azure::blob::BlobAddress;
-use crate::capture::{Hub, NameFormat, PartitionId, Scope, Shard, parse_time};
 #[cfg(debug_assertions)]
-use crate::service::killpoint::KillPoint;
+use crate::base::killpoint::KillPoint;
+use crate::capture::{Hub, NameFormat, PartitionId, Scope, Shard, parse_time};
 use crate::store::StoreAddress;
 
 /// Flags of the `loader` program.

@@ -10,7 +10,6 @@ mod log;
 mod operator;
 mod producer;
 mod rate;
-mod secret;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use faults::Faults;
@@ -19,4 +18,3 @@ pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};
 pub use rate::{Rate, RateError};
-pub use secret::Secret;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use url::Url;
 
 use super::sas;
-use crate::settings::Secret;
+use crate::base::Secret;
 
 /// Where a container of blobs is: the value of `--blob`. `Display` and `Debug` never show a SAS.
 #[derive(Debug, Clone, PartialEq, Eq)]
