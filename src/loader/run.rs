@@ -13,11 +13,12 @@ use super::error::LoadError;
 use super::group::{Means, load};
 use super::health;
 use super::lane::Lane;
+use super::notify::{Inbox, Told};
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::capture::ListingOrder;
-use crate::ledger::FileVersion;
+use crate::ledger::{Entry, FileVersion};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
 use crate::store::missing_ledger_table;
@@ -65,19 +66,13 @@ pub async fn run(
         batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
         parallel_files: settings.parallel_files,
     };
+    let mut inbox = Inbox::open(settings, &container, &patience)?;
     let mut vanishing = patience.trouble();
     loop {
         let began = Instant::now();
         let mut gone = None;
         for stream in &mut streams {
-            let ended = tokio::select! {
-                ended = stream.poll(&means, &mut lanes) => ended,
-                () = overdue(&shutdown) => {
-                    tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
-                    Err(LoadError::Stopped)
-                }
-            };
-            match ended {
+            match unless_overdue(&shutdown, stream.poll(&means, &mut lanes)).await {
                 Err(LoadError::Stopped) if !settings.once => return Ok(()),
                 vanished => gone = vanished?.or(gone),
             }
@@ -90,18 +85,49 @@ pub async fn run(
             Some(error) if settings.once => vanishing.pause(error).await?,
             _ => {}
         }
-        let pause = settings.poll.saturating_sub(began.elapsed());
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+        let next_poll = tokio::time::Instant::from_std(began) + settings.poll;
+        while let Some(batch) = tokio::select! {
+            () = tokio::time::sleep_until(next_poll) => None,
             () = shutdown.cancelled() => return Ok(()),
+            batch = inbox.next() => Some(batch),
+        } {
+            match unless_overdue(&shutdown, load_notified(&mut streams, batch, &means, &mut lanes)).await {
+                Err(LoadError::Stopped) => return Ok(()),
+                loaded => loaded?,
+            }
         }
     }
 }
 
-/// Comes when the group in hand has had its time after a request to stop.
-async fn overdue(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(DRAIN).await;
+/// Loads what was told of between two polls.
+async fn load_notified(
+    streams: &mut [Stream],
+    batch: Result<Vec<Told>, LoadError>,
+    means: &Means<'_>,
+    lanes: &mut [Lane],
+) -> Result<(), LoadError> {
+    for told in batch? {
+        streams[told.route].load_notified(told, means, lanes).await?;
+    }
+    Ok(())
+}
+
+/// Finishes the group in hand, unless it takes too long after a request to stop.
+async fn unless_overdue<T>(
+    shutdown: &CancellationToken,
+    group: impl Future<Output = Result<T, LoadError>>,
+) -> Result<T, LoadError> {
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = group => ended,
+        () = overdue => {
+            tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
+            Err(LoadError::Stopped)
+        }
+    }
 }
 
 async fn open_table(lane: &mut Lane, settings: &LoaderSettings, route: &Route) -> Result<Arc<Table>, LoadError> {
@@ -226,9 +252,29 @@ impl Stream {
         }
         let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
         self.gone = receipt.gone.or(self.gone.take());
-        let now = Instant::now();
-        self.recent.extend(receipt.entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
+        self.remember(receipt.entries);
         Ok(())
+    }
+
+    /// Loads what notifications told of, group by group. What the listings have shown is left as it is: they miss
+    /// nothing for it.
+    async fn load_notified(&mut self, told: Told, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
+        self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
+        let mut sifted = told.sift(means, &self.table, &mut lanes[0], &self.recent).await?;
+        sifted.acknowledge_settled().await;
+        while let Some(group) = sifted.next_group() {
+            if means.patience.shutdown.is_cancelled() {
+                return Err(LoadError::Stopped);
+            }
+            let receipt = load(means, &self.hub, &self.table, group.files(), lanes).await?;
+            self.remember(group.acknowledge(receipt).await.entries);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, entries: Vec<Entry>) {
+        let now = Instant::now();
+        self.recent.extend(entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
     }
 }
 

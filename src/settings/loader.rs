@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Faults;
 use crate::azure::blob::BlobAddress;
+use crate::azure::queue::QueueAddress;
 use crate::capture::{Hub, NameFormat};
 use crate::store::StoreAddress;
 
@@ -64,6 +65,14 @@ pub struct LoaderArgs {
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
+    /// A storage queue of BlobCreated events, so that files are loaded as they arrive; listing finds what it misses:
+    /// https://ACCOUNT.queue.core.windows.net/QUEUE[?SAS]. One queue a deployment: what no route wants is deleted
+    #[arg(long, env = "DELTAWAVE_NOTIFICATIONS", value_name = "URL", hide_env_values = true)]
+    notifications: Option<String>,
+    /// How long a notification in hand is hidden from other loaders, in seconds; one of a file that is not done by
+    /// then is received again
+    #[arg(long, env = "DELTAWAVE_NOTIFICATION_LEASE", value_name = "SECONDS", default_value_t = LEASE)]
+    notification_lease: Seconds,
     /// Serve /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
@@ -83,6 +92,9 @@ const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
 const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
 const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
+const LEASE: Seconds = Seconds(Duration::from_secs(600));
+const LONGEST_LEASE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const POISON: &str = "-poison";
 const BATCH_ROWS: usize = 10_000;
 const CONNECTIONS: usize = 2;
 const PARALLEL_FILES: usize = 4;
@@ -110,6 +122,8 @@ pub struct LoaderSettings {
     pub reconcile: Duration,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
+    /// What tells of new files, beside the listing.
+    pub notifications: Option<Notifications>,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
     /// Rows in one INSERT.
@@ -118,6 +132,17 @@ pub struct LoaderSettings {
     pub connections: usize,
     /// Files decoded at once.
     pub parallel_files: usize,
+}
+
+/// A queue of BlobCreated events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notifications {
+    /// Where they are received.
+    pub queue: QueueAddress,
+    /// Where malformed ones are set aside: the queue of the same name with `-poison` after it.
+    pub poison: QueueAddress,
+    /// How long one in hand is hidden from other loaders: 1 s to 7 days.
+    pub lease: Duration,
 }
 
 /// One hub's way into one table.
@@ -143,6 +168,7 @@ impl LoaderSettings {
             look_back: LOOK_BACK.0,
             reconcile: RECONCILE.0,
             give_up: GIVE_UP.0,
+            notifications: None,
             http: None,
             batch_rows: BATCH_ROWS,
             connections: CONNECTIONS,
@@ -175,6 +201,18 @@ impl LoaderArgs {
                 faults.add(flag, format_args!("{number} is not between 1 and {most}"));
             }
         }
+        let notifications = match self.notifications {
+            Some(text) => notifications(&text, self.notification_lease.0, &mut faults).map(Some),
+            None => Some(None),
+        };
+        if matches!(notifications, Some(Some(_))) {
+            if self.once {
+                faults.add("--notifications", "--once loads what is there and waits for nothing; give one of the two");
+            }
+            if blob.as_ref().is_some_and(BlobAddress::is_directory) {
+                faults.add("--notifications", "no service tells of files in a directory (--blob); leave it out");
+            }
+        }
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -187,6 +225,7 @@ impl LoaderArgs {
                 look_back: self.look_back.0,
                 reconcile: self.reconcile.0,
                 give_up: self.give_up.0,
+                notifications: notifications?,
                 http: self.http,
                 batch_rows: self.batch_rows,
                 connections: self.connections,
@@ -195,6 +234,17 @@ impl LoaderArgs {
         })();
         faults.finish(settings)
     }
+}
+
+fn notifications(text: &str, lease: Duration, faults: &mut Faults) -> Option<Notifications> {
+    let queue: Option<QueueAddress> = faults.check("--notifications", text.parse());
+    let poison = queue.as_ref().and_then(|queue| faults.check("--notifications", queue.neighbour(POISON)));
+    let lease = match lease {
+        lease if lease > LONGEST_LEASE => Err("must be at most 7 days, 604800 s".to_owned()),
+        lease => at_least(lease, Duration::from_secs(1)),
+    };
+    let lease = faults.check("--notification-lease", lease);
+    Some(Notifications { queue: queue?, poison: poison?, lease: lease? })
 }
 
 fn routes(namespace: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<Route>> {
@@ -296,5 +346,30 @@ mod tests {
         ] {
             assert!(text.contains(flag), "{flag} is missing in:\n{text}");
         }
+        let text = validate(&[
+            "--notifications",
+            "https://a.queue.core.windows.net/events-of-a-queue-whose-name-is-so-long-that-none-is-longer",
+            "--notification-lease",
+            "0.5",
+        ])
+        .unwrap_err();
+        assert!(
+            text.contains("--notifications: ") && text.contains("--notification-lease: must be at least 1 s"),
+            "{text}"
+        );
+        for other in [["--once"].as_slice(), &["--blob", "/tmp"]] {
+            let queue = ["--notifications", "http://127.0.0.1:10001/devstoreaccount1/events"];
+            let text = validate(&[&queue, other].concat()).unwrap_err();
+            assert!(text.starts_with("error: --notifications: ") && text.contains(other[0]), "{text}");
+        }
+    }
+
+    #[test]
+    fn notifications_name_a_queue_and_one_for_the_malformed() {
+        let queue = "https://a.queue.core.windows.net/events?sv=1&sig=hunter2";
+        let notifications = validate(&["--notifications", queue]).unwrap().notifications.unwrap();
+        assert_eq!(notifications.queue.to_string(), "https://a.queue.core.windows.net/events");
+        assert_eq!(notifications.poison.to_string(), "https://a.queue.core.windows.net/events-poison");
+        assert_eq!(notifications.lease, Duration::from_secs(600));
     }
 }

@@ -14,7 +14,7 @@ mod secret;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use faults::Faults;
-pub use loader::{LoaderArgs, LoaderSettings, Route, Seconds};
+pub use loader::{LoaderArgs, LoaderSettings, Notifications, Route, Seconds};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};

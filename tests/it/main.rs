@@ -8,6 +8,7 @@
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded, rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
+//! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
@@ -23,6 +24,7 @@ mod kafka;
 mod loader;
 mod loader_faults;
 mod loader_values;
+mod notifications;
 mod offline;
 mod pipeline;
 mod producer;

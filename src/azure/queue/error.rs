@@ -18,10 +18,9 @@ pub enum QueueError {
     /// The service knows the caller and refuses, or does not know it.
     #[error(
         "access to queue {address} is refused ({code}): give the program's identity the role Storage Queue Data \
-         Message Processor (Contributor to create queues), let its network through the account's firewall, or renew \
-         the SAS"
+         {role}, let its network through the account's firewall, or renew the SAS"
     )]
-    Denied { address: String, code: String },
+    Denied { address: String, code: String, role: &'static str },
     /// It may work later: no connection, a silent server, an answer cut short, throttling, a fault of the service.
     #[error("cannot {doing} queue {address} now ({reason}): see that it is reachable, then try again")]
     Transient { address: String, doing: &'static str, reason: String, retry_after: Option<Duration> },
@@ -61,6 +60,7 @@ pub(super) struct Call<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Intent<'a> {
     Ensure,
+    Look,
     Receive,
     Put,
     /// The message's id.
@@ -71,9 +71,20 @@ impl Intent<'_> {
     fn doing(self) -> &'static str {
         match self {
             Intent::Ensure => "create",
+            Intent::Look => "look at",
             Intent::Receive => "receive from",
             Intent::Put => "put a message into",
             Intent::Delete(_) => "delete a message from",
+        }
+    }
+
+    /// The least role that allows it, without the words that all of them begin with.
+    fn role(self) -> &'static str {
+        match self {
+            Intent::Ensure => "Contributor",
+            Intent::Look => "Reader",
+            Intent::Receive | Intent::Delete(_) => "Message Processor",
+            Intent::Put => "Message Sender",
         }
     }
 }
@@ -104,7 +115,7 @@ impl Call<'_> {
                 QueueError::Lost { address, id: id.to_owned() }
             }
             (404, ..) => QueueError::NoQueue { address },
-            (401 | 403, ..) => QueueError::Denied { address, code: reason },
+            (401 | 403, ..) => QueueError::Denied { address, code: reason, role: self.intent.role() },
             // A queue of the same name is still being deleted.
             (408 | 429 | 500.., ..) | (409, "QueueBeingDeleted", _) => {
                 QueueError::Transient { address, doing: self.intent.doing(), reason, retry_after: pause }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{RequestContent, StatusCode};
 use azure_storage_queue::models::{
-    QueueClientReceiveMessagesOptions, QueueClientSendMessageOptions, QueueMessage, ReceivedMessage,
+    QueueClientGetPropertiesResultHeaders as _, QueueClientReceiveMessagesOptions, QueueClientSendMessageOptions,
+    QueueMessage, ReceivedMessage,
 };
 use azure_storage_queue::{QueueClient, QueueClientOptions};
 
@@ -118,6 +119,18 @@ impl Queue {
         };
         let put = self.client.send_message(message, Some(options)).await;
         put.map(drop).map_err(|error| call.explain(&error))
+    }
+
+    /// About how many messages it holds, hidden ones included: never fewer than there are.
+    ///
+    /// # Errors
+    /// Missing, denied or transient.
+    pub async fn length(&self) -> Result<u64, QueueError> {
+        let call = self.call(Intent::Look);
+        let answer = self.client.get_properties(None).await.map_err(|error| call.explain(&error))?;
+        let length = answer.approximate_messages_count().map_err(|error| call.explain(&error))?;
+        let length = length.and_then(|length| u64::try_from(length).ok());
+        length.ok_or_else(|| call.other("the answer lacks the number of messages".to_owned()))
     }
 
     fn call<'a>(&'a self, intent: Intent<'a>) -> Call<'a> {
