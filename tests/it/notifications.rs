@@ -252,8 +252,11 @@ async fn a_missing_queue_is_told_once_and_the_listing_goes_on() {
     bench.until(COUNT, 1000).await;
     let sentence = format!("queue {} does not exist", inbox.address);
     assert_eq!(running.err().matches(&sentence).count(), 1, "{}", running.err());
-    let readiness = get(port, "/readyz").await;
-    assert!(readiness.starts_with("HTTP/1.1 200") && readiness.contains(&sentence), "{readiness}");
+    eventually("the loader is ready and names the trouble", async || match get(port, "/readyz").await {
+        answer if answer.starts_with("HTTP/1.1 200") && answer.contains(&sentence) => Ok(()),
+        answer => Err(answer),
+    })
+    .await;
     inbox.queue.ensure().await.unwrap();
     inbox.put(cloud_event(&bench, &bench.files.name(0, 0)).await).await;
     let deadline = Instant::now() + Duration::from_secs(60);
