@@ -1,6 +1,6 @@
 //! Files that messages told of, on their way to being loaded and their messages to being deleted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -34,7 +34,8 @@ pub(in crate::loader) struct Told {
 
 struct Notice {
     name: FileName,
-    etag: String,
+    /// Of all versions told of: several if the blob was replaced meanwhile.
+    etags: BTreeSet<String>,
     messages: Vec<Message>,
 }
 
@@ -69,10 +70,10 @@ impl Told {
         self.files.is_empty()
     }
 
-    /// The version told of last counts; which one there is will be looked up.
     pub(super) fn push(&mut self, blob: String, name: FileName, etag: String, message: Message) {
-        let notice = self.files.entry(blob).or_insert_with(|| Notice { name, etag: String::new(), messages: vec![] });
-        notice.etag = etag;
+        let notice =
+            self.files.entry(blob).or_insert_with(|| Notice { name, etags: BTreeSet::new(), messages: vec![] });
+        notice.etags.insert(etag);
         notice.messages.push(message);
     }
 
@@ -97,7 +98,7 @@ impl Told {
             recent.get(blob).is_some_and(|(known, _)| known == etag) || done.get(blob) == Some(etag)
         };
         let (known, unknown): (Vec<_>, Vec<_>) =
-            self.files.into_iter().partition(|(blob, notice)| is_done(blob, &notice.etag));
+            self.files.into_iter().partition(|(blob, notice)| notice.etags.iter().all(|etag| is_done(blob, etag)));
         let mut settled: Vec<_> = known.into_iter().flat_map(|(_, notice)| notice.messages).collect();
         count("known", settled.len());
         let found: Vec<_> = stream::iter(unknown)
@@ -223,7 +224,7 @@ mod tests {
         let mut told = Told::new(0, &Queue::open(&address, None).unwrap(), format.listing_order());
         for blob in blobs {
             let name = format.parse(&hub, blob).unwrap();
-            let file = Notice { name, etag: String::new(), messages: Vec::new() };
+            let file = Notice { name, etags: BTreeSet::new(), messages: Vec::new() };
             told.files.insert((*blob).to_owned(), file);
         }
         told.ranges().into_iter().map(|(first, last)| (first.to_owned(), last.to_owned())).collect()
