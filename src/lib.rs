@@ -13,11 +13,14 @@
 //! | operator | [`operator`] | the operator's tool, which runs and checks the programs below |
 //! | programs | [`producer`] · [`capturer`] · [`loader`] | one per binary, never importing each other |
 //! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests |
-//! | service frame | [`service`] · [`settings`] | telemetry, signals, exit codes; flags and environment to validated settings |
+//! | service frame | [`service`] | telemetry, signals, exit codes, health over HTTP |
+//! | settings | [`settings`] | flags and environment become validated settings |
 //! | outside | [`azure`] · [`kafka`] · [`store`] | each the only importer of its client crate |
 //! | pure | [`rows`] · [`ledger`] · [`capture`] | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
+//! | base | [`base`] | what everything may use |
 
 pub mod azure;
+pub mod base;
 pub mod capture;
 pub mod capturer;
 pub mod kafka;

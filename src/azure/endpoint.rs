@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::{sas, transport};
-use crate::settings::Secret;
+use crate::base::Secret;
 
 /// One container or queue of a storage service. `Debug` never shows a SAS.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@ use azure_core::hmac::hmac_sha256;
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
-use crate::settings::Secret;
+use crate::base::Secret;
 
 /// The account every storage emulator has.
 pub(super) const DEVELOPMENT_ACCOUNT: &str = "devstoreaccount1";

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+#[cfg(debug_assertions)]
+use deltawave::base::killpoint;
 use deltawave::loader::{self, LoadError, Progress};
 use deltawave::service::http::{self, HttpError};
 use deltawave::service::{self, Exit};
@@ -19,6 +21,9 @@ struct Cli {
     log: LogArgs,
 }
 
+/// Lines a dry run prints about bad records; the rest are counted.
+const TOLD: usize = 1000;
+
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -30,6 +35,25 @@ enum Failure {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     service::run(cli.log.settings(), cli.loader.validate(), async |settings, shutdown| {
+        #[cfg(debug_assertions)]
+        if let Some(moment) = settings.kill_at {
+            killpoint::arm(moment);
+        }
+        if settings.dry_run {
+            let mut told = 0;
+            let run = loader::dry_run(&settings, shutdown, |line| {
+                told += 1;
+                if told <= TOLD {
+                    println!("{line}");
+                }
+            })
+            .await?;
+            if told > TOLD {
+                println!("… and {} more", told - TOLD);
+            }
+            println!("{run}");
+            return Ok(if run.is_clean() { Exit::Done } else { Exit::Failed });
+        }
         let progress = Arc::new(Progress::new(settings.poll));
         if let Some(address) = settings.http {
             http::serve(address, Arc::clone(&progress) as _).await?;

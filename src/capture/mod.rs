@@ -5,6 +5,7 @@
 mod avro;
 mod hub;
 mod name;
+mod scope;
 mod time;
 mod window;
 
@@ -14,5 +15,6 @@ pub use avro::{
 };
 pub use hub::{Hub, InvalidHub, PartitionId, SequenceNumber};
 pub use name::{FileName, ListingOrder, NameFormat, NameFormatError};
+pub use scope::{Scope, Shard, parse_time};
 pub use time::{EnqueuedTime, InvalidEnqueuedTime};
 pub use window::{Window, WindowLimits};

@@ -8,6 +8,7 @@ use super::error::LoadError;
 use super::fetch::Source;
 use super::records::{Record, Records};
 use crate::azure::blob::BlobError;
+use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
 use crate::rows::{Batch, Envelope, Mapper, Table};
@@ -79,6 +80,7 @@ impl Decoder {
         let mut contents = Contents { span: None, records: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
+        pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
             // Neighbours nearly always share their second.
             let enqueued_time = match time.1 {
@@ -119,6 +121,7 @@ impl Decoder {
                 };
             }
         }
+        pass(Side::After, Step::Decoded);
         Ok(FileEnd::Read(contents))
     }
 

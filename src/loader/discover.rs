@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::capture::{FileName, Hub, ListingOrder, NameFormat, PartitionId};
+use crate::capture::{FileName, Hub, ListingOrder, NameFormat, PartitionId, Scope};
+use crate::settings::Lookout;
 
 /// One listing to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +16,12 @@ pub(super) struct Listing {
     pub(super) start_from: Option<String>,
 }
 
-/// How far back and how often to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lookout {
-    /// How much older than a partition's newest file a late one may be and still be found by the next poll.
-    pub(super) look_back: Duration,
-    /// How often everything is listed, which finds a late file whatever its name.
-    pub(super) reconcile: Duration,
-}
+/// Where names mix partitions, a file may follow the newest one by this much time and still sort before it: one
+/// partition's longest window, and the writing of its file.
+const MIXED: Duration = Duration::from_secs(30 * 60);
 
 /// Past this, one listing of everything costs less than one a partition. Event Hubs has at most 2,000.
-const MOST_PARTITIONS: i32 = 2048;
+const MOST_PARTITIONS: usize = 2048;
 
 /// What one route's listings have shown so far. In memory only: a new one begins with a full listing.
 #[derive(Debug)]
@@ -33,58 +29,114 @@ pub(super) struct Discovery {
     hub: Hub,
     format: NameFormat,
     lookout: Lookout,
+    scope: Scope,
     newest: BTreeMap<PartitionId, OffsetDateTime>,
+    swept: Option<Instant>,
     reconciled: Option<Instant>,
 }
 
+/// How much a poll lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// What follows the newest files.
+    Tail,
+    /// That and the look-back.
+    Sweep,
+    /// Everything.
+    Everything,
+}
+
 impl Discovery {
-    pub(super) fn new(hub: Hub, format: NameFormat, lookout: Lookout) -> Self {
-        Discovery { hub, format, lookout, newest: BTreeMap::new(), reconciled: None }
+    pub(super) fn new(hub: Hub, format: NameFormat, lookout: Lookout, scope: Scope) -> Self {
+        Discovery { hub, format, lookout, scope, newest: BTreeMap::new(), swept: None, reconciled: None }
     }
 
-    /// The listings of the next poll: everything when it is time for that or names do not sort by time, else each
-    /// partition from its newest file on, less the look-back, and those that have no file yet up to the one that would
-    /// come next. A name ahead of the clock does not hide what comes before it.
-    pub(super) fn listings(&self, now: Instant, clock: OffsetDateTime) -> Vec<Listing> {
-        let due = self.reconciled.is_none_or(|at| now.duration_since(at) >= self.lookout.reconcile);
+    /// How far the next poll must reach.
+    pub(super) fn reach(&self, now: Instant) -> Reach {
+        let due = |at: Option<Instant>, every| at.is_none_or(|at| now.duration_since(at) >= every);
+        if due(self.reconciled, self.lookout.reconcile)
+            || self.newest.is_empty()
+            || self.newest.len() > MOST_PARTITIONS
+            || self.format.listing_order() == ListingOrder::Unsorted
+        {
+            Reach::Everything
+        } else if due(self.swept, self.lookout.sweep) {
+            Reach::Sweep
+        } else {
+            Reach::Tail
+        }
+    }
+
+    /// The listings of a poll of that reach, of the partitions known so far. A name ahead of the clock does not hide
+    /// what comes before it.
+    pub(super) fn listings(&self, reach: Reach, clock: OffsetDateTime) -> Vec<Listing> {
         let everything = Listing { prefix: self.format.prefix(&self.hub, None, None), start_from: None };
-        match self.format.listing_order() {
-            _ if due || self.newest.is_empty() => vec![everything],
-            ListingOrder::Unsorted => vec![everything],
-            ListingOrder::ByTime => {
-                let newest = self.newest.values().min().map(|newest| clock.min(*newest) - self.lookout.look_back);
+        match (reach, self.format.listing_order()) {
+            (Reach::Everything, _) | (_, ListingOrder::Unsorted) => vec![everything],
+            (_, ListingOrder::ByTime) => {
+                // The newest of all partitions: one that has been silent for long gets no file of long ago.
+                let back =
+                    if reach == Reach::Tail { MIXED.min(self.lookout.look_back) } else { self.lookout.look_back };
+                let newest = self.newest.values().max().map(|newest| clock.min(*newest) - back);
                 vec![Listing { start_from: Some(self.format.prefix(&self.hub, None, newest)), ..everything }]
             }
-            ListingOrder::ByPartition => {
-                let listing = |partition: PartitionId| {
-                    let newest = self.newest.get(&partition).map(|newest| clock.min(*newest) - self.lookout.look_back);
-                    let prefix = self.format.prefix(&self.hub, Some(partition), None);
-                    let start = |newest| self.format.prefix(&self.hub, Some(partition), Some(newest));
-                    Listing { prefix, start_from: newest.map(start) }
+            (_, ListingOrder::ByPartition) => {
+                let listing = |partition: PartitionId| Listing {
+                    prefix: self.format.prefix(&self.hub, Some(partition), None),
+                    start_from: self.newest.get(&partition).map(|newest| self.start(reach, partition, *newest, clock)),
                 };
-                let next = self.newest.keys().last().map_or(0, |last| last.0.saturating_add(1));
-                if next > MOST_PARTITIONS {
-                    return vec![everything];
-                }
-                (0..=next).map(|partition| listing(PartitionId(partition))).collect()
+                let ours = |partition: &PartitionId| self.scope.takes_partition(&self.hub, *partition);
+                self.newest.keys().copied().filter(ours).map(listing).collect()
             }
         }
     }
 
-    /// What a listed name says, if it is a Capture file of this hub; remembered for the next poll.
+    /// The name from which a partition is listed: its windows follow each other, and so do its files unless one is late.
+    fn start(&self, reach: Reach, partition: PartitionId, newest: OffsetDateTime, clock: OffsetDateTime) -> String {
+        if reach == Reach::Tail && newest <= clock {
+            return self.format.format(&FileName { hub: self.hub.clone(), partition, window_start: newest });
+        }
+        self.format.prefix(&self.hub, Some(partition), Some(clock.min(newest) - self.lookout.look_back))
+    }
+
+    /// What a listed name says, if it is a Capture file of this hub that is ours to load; remembered for the next
+    /// poll, whosesoever it is.
     pub(super) fn see(&mut self, blob: &str) -> Option<FileName> {
         let name = self.format.parse(&self.hub, blob)?;
         let newest = self.newest.entry(name.partition).or_insert(name.window_start);
         *newest = name.window_start.max(*newest);
-        Some(name)
+        self.scope.takes(&name).then_some(name)
     }
 
-    /// Notes that all of [`Self::listings`], asked for at `asked`, were followed to their ends.
-    pub(super) fn listed(&mut self, listings: &[Listing], asked: Instant) {
-        if listings
-            .iter()
-            .any(|listing| listing.start_from.is_none() && listing.prefix == self.format.prefix(&self.hub, None, None))
-        {
+    /// Where to look for the first file of a partition not known yet: at the start, then behind each name that was
+    /// found. `None` where names do not sort by partition, so that a listing shows all partitions anyway.
+    pub(super) fn next_hop(&mut self, found: Option<&str>) -> Option<Listing> {
+        if self.format.listing_order() != ListingOrder::ByPartition {
+            return None;
+        }
+        let prefix = self.format.prefix(&self.hub, None, None);
+        let start_from = found.map(|name| {
+            self.see(name);
+            match self.format.parse(&self.hub, name) {
+                // What follows a partition in these names is a year: `~` sorts behind it.
+                Some(known) => self.format.prefix(&self.hub, Some(known.partition), None) + "~",
+                None => format!("{name}~"),
+            }
+        });
+        Some(Listing { prefix, start_from })
+    }
+
+    /// Makes the next poll list everything: something that was listed has changed since.
+    pub(super) fn look_again(&mut self) {
+        self.reconciled = None;
+    }
+
+    /// Notes that the listings of that reach, asked for at `asked`, were followed to their ends.
+    pub(super) fn listed(&mut self, reach: Reach, asked: Instant) {
+        if reach >= Reach::Sweep {
+            self.swept = Some(asked);
+        }
+        if reach == Reach::Everything {
             self.reconciled = Some(asked);
         }
     }
@@ -95,59 +147,100 @@ mod tests {
     use super::*;
 
     const CLOCK: OffsetDateTime = time::macros::datetime!(2026-01-02 04:00 UTC);
-    const LOOKOUT: Lookout = Lookout { look_back: Duration::from_secs(7200), reconcile: Duration::from_secs(21600) };
+    const LOOKOUT: Lookout = Lookout {
+        look_back: Duration::from_secs(7200),
+        sweep: Duration::from_secs(30),
+        reconcile: Duration::from_secs(21600),
+    };
 
-    fn discovery(format: &str) -> Discovery {
-        Discovery::new(Hub::new("ns", "hub").unwrap(), format.parse().unwrap(), LOOKOUT)
+    fn discovery(format: &str, shard: &str) -> Discovery {
+        let scope = Scope { shard: shard.parse().unwrap(), ..Scope::default() };
+        Discovery::new(Hub::new("ns", "hub").unwrap(), format.parse().unwrap(), LOOKOUT, scope)
     }
 
-    fn shown(listings: &[Listing]) -> Vec<(&str, Option<&str>)> {
-        listings.iter().map(|listing| (listing.prefix.as_str(), listing.start_from.as_deref())).collect()
+    fn shown(discovery: &Discovery, reach: Reach) -> Vec<(String, Option<String>)> {
+        let listings = discovery.listings(reach, CLOCK).into_iter();
+        listings.map(|listing| (listing.prefix, listing.start_from)).collect()
+    }
+
+    fn expected(listings: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
+        listings.iter().map(|(prefix, from)| ((*prefix).to_owned(), from.map(str::to_owned))).collect()
     }
 
     #[test]
-    fn a_poll_lists_each_partition_from_its_newest_file_on() {
-        let mut discovery = discovery(&NameFormat::default().to_string());
+    fn a_poll_reaches_as_far_as_it_is_time_for() {
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/1");
         let start = Instant::now();
-        let first = discovery.listings(start, CLOCK);
-        assert_eq!(shown(&first), [("ns/hub/", None)]);
+        assert_eq!(discovery.reach(start), Reach::Everything);
+        assert!(discovery.see("ns/hub/0/2026/01/02/03/04/05.avro").is_some());
+        discovery.listed(Reach::Everything, start);
+        assert_eq!(discovery.reach(start), Reach::Tail);
+        assert_eq!(discovery.reach(start + LOOKOUT.sweep), Reach::Sweep);
+        discovery.listed(Reach::Sweep, start + LOOKOUT.sweep);
+        assert_eq!(discovery.reach(start + LOOKOUT.sweep), Reach::Tail);
+        assert_eq!(discovery.reach(start + LOOKOUT.reconcile), Reach::Everything);
+    }
+
+    #[test]
+    fn each_partition_is_listed_from_its_newest_file_on() {
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/1");
         assert!(discovery.see("ns/hub/0/2026/01/02/03/04/05.avro").is_some());
         assert!(discovery.see("ns/hub/0/2026/01/02/01/04/05.avro").is_some());
-        assert!(discovery.see("ns/hub/1/2026/01/01/00/30/00.avro").is_some());
+        assert!(discovery.see("ns/hub/2/2026/01/01/00/30/00.avro").is_some());
         assert!(discovery.see("ns/hub/readme.txt").is_none());
-        discovery.listed(&first, start);
-        assert_eq!(
-            shown(&discovery.listings(start, CLOCK)),
-            [
-                ("ns/hub/0/", Some("ns/hub/0/2026/01/02/01/")),
-                ("ns/hub/1/", Some("ns/hub/1/2025/12/31/22/")),
-                ("ns/hub/2/", None),
-            ]
-        );
-        assert!(discovery.see("ns/hub/3/2099/01/01/00/00/00.avro").is_some());
-        assert_eq!(
-            shown(&discovery.listings(start, CLOCK))[2..],
-            [("ns/hub/2/", None), ("ns/hub/3/", Some("ns/hub/3/2026/01/02/02/")), ("ns/hub/4/", None)],
-            "neither a partition without files nor a name of the future hides what comes"
-        );
-        let later = start + LOOKOUT.reconcile;
-        assert_eq!(shown(&discovery.listings(later, CLOCK)), [("ns/hub/", None)]);
+        assert_eq!(shown(&discovery, Reach::Everything), expected(&[("ns/hub/", None)]));
+        let (zero, two) = (Some("ns/hub/0/2026/01/02/03/04/05.avro"), Some("ns/hub/2/2026/01/01/00/30/00.avro"));
+        let tail = [("ns/hub/0/", zero), ("ns/hub/2/", two)];
+        assert_eq!(shown(&discovery, Reach::Tail), expected(&tail));
+        let (zero, two) = (Some("ns/hub/0/2026/01/02/01/"), Some("ns/hub/2/2025/12/31/22/"));
+        let sweep = [("ns/hub/0/", zero), ("ns/hub/2/", two)];
+        assert_eq!(shown(&discovery, Reach::Sweep), expected(&sweep));
+        // A name of the future does not hide what comes.
+        assert!(discovery.see("ns/hub/2/2099/01/01/00/00/00.avro").is_some());
+        assert_eq!(shown(&discovery, Reach::Tail)[1].1.as_deref(), Some("ns/hub/2/2026/01/02/02/"));
+    }
+
+    #[test]
+    fn hops_find_every_partition_by_one_name_each() {
+        let names = [
+            "ns/hub/0/2026/01/02/03/04/05.avro",
+            "ns/hub/0/2026/01/02/03/04/06.avro",
+            "ns/hub/10/2026/01/02/03/04/05.avro",
+            "ns/hub/7/2026/01/02/03/04/05.avro",
+            "ns/hub/7/2026/01/02/03/04/06.avro",
+            "ns/hub/readme.txt",
+        ];
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/2");
+        let (mut found, mut hops) = (None, 0);
+        while let Some(Listing { prefix, start_from }) = discovery.next_hop(found) {
+            hops += 1;
+            let after = |name: &&&str| start_from.as_deref().is_none_or(|from| **name >= from);
+            found = names.iter().filter(|name| name.starts_with(&prefix)).find(after).copied();
+            if found.is_none() {
+                break;
+            }
+        }
+        assert_eq!(hops, 5);
+        assert_eq!(discovery.newest.keys().map(|partition| partition.0).collect::<Vec<_>>(), [0, 7, 10]);
+        // Known now, all of them; listed, only those of the shard.
+        let ours = [0, 7, 10].map(|partition| discovery.scope.takes_partition(&discovery.hub, PartitionId(partition)));
+        assert_eq!(shown(&discovery, Reach::Tail).len(), ours.iter().filter(|ours| **ours).count());
+        assert!(ours.contains(&true) && ours.contains(&false));
     }
 
     #[test]
     fn other_name_formats_are_listed_as_they_allow() {
         let mut by_time =
-            discovery("{Namespace}/{EventHub}/{Year}-{Month}-{Day}/{Hour}/{PartitionId}/{Minute}{Second}");
+            discovery("{Namespace}/{EventHub}/{Year}-{Month}-{Day}/{Hour}/{PartitionId}/{Minute}{Second}", "0/1");
+        assert!(by_time.see("ns/hub/2026-01-02/03/0/0405.avro").is_some());
+        // A partition that was silent for years does not make polls longer.
+        assert!(by_time.see("ns/hub/2020-01-02/03/1/0405.avro").is_some());
+        assert_eq!(shown(&by_time, Reach::Tail), expected(&[("ns/hub/", Some("ns/hub/2026-01-02/02/"))]));
+        assert_eq!(shown(&by_time, Reach::Sweep), expected(&[("ns/hub/", Some("ns/hub/2026-01-02/01/"))]));
         let mut unsorted =
-            discovery("{Namespace}/{EventHub}/{Second}/{Minute}/{Hour}/{Day}/{Month}/{Year}/{PartitionId}");
-        for (discovery, blob) in
-            [(&mut by_time, "ns/hub/2026-01-02/03/0/0405.avro"), (&mut unsorted, "ns/hub/05/04/03/02/01/2026/0.avro")]
-        {
-            assert!(discovery.see(blob).is_some());
-            let now = Instant::now();
-            discovery.listed(&discovery.listings(now, CLOCK), now);
-        }
-        assert_eq!(shown(&by_time.listings(Instant::now(), CLOCK)), [("ns/hub/", Some("ns/hub/2026-01-02/01/"))]);
-        assert_eq!(shown(&unsorted.listings(Instant::now(), CLOCK)), [("ns/hub/", None)]);
+            discovery("{Namespace}/{EventHub}/{Second}/{Minute}/{Hour}/{Day}/{Month}/{Year}/{PartitionId}", "0/1");
+        assert!(unsorted.see("ns/hub/05/04/03/02/01/2026/0.avro").is_some());
+        unsorted.listed(Reach::Everything, Instant::now());
+        assert_eq!(unsorted.reach(Instant::now()), Reach::Everything);
     }
 }

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// It was told to stop.
-    #[error("stopped on request")]
+    #[error("stopped on request before everything was loaded; run it again to go on")]
     Stopped,
     /// Something stayed away for longer than it was to be waited for.
     #[error("gave up after {:.1} s of retrying (--give-up): {reason}", after.as_secs_f64())]

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::error::LoadError;
 use super::patience::Patience;
 use crate::azure::blob::{BlobError, Container};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::FileVersion;
 
 /// Chunks fetched ahead of the decoder, beside the one or two the container itself has in flight.
@@ -29,11 +30,13 @@ async fn pump(
 ) {
     let mut trouble = patience.trouble();
     let mut from = 0;
+    pass(Side::Before, Step::Fetched);
     loop {
         let mut stream = container.read(&file.blob, Some(&file.etag), from);
         let error = loop {
             match stream.next().await {
                 None => {
+                    pass(Side::After, Step::Fetched);
                     let _ = sender.send(Ok(Piece::End)).await;
                     return;
                 }

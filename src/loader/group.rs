@@ -17,6 +17,7 @@ use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use super::write::{Tally, Target, Written};
 use crate::azure::blob::{BlobError, Container};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
 
@@ -69,7 +70,7 @@ pub(super) async fn load(
 }
 
 /// Decodes all files, several at once, and says what was in each; `None` for one that is gone, of which one is told.
-async fn decode_all(
+pub(super) async fn decode_all(
     means: &Means<'_>,
     hub: &str,
     table: &Arc<Table>,
@@ -132,9 +133,11 @@ impl Durable {
         written: Vec<Written>,
         lane: &mut Lane,
     ) -> Result<Self, LoadError> {
+        pass(Side::Before, Step::Flushed);
         let began = Instant::now();
         lane.persist(async |session| session.flush().await).await?;
         histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
+        pass(Side::After, Step::Flushed);
         let loaded_at = OffsetDateTime::now_utc();
         let mut tallies = vec![Tally::default(); files.len()];
         for (file, tally) in written.iter().flat_map(|written| &written.tallies) {
@@ -157,25 +160,24 @@ impl Durable {
     async fn receipt(self, means: &Means<'_>, target: &Target<'_>, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
         let Durable { entries, unmapped } = self;
         let (container, table) = (means.container.name(), target.table);
+        pass(Side::Before, Step::Receipted);
         lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
+        pass(Side::After, Step::Receipted);
         let mut counts = Counts { unmapped, ..Counts::default() };
         for Entry { file, contents, loaded, rejected, .. } in &entries {
             counts.files += 1;
             counts.loaded += loaded;
             counts.rejected += rejected;
             counts.bytes += file.size;
+            let (blob, table) = (&file.blob, table.name());
             match &contents.outcome {
-                Outcome::Loaded => {
-                    tracing::info!(blob = file.blob, table = table.name(), loaded, rejected, "file loaded");
+                Outcome::Loaded if *rejected > 0 => {
+                    tracing::warn!(%blob, %table, loaded, rejected, "file loaded, but for what is in rejected_events");
                 }
+                Outcome::Loaded => tracing::info!(%blob, %table, loaded, rejected, "file loaded"),
                 Outcome::Quarantined { reason, .. } => {
                     counts.quarantined += 1;
-                    tracing::error!(
-                        blob = file.blob,
-                        loaded,
-                        rejected,
-                        "file quarantined: {reason}; what precedes is loaded"
-                    );
+                    tracing::error!(%blob, %table, loaded, rejected, %reason, "file quarantined");
                 }
             }
         }

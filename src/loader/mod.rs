@@ -11,13 +11,14 @@
 //! Each of the four is made only from the one before, so that a file cannot be noted as done before its records are
 //! durable. A crash anywhere leaves no ledger row, and so a repeat; the table's primary key makes repeats harmless.
 
+mod budget;
 mod decode;
 mod discover;
+mod dry;
 mod error;
 mod fetch;
 mod group;
 mod health;
-mod killpoint;
 mod lane;
 mod notify;
 mod patience;
@@ -26,6 +27,7 @@ mod records;
 mod run;
 mod write;
 
+pub use dry::{DryRun, dry_run};
 pub use error::LoadError;
 pub use progress::{Counts, Progress};
 pub use run::run;

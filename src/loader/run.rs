@@ -7,8 +7,9 @@ use metrics::histogram;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::decode::BatchLimits;
-use super::discover::{Discovery, Listing, Lookout};
+use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
 use super::group::{Means, load};
 use super::health;
@@ -17,6 +18,7 @@ use super::notify::{Inbox, Told};
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::ListingOrder;
 use crate::ledger::{Entry, FileVersion};
 use crate::rows::Table;
@@ -27,11 +29,11 @@ use crate::store::missing_ledger_table;
 const GROUP_FILES: usize = 1000;
 const GROUP_BYTES: u64 = 256 << 20;
 
-/// Rows are cut off here whatever their number, so that megabyte events make small batches.
-const BATCH_BYTES: usize = 8 << 20;
-
 /// How long the group in hand may take after a request to stop.
 const DRAIN: Duration = Duration::from_secs(25);
+
+/// How many names the search for new partitions may step over; past that, the full listing finds them.
+const MOST_HOPS: usize = 4096;
 
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);
@@ -39,32 +41,45 @@ const LEDGER_LAG: Duration = Duration::from_secs(60);
 /// Loads what is new, once or until it is told to stop. On a request to stop it finishes the group in hand.
 ///
 /// # Errors
-/// When something is wrong that no waiting heals (with `--once`: also what does not heal soon enough).
+/// When something is wrong that no waiting heals. With `--once` also what does not heal soon enough, and a request to
+/// stop, since something may be left to load.
 pub async fn run(
     settings: &LoaderSettings,
     shutdown: CancellationToken,
     progress: Arc<Progress>,
 ) -> Result<(), LoadError> {
     health::describe();
+    match work(settings, shutdown, &progress).await {
+        Err(LoadError::Stopped) if !settings.once => {}
+        ended => ended?,
+    }
+    let Counts { files, loaded, rejected, quarantined, .. } = progress.counts();
+    tracing::info!(files, loaded, rejected, quarantined, "done");
+    Ok(())
+}
+
+async fn work(
+    settings: &LoaderSettings,
+    shutdown: CancellationToken,
+    progress: &Arc<Progress>,
+) -> Result<(), LoadError> {
     let give_up = settings.once.then_some(settings.give_up);
-    let patience = Patience::new(give_up, shutdown.clone(), Arc::clone(&progress));
+    let patience = Patience::new(give_up, shutdown.clone(), Arc::clone(progress));
     let container = Container::open(&settings.blob, None)?;
     let mut lanes: Vec<_> = (0..settings.connections).map(|_| Lane::new(&settings.store, &patience)).collect();
     let mut streams = Vec::new();
     for route in &settings.routes {
-        let table = match open_table(&mut lanes[0], settings, route).await {
-            Err(LoadError::Stopped) if !settings.once => return Ok(()),
-            table => table?,
-        };
-        tracing::info!(hub = %route.hub, table = table.name(), blob = %settings.blob, store = %settings.store, "loading");
+        let table = open_table(&mut lanes[0], settings, route).await?;
+        tracing::info!(hub = %route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
         streams.push(Stream::new(settings, route, table));
     }
+    let budget = Budget::of(settings);
     let means = Means {
         container: &container,
         patience: &patience,
-        progress: &progress,
-        batch: BatchLimits { rows: settings.batch_rows, bytes: BATCH_BYTES },
-        parallel_files: settings.parallel_files,
+        progress,
+        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
+        parallel_files: budget.parallel_files,
     };
     let mut inbox = Inbox::open(settings, &container, &patience)?;
     let mut vanishing = patience.trouble();
@@ -72,10 +87,7 @@ pub async fn run(
         let began = Instant::now();
         let mut gone = None;
         for stream in &mut streams {
-            match unless_overdue(&shutdown, stream.poll(&means, &mut lanes)).await {
-                Err(LoadError::Stopped) if !settings.once => return Ok(()),
-                vanished => gone = vanished?.or(gone),
-            }
+            gone = unless_overdue(&shutdown, stream.poll(&means, &mut lanes)).await?.or(gone);
         }
         histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
         progress.add(Counts { polls: 1, ..Counts::default() });
@@ -88,13 +100,10 @@ pub async fn run(
         let next_poll = tokio::time::Instant::from_std(began) + settings.poll;
         while let Some(batch) = tokio::select! {
             () = tokio::time::sleep_until(next_poll) => None,
-            () = shutdown.cancelled() => return Ok(()),
-            batch = inbox.next() => Some(batch),
+            () = shutdown.cancelled() => return Err(LoadError::Stopped),
+            batch = inbox.next() => Some(batch?),
         } {
-            match unless_overdue(&shutdown, load_notified(&mut streams, batch, &means, &mut lanes)).await {
-                Err(LoadError::Stopped) => return Ok(()),
-                loaded => loaded?,
-            }
+            unless_overdue(&shutdown, load_notified(&mut streams, batch, &means, &mut lanes)).await?;
         }
     }
 }
@@ -102,11 +111,11 @@ pub async fn run(
 /// Loads what was told of between two polls.
 async fn load_notified(
     streams: &mut [Stream],
-    batch: Result<Vec<Told>, LoadError>,
+    batch: Vec<Told>,
     means: &Means<'_>,
     lanes: &mut [Lane],
 ) -> Result<(), LoadError> {
-    for told in batch? {
+    for told in batch {
         streams[told.route].load_notified(told, means, lanes).await?;
     }
     Ok(())
@@ -130,7 +139,11 @@ async fn unless_overdue<T>(
     }
 }
 
-async fn open_table(lane: &mut Lane, settings: &LoaderSettings, route: &Route) -> Result<Arc<Table>, LoadError> {
+pub(super) async fn open_table(
+    lane: &mut Lane,
+    settings: &LoaderSettings,
+    route: &Route,
+) -> Result<Arc<Table>, LoadError> {
     let table = lane.persist(async |session| session.table(&route.table, &settings.require).await).await??;
     if let Some(table) = lane.persist(async |session| missing_ledger_table(session).await).await? {
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
@@ -155,11 +168,15 @@ impl Stream {
                 "names in this format do not sort by time: every poll lists all files of the hub"
             );
         }
-        let lookout = Lookout { look_back: settings.look_back, reconcile: settings.reconcile };
         Stream {
             hub: route.hub.name().to_owned(),
             table,
-            discovery: Discovery::new(route.hub.clone(), settings.name_format.clone(), lookout),
+            discovery: Discovery::new(
+                route.hub.clone(),
+                settings.name_format.clone(),
+                settings.lookout,
+                settings.scope.clone(),
+            ),
             recent: HashMap::new(),
             gone: None,
         }
@@ -169,14 +186,42 @@ impl Stream {
     async fn poll(&mut self, means: &Means<'_>, lanes: &mut [Lane]) -> Result<Option<BlobError>, LoadError> {
         self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
         let asked = Instant::now();
-        let listings = self.discovery.listings(asked, OffsetDateTime::now_utc());
+        let reach = self.discovery.reach(asked);
+        if reach == Reach::Sweep {
+            self.find_partitions(means).await?;
+        }
+        let listings = self.discovery.listings(reach, OffsetDateTime::now_utc());
         let mut group = Group::default();
         for listing in &listings {
             self.follow(listing, means, lanes, &mut group).await?;
         }
         self.load(group, means, lanes).await?;
-        self.discovery.listed(&listings, asked);
-        Ok(self.gone.take())
+        self.discovery.listed(reach, asked);
+        let gone = self.gone.take();
+        if gone.is_some() {
+            self.discovery.look_again();
+        }
+        Ok(gone)
+    }
+
+    /// Looks for partitions that have got their first file since the last full listing.
+    async fn find_partitions(&mut self, means: &Means<'_>) -> Result<(), LoadError> {
+        let mut trouble = means.patience.trouble();
+        let mut found: Option<String> = None;
+        for _ in 0..MOST_HOPS {
+            let Some(Listing { prefix, start_from }) = self.discovery.next_hop(found.as_deref()) else { break };
+            found = loop {
+                match means.container.first(&prefix, start_from.as_deref()).await {
+                    Ok(name) => break name,
+                    Err(error) => trouble.pause(error).await?,
+                }
+            };
+            trouble.healed();
+            if found.is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Follows a listing to its end, starting again after trouble where it was interrupted.
@@ -193,12 +238,14 @@ impl Stream {
             if means.patience.shutdown.is_cancelled() {
                 return Err(LoadError::Stopped);
             }
+            pass(Side::Before, Step::Listed);
             let mut pages = means.container.list(&listing.prefix, from.as_deref());
             let error = loop {
                 match pages.next().await {
                     None => return Ok(()),
                     Some(Err(error)) => break error,
                     Some(Ok(page)) => {
+                        pass(Side::After, Step::Listed);
                         trouble.healed();
                         from = page.last().map(|entry| entry.name.clone()).or(from);
                         self.sift(page, means, lanes, group).await?;
@@ -223,7 +270,7 @@ impl Stream {
         let mut candidates = Vec::new();
         for BlobEntry { name: blob, etag, size, .. } in page {
             let Some(name) = self.discovery.see(&blob) else {
-                tracing::debug!(blob, "not a Capture file of this hub in this name format: left alone");
+                tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
                 continue;
             };
             if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.names.contains(&blob) {
@@ -278,8 +325,9 @@ impl Stream {
     }
 }
 
+/// Files to be loaded together.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     files: Vec<FileVersion>,
     /// Listings may overlap, and one taken up again begins with the name it ended with.
     names: HashSet<String>,
@@ -287,13 +335,21 @@ struct Group {
 }
 
 impl Group {
-    fn push(&mut self, file: FileVersion) {
+    pub(super) fn push(&mut self, file: FileVersion) {
         self.bytes += file.size;
         self.names.insert(file.blob.clone());
         self.files.push(file);
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn into_files(self) -> Vec<FileVersion> {
+        self.files
+    }
+
+    pub(super) fn is_full(&self) -> bool {
         self.files.len() >= GROUP_FILES || self.bytes >= GROUP_BYTES
     }
 }

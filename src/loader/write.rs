@@ -8,6 +8,7 @@ use super::decode::Decoded;
 use super::error::LoadError;
 use super::lane::Lane;
 use super::records::{Record, Records};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::FileVersion;
 use crate::rows::{Envelope, Mapper, Table};
 use crate::store::{Fault, Rejected};
@@ -44,6 +45,7 @@ impl Decoded {
         let Decoded { batch, records, rejected, reasons, unmapped } = self;
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
+        pass(Side::Before, Step::Written);
         let began = Instant::now();
         let inserted = lane.persist(async |session| session.insert(target.table, &batch).await).await;
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
@@ -71,6 +73,7 @@ impl Decoded {
             lane.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
             rejected.iter().for_each(|record| tallies.of(record.file).rejected += 1);
         }
+        pass(Side::After, Step::Written);
         Ok(Written { tallies: tallies.0, unmapped })
     }
 }

@@ -4,13 +4,11 @@ pub mod http;
 mod telemetry;
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-pub use telemetry::LogTail;
-
+use crate::base::chain;
 use crate::settings::{Faults, LogSettings};
 
 /// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
@@ -86,20 +84,6 @@ where
     exit.into()
 }
 
-/// An error with all its causes on one line, outermost first. A cause that its parent already printed is left out.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            let _ = write!(text, ": {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
-}
-
 async fn watch_signals(shutdown: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -114,19 +98,4 @@ async fn watch_signals(shutdown: CancellationToken) {
     shutdown.cancel();
     next().await;
     std::process::exit(i32::from(Exit::Interrupted.code()));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("outer")]
-    struct Outer(#[source] std::io::Error);
-
-    #[test]
-    fn a_chain_names_every_cause_once() {
-        assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
-        assert_eq!(chain(&Outer(std::io::Error::other("outer"))), "outer");
-    }
 }

@@ -1,32 +1,10 @@
-use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::base::LogTail;
 use crate::settings::{LogFormat, LogSettings, LogTarget};
-
-/// The log's last lines, for a screen that the log itself must not write on.
-#[derive(Debug, Default)]
-pub struct LogTail {
-    lines: Mutex<VecDeque<String>>,
-}
-
-const KEPT: usize = 100;
-
-impl LogTail {
-    /// The last lines, oldest first.
-    pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-
-    fn push(&self, text: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend(text.lines().map(str::to_owned));
-        let excess = lines.len().saturating_sub(KEPT);
-        lines.drain(..excess);
-    }
-}
 
 /// Takes one event's text at a time, as the subscriber hands it over.
 struct TailWriter(Arc<LogTail>);

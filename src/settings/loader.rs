@@ -6,15 +6,19 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Faults;
+use super::notifications::{NotificationArgs, Notifications};
 use crate::azure::blob::BlobAddress;
-use crate::azure::queue::QueueAddress;
-use crate::capture::{Hub, NameFormat};
+#[cfg(debug_assertions)]
+use crate::base::killpoint::KillPoint;
+use crate::capture::{Hub, NameFormat, PartitionId, Scope, Shard, parse_time};
 use crate::store::StoreAddress;
 
 /// Flags of the `loader` program.
 #[derive(Debug, Clone, Args)]
 pub struct LoaderArgs {
     /// Where Capture files are: azurite, https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS], or a directory
+    // This is also the help text, where a link would show its brackets.
+    #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
     blob: String,
     /// Where rows go: a libpq URL of RisingWave or PostgreSQL
@@ -53,10 +57,14 @@ pub struct LoaderArgs {
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
+    /// Read and map everything, write nothing: list what would be rejected, and tell the rate. Exit 1 if anything would be
+    #[arg(long, env = "DELTAWAVE_DRY_RUN")]
+    dry_run: bool,
     /// How often to look for new files, in seconds; fractions are fine
     #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value_t = POLL)]
     poll: Seconds,
-    /// How much older than its partition's newest file a late one may be to be found by the next poll, in seconds
+    /// How much older than its partition's newest file a late one may be and still be found within 20 polls or 30 s, in
+    /// seconds
     #[arg(long, env = "DELTAWAVE_LOOK_BACK", value_name = "SECONDS", default_value_t = LOOK_BACK)]
     look_back: Seconds,
     /// How often to list everything, which finds late files whatever their names, in seconds
@@ -65,17 +73,30 @@ pub struct LoaderArgs {
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
-    /// A storage queue of BlobCreated events, so that files are loaded as they arrive; listing finds what it misses:
-    /// https://ACCOUNT.queue.core.windows.net/QUEUE[?SAS]. One queue a deployment: what no route wants is deleted
-    #[arg(long, env = "DELTAWAVE_NOTIFICATIONS", value_name = "URL", hide_env_values = true)]
-    notifications: Option<String>,
-    /// How long a notification in hand is hidden from other loaders, in seconds; one of a file that is not done by
-    /// then is received again
-    #[arg(long, env = "DELTAWAVE_NOTIFICATION_LEASE", value_name = "SECONDS", default_value_t = LEASE)]
-    notification_lease: Seconds,
+    #[command(flatten)]
+    notifications: NotificationArgs,
     /// Serve /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
+    /// Load one share of the partitions: I of N loaders, counted from 0
+    #[arg(long, env = "DELTAWAVE_SHARD", value_name = "I/N", default_value_t)]
+    shard: Shard,
+    /// Load only these partitions; several separated by commas [default: all]
+    #[arg(long = "partition", env = "DELTAWAVE_PARTITION", value_name = "ID", value_delimiter = ',')]
+    partitions: Vec<i32>,
+    /// Load only windows that start at this time or later: 2026-01-31T13:00:00Z, or a day
+    #[arg(long, env = "DELTAWAVE_FROM", value_name = "TIME")]
+    from: Option<String>,
+    /// Load only windows that start before this time
+    #[arg(long, env = "DELTAWAVE_UNTIL", value_name = "TIME")]
+    until: Option<String>,
+    /// Memory to use, in MiB; fewer files at once and smaller batches keep to it
+    #[arg(long, env = "DELTAWAVE_MEMORY", value_name = "MIB", default_value_t = MEMORY)]
+    memory: usize,
+    /// Die at this moment, to prove that no moment is a bad one: before:STEP[:N] or after:STEP[:N]
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, value_name = "MOMENT")]
+    kill_at: Option<KillPoint>,
     /// Rows in one INSERT
     #[arg(long, env = "DELTAWAVE_BATCH_ROWS", value_name = "N", default_value_t = BATCH_ROWS)]
     batch_rows: usize,
@@ -92,9 +113,8 @@ const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
 const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
 const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
-const LEASE: Seconds = Seconds(Duration::from_secs(600));
-const LONGEST_LEASE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-const POISON: &str = "-poison";
+/// In MiB.
+const MEMORY: usize = 256;
 const BATCH_ROWS: usize = 10_000;
 const CONNECTIONS: usize = 2;
 const PARALLEL_FILES: usize = 4;
@@ -114,18 +134,25 @@ pub struct LoaderSettings {
     pub require: Vec<String>,
     /// Whether to end when all there is was loaded.
     pub once: bool,
+    /// Whether to write nothing.
+    pub dry_run: bool,
     /// Time between polls.
     pub poll: Duration,
-    /// How much older than the newest file a late one may be to be found without a full listing.
-    pub look_back: Duration,
-    /// Time between full listings.
-    pub reconcile: Duration,
+    /// How far back and how often to look for late files.
+    pub lookout: Lookout,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
     /// What tells of new files, beside the listing.
     pub notifications: Option<Notifications>,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
+    /// Which files.
+    pub scope: Scope,
+    /// Memory to use, in bytes.
+    pub memory: usize,
+    /// When to die, in development builds.
+    #[cfg(debug_assertions)]
+    pub kill_at: Option<KillPoint>,
     /// Rows in one INSERT.
     pub batch_rows: usize,
     /// Connections that write.
@@ -134,15 +161,16 @@ pub struct LoaderSettings {
     pub parallel_files: usize,
 }
 
-/// A queue of BlobCreated events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notifications {
-    /// Where they are received.
-    pub queue: QueueAddress,
-    /// Where malformed ones are set aside: the queue of the same name with `-poison` after it.
-    pub poison: QueueAddress,
-    /// How long one in hand is hidden from other loaders: 1 s to 7 days.
-    pub lease: Duration,
+/// How far back and how often to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lookout {
+    /// How much older than a partition's newest file a late one may be and still be found by the next sweep.
+    pub look_back: Duration,
+    /// How often the look-back is listed. The polls between list only what follows the newest file of each partition,
+    /// so that their cost is that of new files, however many there were in the look-back.
+    pub sweep: Duration,
+    /// How often everything is listed, which finds a late file whatever its name.
+    pub reconcile: Duration,
 }
 
 /// One hub's way into one table.
@@ -152,6 +180,15 @@ pub struct Route {
     pub hub: Hub,
     /// The table, with its schema if it is not in `public`.
     pub table: String,
+}
+
+impl Lookout {
+    /// Sweeps every 20 polls, but at least every 30 s.
+    fn new(poll: Duration, look_back: Duration, reconcile: Duration) -> Self {
+        const POLLS: u32 = 20;
+        const LONGEST: Duration = Duration::from_secs(30);
+        Lookout { look_back, sweep: (poll * POLLS).min(LONGEST), reconcile }
+    }
 }
 
 impl LoaderSettings {
@@ -164,12 +201,16 @@ impl LoaderSettings {
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
             once: false,
+            dry_run: false,
             poll: POLL.0,
-            look_back: LOOK_BACK.0,
-            reconcile: RECONCILE.0,
+            lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0),
             give_up: GIVE_UP.0,
             notifications: None,
             http: None,
+            scope: Scope::default(),
+            memory: MEMORY << 20,
+            #[cfg(debug_assertions)]
+            kill_at: None,
             batch_rows: BATCH_ROWS,
             connections: CONNECTIONS,
             parallel_files: PARALLEL_FILES,
@@ -192,27 +233,31 @@ impl LoaderArgs {
         };
         let routes = routes(&self.namespace, &self.routes, &mut faults);
         let poll = faults.check("--poll", at_least(self.poll.0, Duration::from_millis(10)));
-        for (flag, number, most) in [
-            ("--batch-rows", self.batch_rows, 1_000_000),
-            ("--connections", self.connections, 64),
-            ("--parallel-files", self.parallel_files, 256),
+        for (flag, number, least, most) in [
+            ("--batch-rows", self.batch_rows, 1, 1_000_000),
+            ("--connections", self.connections, 1, 64),
+            ("--parallel-files", self.parallel_files, 1, 256),
+            ("--memory", self.memory, 64, 1 << 20),
         ] {
-            if !(1..=most).contains(&number) {
-                faults.add(flag, format_args!("{number} is not between 1 and {most}"));
+            if !(least..=most).contains(&number) {
+                faults.add(flag, format_args!("{number} is not between {least} and {most}"));
             }
         }
-        let notifications = match self.notifications {
-            Some(text) => notifications(&text, self.notification_lease.0, &mut faults).map(Some),
-            None => Some(None),
-        };
-        if matches!(notifications, Some(Some(_))) {
-            if self.once {
-                faults.add("--notifications", "--once loads what is there and waits for nothing; give one of the two");
-            }
-            if blob.as_ref().is_some_and(BlobAddress::is_directory) {
-                faults.add("--notifications", "no service tells of files in a directory (--blob); leave it out");
-            }
-        }
+        let scope = scope(self.shard, &self.partitions, self.from.as_deref(), self.until.as_deref(), &mut faults);
+        let part = self.from.is_some() || self.until.is_some() || !self.partitions.is_empty();
+        let unfit = [
+            (self.once, "--once loads what is there and waits for nothing; give one of the two"),
+            (self.dry_run, "--dry-run loads nothing; give one of the two"),
+            (
+                part,
+                "a loader of a part (--from, --until, --partition) would delete what tells of the rest; leave it out",
+            ),
+            (
+                blob.as_ref().is_some_and(BlobAddress::is_directory),
+                "no service tells of files in a directory (--blob); leave it out",
+            ),
+        ];
+        let notifications = self.notifications.check(&unfit, &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -221,12 +266,16 @@ impl LoaderArgs {
                 routes: routes?,
                 require: self.require,
                 once: self.once,
+                dry_run: self.dry_run,
                 poll: poll?,
-                look_back: self.look_back.0,
-                reconcile: self.reconcile.0,
+                lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0),
                 give_up: self.give_up.0,
                 notifications: notifications?,
                 http: self.http,
+                scope: scope?,
+                memory: self.memory << 20,
+                #[cfg(debug_assertions)]
+                kill_at: self.kill_at,
                 batch_rows: self.batch_rows,
                 connections: self.connections,
                 parallel_files: self.parallel_files,
@@ -234,17 +283,6 @@ impl LoaderArgs {
         })();
         faults.finish(settings)
     }
-}
-
-fn notifications(text: &str, lease: Duration, faults: &mut Faults) -> Option<Notifications> {
-    let queue: Option<QueueAddress> = faults.check("--notifications", text.parse());
-    let poison = queue.as_ref().and_then(|queue| faults.check("--notifications", queue.neighbour(POISON)));
-    let lease = match lease {
-        lease if lease > LONGEST_LEASE => Err("must be at most 7 days, 604800 s".to_owned()),
-        lease => at_least(lease, Duration::from_secs(1)),
-    };
-    let lease = faults.check("--notification-lease", lease);
-    Some(Notifications { queue: queue?, poison: poison?, lease: lease? })
 }
 
 fn routes(namespace: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<Route>> {
@@ -267,6 +305,30 @@ fn routes(namespace: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<
         }
     }
     (routes.len() == texts.len()).then_some(routes)
+}
+
+fn scope(
+    shard: Shard,
+    partitions: &[i32],
+    from: Option<&str>,
+    until: Option<&str>,
+    faults: &mut Faults,
+) -> Option<Scope> {
+    let mut time = |flag, text: Option<&str>| match text {
+        None => Some(None),
+        Some(text) => faults.check(flag, parse_time(text)).map(Some),
+    };
+    let (from, until) = (time("--from", from)?, time("--until", until)?);
+    if let (Some(from), Some(until)) = (from, until)
+        && from >= until
+    {
+        faults.add("--until", "must be later than --from, or no file is in between");
+    }
+    if let Some(negative) = partitions.iter().find(|partition| **partition < 0) {
+        faults.add("--partition", format_args!("{negative} is no partition; they are counted from 0"));
+    }
+    let partitions = partitions.iter().copied().map(PartitionId).collect();
+    Some(Scope { shard, partitions, from, until })
 }
 
 fn at_least(value: Duration, least: Duration) -> Result<Duration, String> {
@@ -346,6 +408,7 @@ mod tests {
         ] {
             assert!(text.contains(flag), "{flag} is missing in:\n{text}");
         }
+
         let text = validate(&[
             "--notifications",
             "https://a.queue.core.windows.net/events-of-a-queue-whose-name-is-so-long-that-none-is-longer",
@@ -353,11 +416,8 @@ mod tests {
             "0.5",
         ])
         .unwrap_err();
-        assert!(
-            text.contains("--notifications: ") && text.contains("--notification-lease: must be at least 1 s"),
-            "{text}"
-        );
-        for other in [["--once"].as_slice(), &["--blob", "/tmp"]] {
+        assert!(text.contains("--notifications: ") && text.contains("--notification-lease: must be"), "{text}");
+        for other in [["--once"].as_slice(), &["--blob", "/tmp"], &["--from", "2026-01-02T00:00:00Z"]] {
             let queue = ["--notifications", "http://127.0.0.1:10001/devstoreaccount1/events"];
             let text = validate(&[&queue, other].concat()).unwrap_err();
             assert!(text.starts_with("error: --notifications: ") && text.contains(other[0]), "{text}");

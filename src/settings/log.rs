@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use crate::service::LogTail;
+use crate::base::LogTail;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -29,7 +29,7 @@ impl FromStr for StoreAddress {
         // libpq's own default would be a database named after the user, which RisingWave does not have.
         let mut config: Config = text
             .parse()
-            .map_err(|error: tokio_postgres::Error| InvalidStoreAddress::Form(crate::service::chain(&error)))?;
+            .map_err(|error: tokio_postgres::Error| InvalidStoreAddress::Form(crate::base::chain(&error)))?;
         if config.get_hosts().is_empty() {
             return Err(InvalidStoreAddress::NoHost);
         }

@@ -95,7 +95,7 @@ fn by_text(message: &str) -> Fault {
 fn reason(error: &tokio_postgres::Error) -> String {
     let text = match error.as_db_error() {
         Some(db) => db.message().to_owned(),
-        None => crate::service::chain(error),
+        None => crate::base::chain(error),
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(REASON_LIMIT) {

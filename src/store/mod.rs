@@ -14,6 +14,6 @@ mod statement;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
 pub use error::{Fault, StoreError};
-pub use objects::{create_objects, drop_objects, missing_ledger_table};
+pub use objects::{create_objects, default_table, drop_objects, missing_ledger_table};
 pub use rejects::Rejected;
 pub use session::{Cell, Kind, Session};

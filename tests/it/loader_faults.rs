@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use deltawave::offline::{Parts, Persistence, Postgres};
+use deltawave::offline::{Azurite, Parts, Persistence, Postgres};
 use rand::RngExt as _;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::loader::Bench;
-use crate::support::{Files, Running, TestStore, eventually, home, program, quiet, run, unique};
+use crate::support::{Files, Running, TestStore, eventually, home, program, quiet, run, store, unique};
 
 /// A port on which nobody listens.
 async fn nobody() -> u16 {
@@ -77,6 +77,36 @@ async fn a_store_that_comes_late_and_goes_meanwhile_loses_and_doubles_nothing() 
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(ended.err.contains("the store works again after"), "{}", ended.err);
     bench.assert_all(2, 30_000).await;
+}
+
+#[tokio::test]
+async fn a_storage_service_that_comes_late_and_goes_meanwhile_loses_and_doubles_nothing() {
+    let directory = home(&unique("azurite"));
+    let mut azurite = Azurite::start(&Parts::locate(), &directory, Persistence::Directory, &quiet).await.unwrap();
+    let files = Files::at(&format!("{}/capture", azurite.blob_endpoint())).await;
+    let bench = Bench { files, store: store().await.initialised().await };
+    bench.files.add_plain(0..2, 0..10, 1000).await;
+    azurite.service.stop().await.unwrap();
+    let running = bench.start(&["--poll", "0.1"]);
+    eventually("the loader notices", async || match running.err() {
+        said if said.contains("retrying until it passes") => Ok(()),
+        said => Err(said),
+    })
+    .await;
+    azurite.service.restart().await.unwrap();
+    // Away again as soon as it is read from.
+    eventually("the loader comes back", async || match running.err() {
+        said if said.contains("blob storage works again") => Ok(()),
+        said => Err(said),
+    })
+    .await;
+    azurite.service.stop().await.unwrap();
+    azurite.service.restart().await.unwrap();
+    bench.until("SELECT count(*) FROM capture_files", 20).await;
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.end().await.code, Some(0));
+    bench.assert_all(2, 10_000).await;
+    bench.passed().await;
 }
 
 /// Files arrive all the time while loaders are killed at random moments, each life as long as chance gives it.

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
+//! | `docs` | that the documentation's commands, links and flags exist |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
-//! | `loader` | the `loader` binary on Azurite and a store: what is loaded, rejected, quarantined, refused |
+//! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
+//! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
@@ -17,11 +19,16 @@
 //!
 //! What a test needs is fetched and started by the test run. A component that does not start fails every test that
 //! wants it.
+//!
+//! With `DELTAWAVE_TEST_STORE_URL` (a libpq URL without a password) the tests of programs that write to a store do so in
+//! databases of their own on that server, a RisingWave, instead of PostgreSQL.
 
 mod blob;
 mod capture;
+mod docs;
 mod kafka;
 mod loader;
+mod loader_bad;
 mod loader_faults;
 mod loader_values;
 mod notifications;

@@ -16,7 +16,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future,
 use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::upload::CloudUpload;
-use super::{CHUNK, PAGE, READ_AHEAD};
+use super::{CHUNK, READ_AHEAD};
 use crate::azure::endpoint::{Connection, Endpoint, Unopened};
 use crate::azure::failure::has_code;
 
@@ -67,12 +67,13 @@ impl Cloud {
         self: Arc<Self>,
         prefix: &str,
         start_from: Option<&str>,
+        page: usize,
     ) -> impl Stream<Item = Result<Vec<BlobEntry>, BlobError>> + Send + use<> {
         let start_from = start_from.map(str::to_owned);
         let options = BlobContainerClientListBlobsOptions {
             prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
             start_from: start_from.clone(),
-            maxresults: i32::try_from(PAGE).ok(),
+            maxresults: i32::try_from(page).ok(),
             ..BlobContainerClientListBlobsOptions::default()
         };
         let pages = stream::once(future::ready(self.client.list_blobs(Some(options))));

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
-use futures::Stream;
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
 use time::OffsetDateTime;
 
+use super::PAGE;
 use super::address::{BlobAddress, Place};
 use super::cloud::Cloud;
 use super::dir::Directory;
@@ -110,10 +111,27 @@ impl Container {
         start_from: Option<&str>,
     ) -> impl Stream<Item = Result<Vec<BlobEntry>, BlobError>> + Send + use<> {
         let pages: BoxStream<'static, _> = match &self.backend {
-            Backend::Cloud(cloud) => Box::pin(cloud.clone().list(prefix, start_from)),
-            Backend::Directory(directory) => Box::pin(directory.clone().list(prefix, start_from)),
+            Backend::Cloud(cloud) => Box::pin(cloud.clone().list(prefix, start_from, PAGE)),
+            Backend::Directory(directory) => Box::pin(directory.clone().list(prefix, start_from, PAGE)),
         };
         pages
+    }
+
+    /// The name of the first blob that [`list`](Self::list) would show, for the price of one small request.
+    ///
+    /// # Errors
+    /// As a listing.
+    pub async fn first(&self, prefix: &str, start_from: Option<&str>) -> Result<Option<String>, BlobError> {
+        let mut pages: BoxStream<'static, _> = match &self.backend {
+            Backend::Cloud(cloud) => Box::pin(cloud.clone().list(prefix, start_from, 1)),
+            Backend::Directory(directory) => Box::pin(directory.clone().list(prefix, start_from, 1)),
+        };
+        while let Some(page) = pages.next().await {
+            if let Some(entry) = page?.into_iter().next() {
+                return Ok(Some(entry.name));
+            }
+        }
+        Ok(None)
     }
 
     /// A blob's bytes from position `from` to its end, in chunks of at most 4 MiB, of which at most four are in

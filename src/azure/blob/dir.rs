@@ -34,6 +34,7 @@ impl Directory {
         self: Arc<Self>,
         prefix: &str,
         start_from: Option<&str>,
+        page: usize,
     ) -> impl Stream<Item = Result<Vec<BlobEntry>, BlobError>> + Send + use<> {
         let (prefix, start_from) = (prefix.to_owned(), start_from.map(str::to_owned));
         stream::try_unfold(None, move |walk: Option<Walk>| {
@@ -44,7 +45,7 @@ impl Directory {
                         Some(walk) => walk,
                         None => Walk::new(directory.root.clone(), &prefix, start_from.as_deref())?,
                     };
-                    Ok((walk.page()?, walk))
+                    Ok((walk.page(page)?, walk))
                 });
                 let (page, walk) = next.await?;
                 Ok((!page.is_empty()).then_some((page, Some(walk))))

@@ -37,7 +37,7 @@ pub enum BlobError {
     #[error("cannot {doing} in {address} now ({reason}): see that it is reachable, then try again")]
     Transient { address: String, doing: String, reason: String, retry_after: Option<Duration> },
     /// The address has neither a SAS nor a key, and there is no identity to use.
-    #[error("{address} needs a credential: append a SAS to the address, or choose an identity with --credential")]
+    #[error("{address} needs a credential: append a SAS to the address")]
     NoCredential { address: String },
     /// The credential gave no token.
     #[error("no token for {address} ({reason}): check --credential and the identity it names")]

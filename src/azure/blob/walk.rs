@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use super::PAGE;
 use super::container::BlobEntry;
 use super::name::PARTIAL;
 
 /// A walk through the files below a directory in byte order of their whole names, as a service lists blobs. Memory:
-/// one page, and the names in the directories on the path to the current file.
+/// a page, and the names in the directories on the path to the current file.
 pub(super) struct Walk {
     root: PathBuf,
     prefix: String,
@@ -33,13 +32,13 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The next entries; none at the end.
+    /// The next entries, so many at most; none at the end.
     ///
     /// # Errors
     /// A directory or a file's metadata cannot be read, or a name is not UTF-8. What vanished meanwhile is no error.
-    pub fn page(&mut self) -> io::Result<Vec<BlobEntry>> {
+    pub fn page(&mut self, most: usize) -> io::Result<Vec<BlobEntry>> {
         let mut page = Vec::new();
-        while page.len() < PAGE {
+        while page.len() < most {
             let Some(names) = self.open.last_mut() else { break };
             let Some(name) = names.pop() else {
                 self.open.pop();

@@ -8,11 +8,11 @@ use metrics::counter;
 
 use crate::azure::blob::BlobEntry;
 use crate::azure::queue::{Message, Queue, QueueError};
+use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{FileName, ListingOrder};
 use crate::ledger::{Entry, FileVersion};
 use crate::loader::error::LoadError;
 use crate::loader::group::{Means, Receipt};
-use crate::loader::killpoint::{Side, Step, pass};
 use crate::loader::lane::Lane;
 use crate::rows::Table;
 

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::UpError;
 
-use crate::service::{Exit, LogTail};
+use crate::base::LogTail;
+use crate::service::Exit;
 use crate::settings::UpSettings;
 use components::Components;
 use pipeline::{Ended, Pipeline};

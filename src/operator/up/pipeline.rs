@@ -24,6 +24,9 @@ const NAMESPACE: &str = "local";
 /// Events an embedded broker may be ahead of its reader: it keeps few, and forgets the others unread.
 const EMBEDDED_AHEAD: u64 = 10_000;
 
+/// How much older than the newest file one may be and still be found by the next poll.
+const LOOK_BACK: Duration = Duration::from_secs(60);
+
 /// How long a stage may do nothing though there is work for it.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -39,6 +42,9 @@ pub(super) struct Pipeline {
     pub(super) loaded: Arc<loader::Progress>,
     pub(super) began: Instant,
 }
+
+/// How long a request to stop waits for what is under way.
+const STOPPING: Duration = Duration::from_secs(3);
 
 /// Why the pipeline ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +83,10 @@ impl Pipeline {
         };
         let route = Route { hub, table: "user_event_log".to_owned() };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
-        let loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
+        let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
+        // Nothing is late on one machine, and looking everywhere at every poll is cheap there.
+        loader.lookout.look_back = LOOK_BACK;
+        loader.lookout.sweep = settings.poll;
         Ok(Pipeline {
             producer,
             capture,
@@ -113,8 +122,12 @@ impl Pipeline {
             if !self.exit {
                 shutdown.cancelled().await;
             }
-            if !shutdown.is_cancelled() {
-                self.wait("capture", || self.captured.read() >= summary.acknowledged, || self.captured.read()).await?;
+            let all_read = || self.captured.read() >= summary.acknowledged;
+            if shutdown.is_cancelled() {
+                // What was sent is captured if that is a matter of moments; a stop is not kept waiting for more.
+                let _ = tokio::time::timeout(STOPPING, self.wait("capture", all_read, || self.captured.read())).await;
+            } else {
+                self.wait("capture", all_read, || self.captured.read()).await?;
             }
             stop_capture.cancel();
             Ok::<_, UpError>(())

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::UpError;
 use super::pipeline::Pipeline;
@@ -18,16 +18,17 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(super) async fn show(pipeline: &Pipeline, session: &Session) -> Result<Infallible, UpError> {
     let mut meter = Meter::new(pipeline);
     let mut shown = LatestState::default();
-    let mut first = true;
+    let mut said = Instant::now();
     loop {
-        // The first row is worth looking for more often.
-        tokio::time::sleep(if first { EVERY / 8 } else { EVERY }).await;
+        // The first row is looked for more often than lines are printed.
+        let waiting = shown.rows.is_empty();
+        tokio::time::sleep(if waiting { EVERY / 8 } else { EVERY }).await;
         let snapshot = meter.read(pipeline);
         let state = LatestState::read(session).await?;
-        if first && state.rows.is_empty() && snapshot.running < EVERY {
+        if waiting && state.rows.is_empty() && said.elapsed() < EVERY {
             continue;
         }
-        first &= state.rows.is_empty();
+        said = Instant::now();
         let mut line = format!("{:>4} s ", snapshot.running.as_secs());
         for Stage { name, events, rate, lag, .. } in &snapshot.stages {
             let _ = write!(line, "  {name} {} ({rate:.1}/s", grouped(*events));

@@ -17,7 +17,7 @@ use super::components::Facts;
 use super::error::UpError;
 use super::pipeline::Pipeline;
 use super::view::{LatestState, Meter, STATE_ROWS, Snapshot, Stage, grouped};
-use crate::service::LogTail;
+use crate::base::LogTail;
 use crate::store::Session;
 
 const EVERY: Duration = Duration::from_millis(250);

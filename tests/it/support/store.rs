@@ -100,8 +100,7 @@ impl TestStore {
         let session = self.session().await;
         drop_objects(&session, |_| {}).await.unwrap();
         // RisingWave drops no database that has something in it.
-        let tables = "SELECT table_name FROM information_schema.tables \
-             WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
+        let tables = "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = 'public'";
         for row in self.rows(tables).await {
             session.execute_script(&format!("DROP TABLE {}", row[0])).await.unwrap();
         }

@@ -1,0 +1,10 @@
+//! What every other module may use, and which uses none of them.
+
+mod chain;
+pub mod killpoint;
+mod log_tail;
+mod secret;
+
+pub use chain::chain;
+pub use log_tail::LogTail;
+pub use secret::Secret;

@@ -1,0 +1,155 @@
+//! A dry run: everything but the SQL. Checks files before they are loaded, and tells how fast they can be read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use futures::future::join;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::decode::{BatchLimits, Decoded};
+use super::error::LoadError;
+use super::group::{Means, decode_all};
+use super::lane::Lane;
+use super::patience::Patience;
+use super::progress::Progress;
+use super::run::{Group, open_table};
+use crate::azure::blob::{BlobEntry, Container};
+use crate::ledger::{FileVersion, Outcome};
+use crate::rows::Table;
+use crate::settings::{LoaderSettings, Route};
+use crate::store::default_table;
+
+/// What loading would have done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DryRun {
+    /// Files read.
+    pub files: u64,
+    /// Files that would be quarantined.
+    pub quarantined: u64,
+    /// Records that would be loaded.
+    pub rows: u64,
+    /// Records that would be rejected.
+    pub rejected: u64,
+    /// Fields of loaded records that have no column.
+    pub unmapped: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Time spent fetching, decoding and mapping.
+    pub busy: Duration,
+    /// Files decoded at once.
+    pub parallel_files: usize,
+}
+
+impl DryRun {
+    /// Whether every record would be loaded.
+    pub fn is_clean(&self) -> bool {
+        self.rejected == 0 && self.quarantined == 0
+    }
+}
+
+impl fmt::Display for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MIB: f64 = (1 << 20) as f64;
+        let seconds = self.busy.as_secs_f64().max(1e-9);
+        let events = self.rows + self.rejected;
+        writeln!(f, "files   {} read, {} would be quarantined", self.files, self.quarantined)?;
+        writeln!(f, "events  {} would be loaded, {} rejected", self.rows, self.rejected)?;
+        if self.unmapped > 0 {
+            writeln!(f, "fields  {} have no column and would be dropped", self.unmapped)?;
+        }
+        write!(
+            f,
+            "rate    {:.0} events/s, {:.0} MiB/s in {seconds:.2} s, {} file{} at a time",
+            events as f64 / seconds,
+            self.bytes as f64 / MIB / seconds,
+            self.parallel_files,
+            if self.parallel_files == 1 { "" } else { "s" },
+        )
+    }
+}
+
+/// Reads all files of the settings' scope and maps their records to rows, telling each one that would be rejected and
+/// each file that would be quarantined. The store is asked for the shape of a table, and for nothing at all with the
+/// default table.
+///
+/// # Errors
+/// As a loader that runs once.
+pub async fn dry_run(
+    settings: &LoaderSettings,
+    shutdown: CancellationToken,
+    mut tell: impl FnMut(String),
+) -> Result<DryRun, LoadError> {
+    let progress = Arc::new(Progress::new(settings.poll));
+    let patience = Patience::new(Some(settings.give_up), shutdown, Arc::clone(&progress));
+    let container = Container::open(&settings.blob, None)?;
+    let budget = Budget::of(settings);
+    let means = Means {
+        container: &container,
+        patience: &patience,
+        progress: &progress,
+        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
+        parallel_files: budget.parallel_files,
+    };
+    let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
+    for route in &settings.routes {
+        let table = match default_table(&route.table, &settings.require) {
+            Some(table) => Arc::new(table?),
+            None => open_table(&mut Lane::new(&settings.store, &patience), settings, route).await?,
+        };
+        let mut pages = container.list(&settings.name_format.prefix(&route.hub, None, None), None);
+        let mut group = Group::default();
+        while let Some(page) = pages.next().await {
+            for BlobEntry { name: blob, etag, size, .. } in page? {
+                let name = settings.name_format.parse(&route.hub, &blob).filter(|name| settings.scope.takes(name));
+                let Some(name) = name else { continue };
+                group.push(FileVersion { blob, etag, size, name });
+                if group.is_full() {
+                    read(&means, route, &table, std::mem::take(&mut group), &mut run, &mut tell).await?;
+                }
+            }
+        }
+        read(&means, route, &table, group, &mut run, &mut tell).await?;
+    }
+    Ok(run)
+}
+
+async fn read(
+    means: &Means<'_>,
+    route: &Route,
+    table: &Arc<Table>,
+    group: Group,
+    run: &mut DryRun,
+    tell: &mut impl FnMut(String),
+) -> Result<(), LoadError> {
+    let began = Instant::now();
+    run.bytes += group.bytes();
+    let files: Arc<[FileVersion]> = group.into_files().into();
+    let (sender, mut receiver) = mpsc::channel::<Decoded>(means.parallel_files);
+    let count = async {
+        while let Some(Decoded { batch, rejected, reasons, unmapped, .. }) = receiver.recv().await {
+            run.rows += batch.rows as u64;
+            run.rejected += rejected.len() as u64;
+            run.unmapped += unmapped;
+            for (record, reason) in rejected.iter().zip(reasons) {
+                let FileVersion { blob, name, .. } = &files[record.file];
+                let (partition, number) = (name.partition, record.sequence_number);
+                tell(format!("reject  {blob} partition {partition} sequence number {number}: {reason}"));
+            }
+        }
+    };
+    let (decoded, ()) = join(decode_all(means, route.hub.name(), table, &files, sender), count).await;
+    run.busy += began.elapsed();
+    for (file, contents) in files.iter().zip(decoded?.0) {
+        let Some(contents) = contents else { continue };
+        run.files += 1;
+        if let Outcome::Quarantined { reason, .. } = contents.outcome {
+            run.quarantined += 1;
+            tell(format!("damaged {}: {reason}; {} records precede", file.blob, contents.records));
+        }
+    }
+    Ok(())
+}
