@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::azure::blob::BlobError;
+use crate::azure::queue::QueueError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
 
@@ -21,6 +22,9 @@ pub enum LoadError {
     /// The blob endpoint refuses.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// The queue of notifications refuses.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -17,6 +17,8 @@ pub(super) enum Party {
     Blob,
     /// The SQL store.
     Store,
+    /// The queue of notifications. Loading goes on without it.
+    Queue,
 }
 
 impl Party {
@@ -24,6 +26,7 @@ impl Party {
         match self {
             Party::Blob => "blob",
             Party::Store => "store",
+            Party::Queue => "queue",
         }
     }
 }
@@ -101,7 +104,8 @@ impl Health {
         let state = self.lock();
         let since = |at: &Instant| at.elapsed().as_secs();
         let late = state.polled.is_some_and(|at| at.elapsed() > self.poll * 3 + POLL_GRACE);
-        let ready = state.polled.is_some() && state.troubles.is_empty() && !late;
+        let hindered = state.troubles.keys().any(|party| *party != Party::Queue);
+        let ready = state.polled.is_some() && !hindered && !late;
         let troubles: serde_json::Map<_, _> = state
             .troubles
             .iter()
@@ -133,6 +137,10 @@ pub(super) fn describe() {
     describe_counter!("deltawave_loader_bytes_total", "Bytes of the Capture files noted as done");
     describe_counter!("deltawave_loader_unmapped_fields_total", "Fields of loaded records that had no column");
     describe_counter!("deltawave_loader_retries_total", "Tries that failed and are repeated, by what failed");
+    describe_counter!(
+        "deltawave_loader_notifications_total",
+        "Notifications received, by outcome: loaded, known already, gone (no such blob), foreign or malformed"
+    );
     describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT");
     describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH");
     describe_histogram!("deltawave_loader_poll_seconds", "Time of one poll: listing, and loading what is new");
@@ -156,5 +164,9 @@ mod tests {
         assert_eq!(answer["troubles"]["store"]["reason"], "connection refused");
         health.healed(Party::Store);
         assert!(health.readiness().0);
+        health.troubled(Party::Queue, "no such queue");
+        let (ready, answer) = health.readiness();
+        assert!(ready, "listing goes on");
+        assert_eq!(answer["troubles"]["queue"]["reason"], "no such queue");
     }
 }

@@ -5,6 +5,7 @@
 //!                                                        │ fetch, decode (several at once)
 //!                                                        ▼
 //!                       Decoded ──▶ Written ──FLUSH──▶ Durable ──▶ Receipt (ledger rows)
+//! notifications ─▶ notify ─▶ ledger and container say the same ─▶ group of files ─▶ … ─▶ Receipt ─▶ Acknowledged
 //! ```
 //!
 //! Each of the four is made only from the one before, so that a file cannot be noted as done before its records are
@@ -19,6 +20,7 @@ mod fetch;
 mod group;
 mod health;
 mod lane;
+mod notify;
 mod patience;
 mod progress;
 mod records;

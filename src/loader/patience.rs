@@ -8,6 +8,7 @@ use super::error::LoadError;
 use super::health::Party;
 use super::progress::Progress;
 use crate::azure::blob::BlobError;
+use crate::azure::queue::QueueError;
 use crate::store::{Fault, StoreError};
 
 /// How long trouble is borne: without end by a loader that keeps running, for a while by one that runs once. Its
@@ -19,7 +20,7 @@ pub(super) struct Patience {
     /// Ends every wait.
     pub(super) shutdown: CancellationToken,
     progress: Arc<Progress>,
-    said: Arc<Mutex<[Option<Instant>; 4]>>,
+    said: Arc<Mutex<[Option<Instant>; 6]>>,
 }
 
 /// What an error means for retrying.
@@ -46,6 +47,14 @@ impl Judge for BlobError {
             _ if self.is_transient() => Verdict::Passes(self.retry_after()),
             _ => Verdict::Stays,
         }
+    }
+}
+
+impl Judge for QueueError {
+    const PARTY: Party = Party::Queue;
+
+    fn verdict(&self) -> Verdict {
+        if self.is_transient() { Verdict::Passes(self.retry_after()) } else { Verdict::Stays }
     }
 }
 
@@ -104,7 +113,12 @@ impl Patience {
 }
 
 fn slot(party: Party, stays: bool) -> usize {
-    usize::from(party == Party::Store) * 2 + usize::from(stays)
+    let party = match party {
+        Party::Blob => 0,
+        Party::Store => 1,
+        Party::Queue => 2,
+    };
+    party * 2 + usize::from(stays)
 }
 
 impl Trouble<'_> {
@@ -150,6 +164,7 @@ impl Trouble<'_> {
             let party = match party {
                 Party::Blob => "blob storage",
                 Party::Store => "the store",
+                Party::Queue => "the queue of notifications",
             };
             tracing::info!("{party} works again after {:.1} s", since.elapsed().as_secs_f64());
         }

@@ -14,12 +14,13 @@ use super::error::LoadError;
 use super::group::{Means, load};
 use super::health;
 use super::lane::Lane;
+use super::notify::{Inbox, Told};
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::ListingOrder;
-use crate::ledger::FileVersion;
+use crate::ledger::{Entry, FileVersion};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
 use crate::store::missing_ledger_table;
@@ -80,19 +81,13 @@ async fn work(
         batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
         parallel_files: budget.parallel_files,
     };
+    let mut inbox = Inbox::open(settings, &container, &patience)?;
     let mut vanishing = patience.trouble();
     loop {
         let began = Instant::now();
         let mut gone = None;
         for stream in &mut streams {
-            let vanished = tokio::select! {
-                vanished = stream.poll(&means, &mut lanes) => vanished?,
-                () = overdue(&shutdown) => {
-                    tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
-                    return Err(LoadError::Stopped);
-                }
-            };
-            gone = vanished.or(gone);
+            gone = unless_overdue(&shutdown, stream.poll(&means, &mut lanes)).await?.or(gone);
         }
         histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
         progress.add(Counts { polls: 1, ..Counts::default() });
@@ -102,18 +97,46 @@ async fn work(
             Some(error) if settings.once => vanishing.pause(error).await?,
             _ => {}
         }
-        let pause = settings.poll.saturating_sub(began.elapsed());
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+        let next_poll = tokio::time::Instant::from_std(began) + settings.poll;
+        while let Some(batch) = tokio::select! {
+            () = tokio::time::sleep_until(next_poll) => None,
             () = shutdown.cancelled() => return Err(LoadError::Stopped),
+            batch = inbox.next() => Some(batch?),
+        } {
+            unless_overdue(&shutdown, load_notified(&mut streams, batch, &means, &mut lanes)).await?;
         }
     }
 }
 
-/// Comes when the group in hand has had its time after a request to stop.
-async fn overdue(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(DRAIN).await;
+/// Loads what was told of between two polls.
+async fn load_notified(
+    streams: &mut [Stream],
+    batch: Vec<Told>,
+    means: &Means<'_>,
+    lanes: &mut [Lane],
+) -> Result<(), LoadError> {
+    for told in batch {
+        streams[told.route].load_notified(told, means, lanes).await?;
+    }
+    Ok(())
+}
+
+/// Finishes the group in hand, unless it takes too long after a request to stop.
+async fn unless_overdue<T>(
+    shutdown: &CancellationToken,
+    group: impl Future<Output = Result<T, LoadError>>,
+) -> Result<T, LoadError> {
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = group => ended,
+        () = overdue => {
+            tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
+            Err(LoadError::Stopped)
+        }
+    }
 }
 
 pub(super) async fn open_table(
@@ -276,9 +299,29 @@ impl Stream {
         }
         let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
         self.gone = receipt.gone.or(self.gone.take());
-        let now = Instant::now();
-        self.recent.extend(receipt.entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
+        self.remember(receipt.entries);
         Ok(())
+    }
+
+    /// Loads what notifications told of, group by group. What the listings have shown is left as it is: they miss
+    /// nothing for it.
+    async fn load_notified(&mut self, told: Told, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
+        self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
+        let mut sifted = told.sift(means, &self.table, &mut lanes[0], &self.recent).await?;
+        sifted.acknowledge_settled().await;
+        while let Some(group) = sifted.next_group() {
+            if means.patience.shutdown.is_cancelled() {
+                return Err(LoadError::Stopped);
+            }
+            let receipt = load(means, &self.hub, &self.table, group.files(), lanes).await?;
+            self.remember(group.acknowledge(receipt).await.entries);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, entries: Vec<Entry>) {
+        let now = Instant::now();
+        self.recent.extend(entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Faults;
+use super::notifications::{NotificationArgs, Notifications};
 use crate::azure::blob::BlobAddress;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
@@ -72,6 +73,8 @@ pub struct LoaderArgs {
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
+    #[command(flatten)]
+    notifications: NotificationArgs,
     /// Serve /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
@@ -139,6 +142,8 @@ pub struct LoaderSettings {
     pub lookout: Lookout,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
+    /// What tells of new files, beside the listing.
+    pub notifications: Option<Notifications>,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
     /// Which files.
@@ -200,6 +205,7 @@ impl LoaderSettings {
             poll: POLL.0,
             lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0),
             give_up: GIVE_UP.0,
+            notifications: None,
             http: None,
             scope: Scope::default(),
             memory: MEMORY << 20,
@@ -238,6 +244,20 @@ impl LoaderArgs {
             }
         }
         let scope = scope(self.shard, &self.partitions, self.from.as_deref(), self.until.as_deref(), &mut faults);
+        let part = self.from.is_some() || self.until.is_some() || !self.partitions.is_empty();
+        let unfit = [
+            (self.once, "--once loads what is there and waits for nothing; give one of the two"),
+            (self.dry_run, "--dry-run loads nothing; give one of the two"),
+            (
+                part,
+                "a loader of a part (--from, --until, --partition) would delete what tells of the rest; leave it out",
+            ),
+            (
+                blob.as_ref().is_some_and(BlobAddress::is_directory),
+                "no service tells of files in a directory (--blob); leave it out",
+            ),
+        ];
+        let notifications = self.notifications.check(&unfit, &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -250,6 +270,7 @@ impl LoaderArgs {
                 poll: poll?,
                 lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0),
                 give_up: self.give_up.0,
+                notifications: notifications?,
                 http: self.http,
                 scope: scope?,
                 memory: self.memory << 20,
@@ -387,5 +408,28 @@ mod tests {
         ] {
             assert!(text.contains(flag), "{flag} is missing in:\n{text}");
         }
+
+        let text = validate(&[
+            "--notifications",
+            "https://a.queue.core.windows.net/events-of-a-queue-whose-name-is-so-long-that-none-is-longer",
+            "--notification-lease",
+            "0.5",
+        ])
+        .unwrap_err();
+        assert!(text.contains("--notifications: ") && text.contains("--notification-lease: must be"), "{text}");
+        for other in [["--once"].as_slice(), &["--blob", "/tmp"], &["--from", "2026-01-02T00:00:00Z"]] {
+            let queue = ["--notifications", "http://127.0.0.1:10001/devstoreaccount1/events"];
+            let text = validate(&[&queue, other].concat()).unwrap_err();
+            assert!(text.starts_with("error: --notifications: ") && text.contains(other[0]), "{text}");
+        }
+    }
+
+    #[test]
+    fn notifications_name_a_queue_and_one_for_the_malformed() {
+        let queue = "https://a.queue.core.windows.net/events?sv=1&sig=hunter2";
+        let notifications = validate(&["--notifications", queue]).unwrap().notifications.unwrap();
+        assert_eq!(notifications.queue.to_string(), "https://a.queue.core.windows.net/events");
+        assert_eq!(notifications.poison.to_string(), "https://a.queue.core.windows.net/events-poison");
+        assert_eq!(notifications.lease, Duration::from_secs(600));
     }
 }

@@ -11,6 +11,7 @@
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
+//! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
@@ -32,6 +33,7 @@ mod loader_bad;
 mod loader_faults;
 mod loader_scope;
 mod loader_values;
+mod notifications;
 mod offline;
 mod pipeline;
 mod producer;

@@ -4,8 +4,7 @@ use std::str::FromStr;
 
 use url::Url;
 
-use super::sas;
-use crate::base::Secret;
+use crate::azure::endpoint::{Dialect, Endpoint, without_secrets};
 
 /// Where a container of blobs is: the value of `--blob`. `Display` and `Debug` never show a SAS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,25 +15,9 @@ pub struct BlobAddress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A container of a storage service.
-    Service {
-        /// The container's URL without a query.
-        url: Url,
-        container: String,
-        access: Access,
-    },
+    Service(Endpoint),
     /// A directory, as an absolute path.
     Directory(PathBuf),
-}
-
-/// What opens a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Access {
-    /// The development account's published key: the address is an emulator's.
-    DevelopmentKey,
-    /// A shared access signature, as a URL query without `?`.
-    Sas(Secret),
-    /// A token of the program's own identity.
-    Token,
 }
 
 /// A text that is no blob address.
@@ -50,10 +33,21 @@ pub struct AddressError {
 
 const AZURITE: &str = "http://127.0.0.1:10000/devstoreaccount1/capture";
 
+const DIALECT: Dialect = Dialect {
+    label: ".blob.",
+    not_one: "does not name one container",
+    bad_name: "has no valid container name (3 to 63 lowercase letters, digits and single hyphens)",
+};
+
 impl BlobAddress {
     /// Whether [`Container::open`](super::Container::open) needs a token credential for this address.
     pub fn needs_credential(&self) -> bool {
-        matches!(self.place, Place::Service { access: Access::Token, .. })
+        matches!(&self.place, Place::Service(endpoint) if endpoint.needs_credential())
+    }
+
+    /// Whether it is a directory of this machine, of which no service tells anything.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.place, Place::Directory(_))
     }
 }
 
@@ -63,10 +57,10 @@ impl FromStr for BlobAddress {
     /// Reads one of the forms that [`AddressError`] lists. A relative directory is taken from the current one.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let place = match text.split_once(':').map(|(scheme, _)| scheme) {
-            _ if text == "azurite" => service(AZURITE),
+            _ if text == "azurite" => Endpoint::parse(AZURITE, &DIALECT).map(Place::Service),
             _ if text == "." || text == ".." => directory(Path::new(text)),
             _ if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) => directory(Path::new(text)),
-            Some("http" | "https") => service(text),
+            Some("http" | "https") => Endpoint::parse(text, &DIALECT).map(Place::Service),
             Some("file") => Url::parse(text)
                 .ok()
                 .and_then(|url| url.to_file_path().ok())
@@ -81,7 +75,7 @@ impl FromStr for BlobAddress {
 impl fmt::Display for BlobAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Service { url, .. } => f.write_str(url.as_str()),
+            Place::Service(endpoint) => f.write_str(endpoint.shown()),
             Place::Directory(path) => write!(f, "{}", path.display()),
         }
     }
@@ -94,52 +88,6 @@ fn directory(path: &Path) -> Result<Place, &'static str> {
         Some(_) => Ok(Place::Directory(path)),
         None => Err("is not a UTF-8 path"),
     }
-}
-
-fn service(text: &str) -> Result<Place, &'static str> {
-    let mut url = Url::parse(text).map_err(|_| "is not a URL")?;
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("has a user name, a password or a fragment, which blob addresses do not have");
-    }
-    let query = url.query().map(str::to_owned);
-    url.set_query(None);
-    let path = url.path().trim_matches('/').to_owned();
-    let hosted = url.host_str().is_some_and(|host| host.contains(".blob."));
-    let (account, container) = match path.split_once('/') {
-        None if hosted => (None, path.as_str()),
-        Some((account, container)) if !hosted => (Some(account), container),
-        _ => return Err("does not name one container"),
-    };
-    if !is_container_name(container) {
-        return Err("has no valid container name (3 to 63 lowercase letters, digits and single hyphens)");
-    }
-    let access = match (url.scheme(), account, query) {
-        (_, _, Some(query)) if url::form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "sig") => {
-            Access::Sas(Secret::new(query))
-        }
-        (_, _, Some(_)) => return Err("has a query that is not a SAS (it has no sig)"),
-        ("http", Some(sas::DEVELOPMENT_ACCOUNT), None) => Access::DevelopmentKey,
-        ("http", ..) => return Err("is not encrypted: http is for the emulator's devstoreaccount1 only"),
-        _ => Access::Token,
-    };
-    url.set_path(&path);
-    Ok(Place::Service { container: container.to_owned(), url, access })
-}
-
-fn is_container_name(name: &str) -> bool {
-    (3..=63).contains(&name.len())
-        && name.split('-').all(|part| !part.is_empty())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-}
-
-/// What may be shown of a text that could be a SAS URL or, by mistake, a connection string or a key.
-fn without_secrets(text: &str) -> String {
-    let shown = text.split(['?', ';']).next().unwrap_or_default();
-    let lower = shown.to_ascii_lowercase();
-    if lower.contains("key=") || lower.contains("sig=") || shown.contains('@') {
-        return "…".to_owned();
-    }
-    shown.to_owned()
 }
 
 #[cfg(test)]

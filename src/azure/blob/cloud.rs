@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::headers::Headers;
-use azure_core::http::{ClientOptions, Etag, RetryOptions, StatusCode, Url, UserAgentOptions};
+use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::models::{
     BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
     BlobContainerClientListBlobsOptions, BlobItem,
@@ -12,15 +12,15 @@ use azure_storage_blob::models::{
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future, stream};
-use time::OffsetDateTime;
 
-use super::address::Access;
 use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::upload::CloudUpload;
-use super::{CHUNK, READ_AHEAD, sas, transport};
+use super::{CHUNK, READ_AHEAD};
+use crate::azure::endpoint::{Connection, Endpoint, Unopened};
+use crate::azure::failure::has_code;
 
-/// A container of a storage service. The SDK repeats nothing: callers have their own patience.
+/// A container of a storage service.
 pub(super) struct Cloud {
     address: String,
     client: BlobContainerClient,
@@ -35,31 +35,17 @@ struct Chunk {
 
 impl Cloud {
     pub fn open(
-        address: String,
-        mut url: Url,
-        access: &Access,
+        endpoint: &Endpoint,
         credential: Option<Arc<dyn TokenCredential>>,
         silence: Duration,
     ) -> Result<Self, BlobError> {
+        let address = endpoint.shown().to_owned();
         let call = Call { address: &address, intent: Intent::Ensure };
-        let credential = match access {
-            Access::DevelopmentKey => {
-                let query = sas::development(OffsetDateTime::now_utc()).map_err(|error| call.explain(error))?;
-                url.set_query(Some(query.expose()));
-                None
-            }
-            Access::Sas(query) => {
-                url.set_query(Some(query.expose()));
-                None
-            }
-            Access::Token => Some(credential.ok_or_else(|| BlobError::NoCredential { address: address.clone() })?),
-        };
-        let client_options = ClientOptions {
-            retry: RetryOptions::none(),
-            transport: Some(transport::impatient(silence)),
-            user_agent: UserAgentOptions { application_id: Some(application_id()) },
-            ..ClientOptions::default()
-        };
+        let Connection { url, credential, options: client_options } =
+            endpoint.connect(credential, silence).map_err(|error| match error {
+                Unopened::NoCredential => BlobError::NoCredential { address: address.clone() },
+                Unopened::Signature(error) => call.explain(error),
+            })?;
         let options = BlobContainerClientOptions { client_options, ..BlobContainerClientOptions::default() };
         let client = BlobContainerClient::new(url, credential, Some(options)).map_err(|error| call.explain(error))?;
         Ok(Cloud { address, client })
@@ -212,10 +198,6 @@ impl Cloud {
     }
 }
 
-pub(super) fn has_code(error: &azure_core::Error, wanted: &str) -> bool {
-    matches!(error.kind(), azure_core::error::ErrorKind::HttpResponse { error_code: Some(code), .. } if code == wanted)
-}
-
 fn entry(item: BlobItem) -> Option<BlobEntry> {
     let properties = item.properties?;
     Some(BlobEntry {
@@ -238,9 +220,4 @@ fn total(headers: &Headers) -> Option<u64> {
         Some((_, total)) => total.parse().ok(),
         None => headers.get_optional_str(&"content-length".into())?.parse().ok(),
     }
-}
-
-/// How the service's logs name this program; the SDK panics past 24 characters, and at a slash.
-fn application_id() -> String {
-    format!("deltawave-{}", env!("CARGO_PKG_VERSION")).chars().take(24).collect()
 }

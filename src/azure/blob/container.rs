@@ -67,9 +67,9 @@ impl Container {
         silence: Duration,
     ) -> Result<Self, BlobError> {
         let (name, backend) = match &address.place {
-            Place::Service { url, container, access } => {
-                let cloud = Cloud::open(address.to_string(), url.clone(), access, credential, silence)?;
-                (container.clone(), Backend::Cloud(Arc::new(cloud)))
+            Place::Service(endpoint) => {
+                let cloud = Cloud::open(endpoint, credential, silence)?;
+                (endpoint.name().to_owned(), Backend::Cloud(Arc::new(cloud)))
             }
             Place::Directory(root) => {
                 (address.to_string(), Backend::Directory(Arc::new(Directory::new(root.clone(), address.to_string()))))

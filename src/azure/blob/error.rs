@@ -2,9 +2,10 @@ use std::io;
 use std::time::Duration;
 
 use azure_core::error::ErrorKind;
-use azure_core::http::RawResponse;
-use azure_core::time::{OffsetDateTime, parse_rfc7231};
+use azure_core::time::OffsetDateTime;
 use azure_storage_blob::StorageError;
+
+use crate::azure::failure::{retry_after, root};
 
 /// Why a blob call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.
@@ -184,29 +185,8 @@ impl Call<'_> {
     }
 }
 
-/// The innermost cause: the outer ones quote the request's URL, and with it the SAS.
-fn root(error: &azure_core::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let text = cause.to_string();
-    match text.find("sig=") {
-        Some(at) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text,
-    }
-}
-
 /// The service's own sentence, without the request's id and time that follow it on lines of their own.
 fn message(error: azure_core::Error) -> Option<String> {
     let message = StorageError::try_from(error).ok()?.message?;
     message.lines().next().map(str::to_owned)
-}
-
-fn retry_after(answer: &RawResponse, now: OffsetDateTime) -> Option<Duration> {
-    let text = answer.headers().get_optional_str(&"retry-after".into())?;
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => Duration::try_from(parse_rfc7231(text).ok()? - now).ok(),
-    }
 }

@@ -15,8 +15,6 @@ mod container;
 mod dir;
 mod error;
 mod name;
-mod sas;
-mod transport;
 mod upload;
 mod walk;
 

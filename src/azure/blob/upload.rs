@@ -8,9 +8,10 @@ use azure_storage_blob::models::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::cloud::{Cloud, has_code};
+use super::cloud::Cloud;
 use super::dir::DirectoryUpload;
 use super::error::{BlobError, Intent};
+use crate::azure::failure::has_code;
 
 /// The service's limit.
 const MOST_BLOCKS: usize = 50_000;

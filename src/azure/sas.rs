@@ -16,12 +16,12 @@ const DEVELOPMENT_KEY: &str =
 /// How long a development SAS is valid: the key behind it is public, so its end protects nothing.
 const LIFETIME: Duration = Duration::days(3650);
 
-/// An account SAS for the emulator, as a URL query without `?`: everything a blob service allows.
+/// An account SAS for the emulator, as a URL query without `?`: all that we ask of its blobs and queues.
 ///
 /// # Errors
 /// None in practice: the key is constant and well formed.
 pub(super) fn development(now: OffsetDateTime) -> Result<Secret, azure_core::Error> {
-    let (permissions, services, kinds, protocols, version) = ("rwdlac", "b", "sco", "https,http", "2022-11-02");
+    let (permissions, services, kinds, protocols, version) = ("rwdlacup", "bq", "sco", "https,http", "2022-11-02");
     let expiry = (now + LIFETIME)
         .to_offset(time::UtcOffset::UTC)
         .format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"))
