@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use telemetry::LogTail;
 
-use crate::settings::{Faults, LogSettings};
+use crate::settings::{Faults, LogFormat, LogSettings};
 
 /// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,18 +59,19 @@ where
     E: Error + 'static,
     F: Future<Output = Result<Exit, E>>,
 {
+    let say = Say { as_json: log.format == LogFormat::Json };
+    telemetry::start(log);
     let settings = match settings {
         Ok(settings) => settings,
         Err(faults) => {
-            eprintln!("{faults}");
+            faults.to_string().lines().for_each(|line| say.error(line));
             return Exit::Usage.into();
         }
     };
-    telemetry::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: {}", chain(&error));
+            say.error(&chain(&error));
             return Exit::Failed.into();
         }
     };
@@ -78,13 +79,29 @@ where
         let shutdown = CancellationToken::new();
         tokio::spawn(watch_signals(shutdown.clone()));
         program(settings, shutdown).await.unwrap_or_else(|error| {
-            eprintln!("error: {}", chain(&error));
+            say.error(&chain(&error));
             Exit::Failed
         })
     });
     // Whatever still runs belongs to a request that was given up; its end is not worth waiting for.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// How the sentence that a program ends with is put: as it is, or as a log line where every line must be an object.
+struct Say {
+    as_json: bool,
+}
+
+impl Say {
+    fn error(&self, text: &str) {
+        let text = text.strip_prefix("error: ").unwrap_or(text);
+        if self.as_json {
+            tracing::error!("{text}");
+        } else {
+            eprintln!("error: {text}");
+        }
+    }
 }
 
 /// An error with all its causes on one line, outermost first. A cause that its parent already printed is left out.
