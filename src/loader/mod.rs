@@ -22,6 +22,7 @@ mod lane;
 mod patience;
 mod progress;
 mod records;
+mod recovery;
 mod run;
 mod write;
 
