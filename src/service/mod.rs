@@ -77,7 +77,7 @@ where
     };
     let exit = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        tokio::spawn(watch_signals(shutdown.clone()));
+        watch_signals(shutdown.clone());
         program(settings, shutdown).await.unwrap_or_else(|error| {
             say.error(&chain(&error));
             Exit::Failed
@@ -118,20 +118,23 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-async fn watch_signals(shutdown: CancellationToken) {
+/// From when this returns, signals are no longer fatal by themselves.
+fn watch_signals(shutdown: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::error!("signals cannot be watched: the program stops only when killed");
         return;
     };
-    let mut next = async || {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-    };
-    next().await;
-    shutdown.cancel();
-    next().await;
-    std::process::exit(i32::from(Exit::Interrupted.code()));
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        };
+        next().await;
+        shutdown.cancel();
+        next().await;
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
 }
 
 #[cfg(test)]
