@@ -153,6 +153,7 @@ impl Decoder {
         let BatchLimits { rows, bytes } = self.limits;
         self.mapper.rows() >= rows
             || self.mapper.bytes() >= bytes
+            || self.records.bytes() >= bytes
             || self.rejected.len() >= rows
             || self.rejected.bytes() >= bytes
     }

@@ -84,7 +84,7 @@ pub async fn dry_run(
     mut tell: impl FnMut(String),
 ) -> Result<DryRun, LoadError> {
     let progress = Arc::new(Progress::new(settings.poll));
-    let patience = Patience::new(Some(settings.give_up), shutdown, Arc::clone(&progress));
+    let patience = Patience::new(true, settings, shutdown, Arc::clone(&progress));
     let container = Container::open(&settings.blob, None)?;
     let budget = Budget::of(settings);
     let means = Means {
@@ -98,7 +98,10 @@ pub async fn dry_run(
     for route in &settings.routes {
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(table?),
-            None => open_table(&mut Lane::new(&settings.store, &patience), settings, route).await?,
+            None => {
+                let mut lanes = Lane::several(1, &settings.store, settings.store_timeout, &patience);
+                open_table(&mut lanes[0], settings, route).await?
+            }
         };
         let mut pages = container.list(&settings.name_format.prefix(&route.hub, None, None), None);
         let mut group = Group::default();

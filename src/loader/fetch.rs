@@ -52,7 +52,10 @@ async fn pump(
         };
         // A file that is gone or replaced is for the next listing to see, not for us to wait for.
         let ended = match error {
-            BlobError::NoBlob { .. } | BlobError::Changed { .. } => Err(error.into()),
+            BlobError::NoBlob { .. } | BlobError::Changed { .. } => {
+                trouble.healed();
+                Err(error.into())
+            }
             error => trouble.pause(error).await,
         };
         if let Err(error) = ended {

@@ -31,6 +31,13 @@ impl Party {
     }
 }
 
+/// One trouble among those of one party.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ailment {
+    pub(super) party: Party,
+    number: u64,
+}
+
 /// How a running loader is.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -40,15 +47,19 @@ pub(super) struct Health {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is wrong now, and since when.
-    troubles: BTreeMap<Party, (Instant, String)>,
+    /// What is wrong now, and since when. Several workers may have troubles of their own with one party.
+    troubles: BTreeMap<Ailment, (Instant, String)>,
+    /// How many there were.
+    ailments: u64,
     /// When the last poll ended well.
     polled: Option<Instant>,
+    /// When files were noted as done.
+    loaded: Option<Instant>,
     /// The newest window of each hub's partitions that was loaded.
     newest: BTreeMap<(String, i32), OffsetDateTime>,
 }
 
-/// A poll may be late by so much before it counts as missing: loading a large file takes its time.
+/// A poll that loads nothing may be late by so much before it counts as missing: a large file takes its time.
 const POLL_GRACE: Duration = Duration::from_secs(120);
 
 impl Health {
@@ -57,15 +68,22 @@ impl Health {
         Health { poll, state: Mutex::default() }
     }
 
-    pub(super) fn troubled(&self, party: Party, reason: &str) {
-        counter!("deltawave_loader_retries_total", "kind" => party.name()).increment(1);
+    /// A name for a trouble that begins.
+    pub(super) fn ailment(&self, party: Party) -> Ailment {
         let mut state = self.lock();
-        let since = state.troubles.get(&party).map_or_else(Instant::now, |(since, _)| *since);
-        state.troubles.insert(party, (since, reason.to_owned()));
+        state.ailments += 1;
+        Ailment { party, number: state.ailments }
     }
 
-    pub(super) fn healed(&self, party: Party) {
-        self.lock().troubles.remove(&party);
+    pub(super) fn troubled(&self, ailment: Ailment, reason: &str) {
+        counter!("deltawave_loader_retries_total", "kind" => ailment.party.name()).increment(1);
+        let mut state = self.lock();
+        let since = state.troubles.get(&ailment).map_or_else(Instant::now, |(since, _)| *since);
+        state.troubles.insert(ailment, (since, reason.to_owned()));
+    }
+
+    pub(super) fn healed(&self, ailment: Ailment) {
+        self.lock().troubles.remove(&ailment);
     }
 
     pub(super) fn polled(&self) {
@@ -75,6 +93,7 @@ impl Health {
     /// Notes files as done in the metrics.
     pub(super) fn loaded(&self, hub: &str, entries: &[Entry], unmapped: u64) {
         let mut state = self.lock();
+        state.loaded = Some(Instant::now());
         for Entry { file, contents, loaded, rejected, .. } in entries {
             let partition = file.name.partition.0;
             let window = file.name.window_start;
@@ -103,16 +122,24 @@ impl Health {
     pub(super) fn readiness(&self) -> (bool, Value) {
         let state = self.lock();
         let since = |at: &Instant| at.elapsed().as_secs();
-        let late = state.polled.is_some_and(|at| at.elapsed() > self.poll * 3 + POLL_GRACE);
-        let hindered = state.troubles.keys().any(|party| *party != Party::Queue);
-        let ready = state.polled.is_some() && !hindered && !late;
-        let troubles: serde_json::Map<_, _> = state
-            .troubles
-            .iter()
-            .map(|(party, (at, reason))| (party.name().to_owned(), json!({"for_seconds": since(at), "reason": reason})))
-            .collect();
+        let stirred = state.polled.max(state.loaded);
+        let late = stirred.is_some_and(|at| at.elapsed() > self.poll * 3 + POLL_GRACE);
+        // Without notifications listing goes on.
+        let reason = match state.troubles.keys().find(|ailment| ailment.party != Party::Queue) {
+            Some(ailment) => Some(format!("trouble with the {}", ailment.party.name())),
+            None if state.polled.is_none() => Some("the first poll has not ended".to_owned()),
+            None => late.then(|| "the last poll takes long".to_owned()),
+        };
+        let ready = reason.is_none();
+        // Of each party the trouble that lasts longest.
+        let mut troubles = serde_json::Map::new();
+        for (ailment, (at, reason)) in &state.troubles {
+            let longest = || json!({"for_seconds": since(at), "reason": reason});
+            troubles.entry(ailment.party.name()).or_insert_with(longest);
+        }
         let answer = json!({
             "ready": ready,
+            "reason": reason,
             "last_poll_seconds_ago": state.polled.as_ref().map(since),
             "poll_is_late": late,
             "troubles": troubles,
@@ -158,13 +185,17 @@ mod tests {
         assert!(!health.readiness().0);
         health.polled();
         assert!(health.readiness().0);
-        health.troubled(Party::Store, "connection refused");
+        let [one, two] = [Party::Store; 2].map(|party| health.ailment(party));
+        health.troubled(one, "connection refused");
+        health.troubled(two, "connection reset");
         let (ready, answer) = health.readiness();
         assert!(!ready);
         assert_eq!(answer["troubles"]["store"]["reason"], "connection refused");
-        health.healed(Party::Store);
+        health.healed(one);
+        assert_eq!(health.readiness().1["troubles"]["store"]["reason"], "connection reset", "each has its own");
+        health.healed(two);
         assert!(health.readiness().0);
-        health.troubled(Party::Queue, "no such queue");
+        health.troubled(health.ailment(Party::Queue), "no such queue");
         let (ready, answer) = health.readiness();
         assert!(ready, "listing goes on");
         assert_eq!(answer["troubles"]["queue"]["reason"], "no such queue");

@@ -1,24 +1,37 @@
 //! One connection's worth of work on the store, kept going through restarts of the server.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
 
 use super::error::LoadError;
 use super::patience::Patience;
+use super::recovery::Recovery;
 use crate::store::{Fault, Session, StoreAddress, StoreError};
 
 /// A place for one session at a time. Sessions come and go with the server; the lane stays.
 pub(super) struct Lane {
     address: StoreAddress,
+    /// How long a try may take, connecting included.
+    limit: Duration,
     patience: Patience,
+    recovery: Arc<Recovery>,
     session: Option<Session>,
 }
 
-/// How long the engine has to take writes again after `RECOVER`; it takes about five seconds.
-const RECOVERY: Duration = Duration::from_secs(10);
-
 impl Lane {
-    pub(super) fn new(address: &StoreAddress, patience: &Patience) -> Self {
-        Lane { address: address.clone(), patience: patience.clone(), session: None }
+    /// So many lanes to one store.
+    pub(super) fn several(count: usize, address: &StoreAddress, limit: Duration, patience: &Patience) -> Vec<Self> {
+        let recovery = Arc::<Recovery>::default();
+        let lane = |_| Lane {
+            address: address.clone(),
+            limit,
+            patience: patience.clone(),
+            recovery: Arc::clone(&recovery),
+            session: None,
+        };
+        (0..count).map(lane).collect()
     }
 
     /// Does something on a session until it succeeds. What is done must be repeatable: after a failure nobody knows
@@ -34,6 +47,7 @@ impl Lane {
         let patience = self.patience.clone();
         let mut trouble = patience.trouble();
         loop {
+            let began = Instant::now();
             let error = match self.attempt(&action).await {
                 Ok(value) => {
                     trouble.healed();
@@ -41,43 +55,39 @@ impl Lane {
                 }
                 Err(error) => error,
             };
-            match error.fault() {
-                Fault::Data => return Err(error.into()),
-                Fault::NeedsRecover => self.recover().await?,
-                Fault::Transient | Fault::Permanent => {}
-            }
+            let error = match error.fault() {
+                Fault::Data => {
+                    // It was read and answered, so the store is there.
+                    trouble.healed();
+                    return Err(error.into());
+                }
+                Fault::NeedsRecover => {
+                    let recovery = Arc::clone(&self.recovery);
+                    recovery.ask(began, self.attempt(&Session::recover)).await.err().unwrap_or(error)
+                }
+                Fault::Transient | Fault::Permanent => error,
+            };
             trouble.pause(error).await?;
         }
     }
 
+    /// One try. A session that failed is not used again: what was prepared on it may be of tables that are gone.
     async fn attempt<T>(&mut self, action: &impl AsyncFn(&Session) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let session = match self.session.take() {
-            Some(session) if !session.is_closed() => session,
-            _ => Session::connect(&self.address).await?,
+        let kept = self.session.take().filter(|session| !session.is_closed());
+        let work = async {
+            let session = match kept {
+                Some(session) => session,
+                None => Session::connect(&self.address).await?,
+            };
+            let result = action(&session).await;
+            Ok((session, result))
         };
-        let result = action(&session).await;
-        self.session = Some(session);
-        result
-    }
-
-    /// RisingWave 2.6 takes no writes after a graceful restart until someone says `RECOVER`.
-    async fn recover(&mut self) -> Result<(), LoadError> {
-        tracing::warn!(store = %self.address, "store was restarted and takes no writes: asking it to RECOVER");
-        match self.attempt(&async |session: &Session| session.execute_script("RECOVER").await).await {
-            Ok(()) => {
-                tracing::info!("RECOVER was taken; writes work again within seconds");
-                tokio::time::timeout(RECOVERY / 2, self.patience.shutdown.cancelled()).await.ok();
-                Ok(())
-            }
-            Err(error) if error.fault() == Fault::Permanent => {
-                tracing::error!(
-                    "{error}: the store needs one RECOVER after its restart, which only a superuser may ask for; run \
-                     `RECOVER` as root, or give the loader a superuser"
-                );
-                Ok(())
-            }
-            // Gone again meanwhile: the next try will tell.
-            Err(_) => Ok(()),
+        let late =
+            |_| StoreError::timed_out(&self.address, &format!("an answer within {} s", self.limit.as_secs_f64()));
+        let (session, result) = timeout(self.limit, work).await.map_err(late)??;
+        if result.as_ref().err().is_none_or(|error| error.fault() == Fault::Data) {
+            self.session = Some(session);
         }
+        result
     }
 }

@@ -24,6 +24,7 @@ mod notify;
 mod patience;
 mod progress;
 mod records;
+mod recovery;
 mod run;
 mod write;
 

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::error::LoadError;
-use super::health::Party;
+use super::health::{Ailment, Party};
 use super::progress::Progress;
 use crate::azure::blob::BlobError;
 use crate::azure::queue::QueueError;
-use crate::store::{Fault, StoreError};
+use crate::settings::LoaderSettings;
+use crate::store::StoreError;
 
 /// How long trouble is borne: without end by a loader that keeps running, for a while by one that runs once. Its
 /// clones share what was said of trouble already, so that many workers do not complain of one server each.
@@ -19,6 +20,8 @@ pub(super) struct Patience {
     give_up: Option<Duration>,
     /// Ends every wait.
     pub(super) shutdown: CancellationToken,
+    /// How long to wait before trying again what does not pass by itself.
+    slow_retry: Duration,
     progress: Arc<Progress>,
     said: Arc<Mutex<[Option<Instant>; 6]>>,
 }
@@ -62,29 +65,34 @@ impl Judge for StoreError {
     const PARTY: Party = Party::Store;
 
     fn verdict(&self) -> Verdict {
-        match self.fault() {
-            Fault::Transient | Fault::NeedsRecover => Verdict::Passes(None),
-            Fault::Data | Fault::Permanent => Verdict::Stays,
-        }
+        if self.needs_someone() { Verdict::Stays } else { Verdict::Passes(None) }
     }
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-const PAUSE_WHEN_IT_STAYS: Duration = Duration::from_secs(30);
+/// A server that asks to be left alone for longer is tried again all the same: its clock may be wrong.
+const LONGEST_WANTED: Duration = Duration::from_secs(120);
 const REMIND_EVERY: Duration = Duration::from_secs(60);
 
 /// One thing that goes wrong until it no longer does. Said once, and again every minute while it lasts.
 pub(super) struct Trouble<'p> {
     patience: &'p Patience,
-    /// Since when, and whose.
-    since: Option<(Instant, Party)>,
+    /// Since when, and as what it stands in the loader's health.
+    since: Option<(Instant, Ailment)>,
     tries: u32,
 }
 
 impl Patience {
-    pub(super) fn new(give_up: Option<Duration>, shutdown: CancellationToken, progress: Arc<Progress>) -> Self {
-        Patience { give_up, shutdown, progress, said: Arc::default() }
+    /// The settings' patience; a loader that does not run `once` never gives up.
+    pub(super) fn new(
+        once: bool,
+        settings: &LoaderSettings,
+        shutdown: CancellationToken,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let give_up = once.then_some(settings.give_up);
+        Patience { give_up, shutdown, slow_retry: settings.slow_retry, progress, said: Arc::default() }
     }
 
     pub(super) fn trouble(&self) -> Trouble<'_> {
@@ -101,7 +109,10 @@ impl Patience {
         *last = Some(Instant::now());
         match self.give_up {
             Some(give_up) => tracing::warn!("{error}; retrying for at most {} s", give_up.as_secs_f64()),
-            None if stays => tracing::error!("{error}; this does not pass by itself, retrying every 30 s"),
+            None if stays => {
+                let every = self.slow_retry.as_secs_f64();
+                tracing::error!("{error}; this does not pass by itself, retrying every {every} s");
+            }
             None => tracing::warn!("{error}; retrying until it passes"),
         }
     }
@@ -128,13 +139,14 @@ impl Trouble<'_> {
     /// # Errors
     /// When patience ends: by request, after `give_up`, or at once for what stays if there is a `give_up` at all.
     pub(super) async fn pause<E: Judge + Into<LoadError>>(&mut self, error: E) -> Result<(), LoadError> {
-        let (since, _) = *self.since.get_or_insert_with(|| (Instant::now(), E::PARTY));
+        let health = &self.patience.progress.health;
+        let (since, ailment) = *self.since.get_or_insert_with(|| (Instant::now(), health.ailment(E::PARTY)));
         let (mut pause, stays) = match error.verdict() {
             Verdict::Passes(wanted) => {
                 let grown = FIRST_PAUSE.saturating_mul(1 << self.tries.min(12)).min(LONGEST_PAUSE);
-                (grown.mul_f64(rand::random_range(0.5..1.0)).max(wanted.unwrap_or_default()), false)
+                (grown.mul_f64(rand::random_range(0.5..1.0)).max(wanted.unwrap_or_default().min(LONGEST_WANTED)), false)
             }
-            Verdict::Stays => (PAUSE_WHEN_IT_STAYS.mul_f64(rand::random_range(0.8..1.2)), true),
+            Verdict::Stays => (self.patience.slow_retry.mul_f64(rand::random_range(0.8..1.2)), true),
         };
         self.tries += 1;
         if let Some(give_up) = self.patience.give_up {
@@ -147,7 +159,7 @@ impl Trouble<'_> {
             }
             pause = pause.min(give_up - after);
         }
-        self.patience.progress.health.troubled(E::PARTY, &error.to_string());
+        health.troubled(ailment, &error.to_string());
         self.patience.say(&error, stays);
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
@@ -158,15 +170,24 @@ impl Trouble<'_> {
     /// Notes that it works again.
     pub(super) fn healed(&mut self) {
         self.tries = 0;
-        let Some((since, party)) = self.since.take() else { return };
-        self.patience.progress.health.healed(party);
-        if self.patience.unsay(party) {
-            let party = match party {
+        let Some((since, ailment)) = self.since.take() else { return };
+        self.patience.progress.health.healed(ailment);
+        if self.patience.unsay(ailment.party) {
+            let party = match ailment.party {
                 Party::Blob => "blob storage",
                 Party::Store => "the store",
                 Party::Queue => "the queue of notifications",
             };
             tracing::info!("{party} works again after {:.1} s", since.elapsed().as_secs_f64());
+        }
+    }
+}
+
+/// Trouble that nobody has any more, because what was tried is no longer wanted, is none.
+impl Drop for Trouble<'_> {
+    fn drop(&mut self) {
+        if let Some((_, ailment)) = self.since.take() {
+            self.patience.progress.health.healed(ailment);
         }
     }
 }

@@ -63,10 +63,9 @@ async fn work(
     shutdown: CancellationToken,
     progress: &Arc<Progress>,
 ) -> Result<(), LoadError> {
-    let give_up = settings.once.then_some(settings.give_up);
-    let patience = Patience::new(give_up, shutdown.clone(), Arc::clone(progress));
+    let patience = Patience::new(settings.once, settings, shutdown.clone(), Arc::clone(progress));
     let container = Container::open(&settings.blob, None)?;
-    let mut lanes: Vec<_> = (0..settings.connections).map(|_| Lane::new(&settings.store, &patience)).collect();
+    let mut lanes = Lane::several(settings.connections, &settings.store, settings.store_timeout, &patience);
     let mut streams = Vec::new();
     for route in &settings.routes {
         let table = open_table(&mut lanes[0], settings, route).await?;
@@ -95,7 +94,7 @@ async fn work(
         match gone {
             None if settings.once => return Ok(()),
             Some(error) if settings.once => vanishing.pause(error).await?,
-            _ => {}
+            _ => vanishing.healed(),
         }
         let next_poll = tokio::time::Instant::from_std(began) + settings.poll;
         while let Some(batch) = tokio::select! {
@@ -296,6 +295,9 @@ impl Stream {
     async fn load(&mut self, group: Group, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
         if group.files.is_empty() {
             return Ok(());
+        }
+        if means.patience.shutdown.is_cancelled() {
+            return Err(LoadError::Stopped);
         }
         let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
         self.gone = receipt.gone.or(self.gone.take());

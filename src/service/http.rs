@@ -40,6 +40,9 @@ pub enum HttpError {
 /// The upper bounds of every `…_seconds` histogram.
 const SECONDS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
 
+/// How often histograms are summed up.
+const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Answers `/healthz`, `/readyz` and `/metrics` on `address` from now on, until the runtime ends.
 ///
 /// # Errors
@@ -51,6 +54,7 @@ pub async fn serve(address: SocketAddr, status: Arc<dyn Status>) -> Result<Socke
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .install_recorder()?;
+    tokio::spawn(keep_small(metrics.clone()));
     let router = Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readiness))
@@ -63,6 +67,15 @@ pub async fn serve(address: SocketAddr, status: Arc<dyn Status>) -> Result<Socke
     });
     tracing::info!(address = %bound, "serving /healthz, /readyz and /metrics");
     Ok(bound)
+}
+
+/// Histograms keep every value until they are summed up, which else happens only when someone reads the metrics.
+async fn keep_small(metrics: PrometheusHandle) {
+    let mut interval = tokio::time::interval(UPKEEP);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::chain;
-use crate::settings::{Faults, LogSettings};
+use crate::settings::{Faults, LogFormat, LogSettings};
 
 /// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,26 +56,27 @@ where
     E: Error + 'static,
     F: Future<Output = Result<Exit, E>>,
 {
+    let say = Say { as_json: log.format == LogFormat::Json };
+    telemetry::start(log);
     let settings = match settings {
         Ok(settings) => settings,
         Err(faults) => {
-            eprintln!("{faults}");
+            faults.to_string().lines().for_each(|line| say.error(line));
             return Exit::Usage.into();
         }
     };
-    telemetry::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: {}", chain(&error));
+            say.error(&chain(&error));
             return Exit::Failed.into();
         }
     };
     let exit = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        tokio::spawn(watch_signals(shutdown.clone()));
+        watch_signals(shutdown.clone());
         program(settings, shutdown).await.unwrap_or_else(|error| {
-            eprintln!("error: {}", chain(&error));
+            say.error(&chain(&error));
             Exit::Failed
         })
     });
@@ -84,18 +85,37 @@ where
     exit.into()
 }
 
-async fn watch_signals(shutdown: CancellationToken) {
+/// How the sentence that a program ends with is put: as it is, or as a log line where every line must be an object.
+struct Say {
+    as_json: bool,
+}
+
+impl Say {
+    fn error(&self, text: &str) {
+        let text = text.strip_prefix("error: ").unwrap_or(text);
+        if self.as_json {
+            tracing::error!("{text}");
+        } else {
+            eprintln!("error: {text}");
+        }
+    }
+}
+
+/// From when this returns, signals are no longer fatal by themselves.
+fn watch_signals(shutdown: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::error!("signals cannot be watched: the program stops only when killed");
         return;
     };
-    let mut next = async || {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-    };
-    next().await;
-    shutdown.cancel();
-    next().await;
-    std::process::exit(i32::from(Exit::Interrupted.code()));
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        };
+        next().await;
+        shutdown.cancel();
+        next().await;
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
 }

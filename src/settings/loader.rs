@@ -75,6 +75,12 @@ pub struct LoaderArgs {
     give_up: Seconds,
     #[command(flatten)]
     notifications: NotificationArgs,
+    /// How often to retry what does not pass by itself, such as a refused credential or a dropped table, in seconds
+    #[arg(long, env = "DELTAWAVE_SLOW_RETRY", value_name = "SECONDS", default_value_t = SLOW_RETRY)]
+    slow_retry: Seconds,
+    /// How long the store may take to answer one statement before the connection is given up, in seconds
+    #[arg(long, env = "DELTAWAVE_STORE_TIMEOUT", value_name = "SECONDS", default_value_t = STORE_TIMEOUT)]
+    store_timeout: Seconds,
     /// Serve /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
@@ -113,6 +119,9 @@ const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
 const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
 const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
+const SLOW_RETRY: Seconds = Seconds(Duration::from_secs(30));
+/// Statements and flushes of a busy cluster may take minutes.
+const STORE_TIMEOUT: Seconds = Seconds(Duration::from_secs(300));
 /// In MiB.
 const MEMORY: usize = 256;
 const BATCH_ROWS: usize = 10_000;
@@ -144,6 +153,10 @@ pub struct LoaderSettings {
     pub give_up: Duration,
     /// What tells of new files, beside the listing.
     pub notifications: Option<Notifications>,
+    /// Time between tries of what does not pass by itself.
+    pub slow_retry: Duration,
+    /// How long the store may take to answer.
+    pub store_timeout: Duration,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
     /// Which files.
@@ -206,6 +219,8 @@ impl LoaderSettings {
             lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0),
             give_up: GIVE_UP.0,
             notifications: None,
+            slow_retry: SLOW_RETRY.0,
+            store_timeout: STORE_TIMEOUT.0,
             http: None,
             scope: Scope::default(),
             memory: MEMORY << 20,
@@ -233,6 +248,8 @@ impl LoaderArgs {
         };
         let routes = routes(&self.namespace, &self.routes, &mut faults);
         let poll = faults.check("--poll", at_least(self.poll.0, Duration::from_millis(10)));
+        let slow_retry = faults.check("--slow-retry", at_least(self.slow_retry.0, Duration::from_millis(100)));
+        let store_timeout = faults.check("--store-timeout", at_least(self.store_timeout.0, Duration::from_millis(100)));
         for (flag, number, least, most) in [
             ("--batch-rows", self.batch_rows, 1, 1_000_000),
             ("--connections", self.connections, 1, 64),
@@ -271,6 +288,8 @@ impl LoaderArgs {
                 lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0),
                 give_up: self.give_up.0,
                 notifications: notifications?,
+                slow_retry: slow_retry?,
+                store_timeout: store_timeout?,
                 http: self.http,
                 scope: scope?,
                 memory: self.memory << 20,

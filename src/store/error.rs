@@ -14,7 +14,7 @@ pub enum Fault {
 }
 
 /// A failed call to the store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("store {address}: {reason}")]
 pub struct StoreError {
     address: String,
@@ -34,8 +34,14 @@ impl StoreError {
         StoreError { address: address.to_string(), reason: reason.into(), fault: Fault::Permanent }
     }
 
-    pub(super) fn timed_out(address: &impl ToString, what: &str) -> Self {
-        StoreError { address: address.to_string(), reason: format!("{what} timed out"), fault: Fault::Transient }
+    /// The server was silent for too long. `what` did not come.
+    pub fn timed_out(address: &impl ToString, what: &str) -> Self {
+        StoreError { address: address.to_string(), reason: format!("{what} did not come"), fault: Fault::Transient }
+    }
+
+    /// Whether no retry mends it, only a person.
+    pub fn needs_someone(&self) -> bool {
+        matches!(self.fault, Fault::Data | Fault::Permanent)
     }
 
     /// What it means for the caller.

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
 
@@ -28,6 +29,16 @@ pub struct Session {
     version: String,
     /// Statements by their text; they live as long as the connection.
     prepared: Mutex<HashMap<String, Statement>>,
+    _connection: Connection,
+}
+
+/// The task that serves a connection. It ends with this, since a server that does not answer would keep it for ever.
+struct Connection(AbortHandle);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Session {
@@ -40,18 +51,26 @@ impl Session {
         let connecting = address.config().connect(NoTls);
         let (client, connection) = tokio::time::timeout(CONNECT, connecting)
             .await
-            .map_err(|_| StoreError::timed_out(address, "connecting"))?
+            .map_err(|_| StoreError::timed_out(address, "a connection"))?
             .map_err(|error| StoreError::new(address, &error))?;
-        // Ends with the client; what breaks it is told to whoever waits for an answer.
-        tokio::spawn(async move {
+        // What breaks it is told to whoever waits for an answer.
+        let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "store connection ended");
             }
         });
+        let connection = Connection(connection.abort_handle());
         let row = client.query_one("SELECT version()", &[]).await.map_err(|error| StoreError::new(address, &error))?;
         let version: String = row.get(0);
         let kind = if version.contains("RisingWave") { Kind::RisingWave } else { Kind::PostgreSql };
-        Ok(Session { client, address: address.clone(), kind, version, prepared: Mutex::default() })
+        Ok(Session {
+            client,
+            address: address.clone(),
+            kind,
+            version,
+            prepared: Mutex::default(),
+            _connection: connection,
+        })
     }
 
     /// Which engine it is.
@@ -85,6 +104,24 @@ impl Session {
             Kind::RisingWave => self.execute_script("FLUSH").await,
             Kind::PostgreSql => Ok(()),
         }
+    }
+
+    /// Heals a RisingWave that takes no writes since its graceful restart; it does again within seconds.
+    ///
+    /// # Errors
+    /// A permanent fault, saying what to do, when this user may not.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        self.execute_script("RECOVER").await.map_err(|error| {
+            if !error.needs_someone() {
+                return error;
+            }
+            let reason = format!(
+                "it takes no writes since its restart until a superuser asks it to RECOVER ({}): run `RECOVER` as \
+                 root, or connect as a superuser",
+                error.reason()
+            );
+            StoreError::permanent(&self.address, reason)
+        })
     }
 
     /// Runs statements that take no parameters and whose rows nobody wants.

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use deltawave::offline::{Azurite, Parts, Persistence, Postgres};
-use rand::RngExt as _;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -106,43 +105,6 @@ async fn a_storage_service_that_comes_late_and_goes_meanwhile_loses_and_doubles_
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().await.code, Some(0));
     bench.assert_all(2, 10_000).await;
-    bench.passed().await;
-}
-
-/// Files arrive all the time while loaders are killed at random moments, each life as long as chance gives it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loaders_killed_at_random_moments_lose_and_double_nothing() {
-    const PARTITIONS: i32 = 4;
-    const MINUTES: i64 = 104;
-    const MINUTES_A_LIFE: i64 = 4;
-    const RECORDS: i64 = 500;
-    let bench = Bench::new().await;
-    let flags = ["--poll", "0.05", "--batch-rows", "2000", "--connections", "2"];
-    let (mut fed, mut progress) = (0, Vec::new());
-    // So many lives that all files arrive and at least 24 end early; not so many files ahead that none is ever done.
-    while (fed < MINUTES || progress.len() < 24) && progress.len() < 100 {
-        let behind = fed * i64::from(PARTITIONS) - bench.store.count("capture_files").await;
-        let until = if behind <= 32 { MINUTES.min(fed + MINUTES_A_LIFE) } else { fed };
-        let (files, minutes) = (bench.files.clone(), fed..until);
-        fed = until;
-        let feed = tokio::spawn(async move { files.add_plain(0..PARTITIONS, minutes, RECORDS).await });
-        let running = bench.start(&flags);
-        sleep(Duration::from_millis(rand::rng().random_range(40..1400))).await;
-        running.signal(libc::SIGKILL);
-        assert_eq!(running.end().await.code, None);
-        feed.await.unwrap();
-        progress.push(bench.store.count("user_event_log").await);
-    }
-    bench.files.add_plain(0..PARTITIONS, fed..MINUTES, RECORDS).await;
-    bench.once(&["--batch-rows", "2000"]).await;
-    let files = i64::from(PARTITIONS) * MINUTES;
-    let records = files * RECORDS;
-    bench.assert_all(PARTITIONS, MINUTES * RECORDS).await;
-    assert_eq!(bench.store.count("capture_files").await, files);
-    assert_eq!(bench.store.number("SELECT sum(loaded) FROM capture_files").await, records);
-    assert_eq!(bench.store.count("capture_gaps").await, 0);
-    let kills = progress.len();
-    println!("{kills} kills, {records} records, each once; in the table after each kill: {progress:?}");
     bench.passed().await;
 }
 

@@ -9,6 +9,10 @@
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
+//! | `loader_health` | what a running loader says of itself over HTTP, and that `docs/metrics.md` says the same |
+//! | `loader_kills` | loaders killed at every named moment and at random ones: nothing lost, nothing twice |
+//! | `loader_outages` | connections that are cut, stall or answer nonsense, and what only a person mends |
+//! | `loader_recover` | a RisingWave after a restart, played by a server of ours that also notes what it is told |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
@@ -31,6 +35,10 @@ mod kafka;
 mod loader;
 mod loader_bad;
 mod loader_faults;
+mod loader_health;
+mod loader_kills;
+mod loader_outages;
+mod loader_recover;
 mod loader_scope;
 mod loader_values;
 mod notifications;

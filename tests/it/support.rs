@@ -3,8 +3,11 @@
 //! They outlive the runtime of that test, as their handles belong to none, and end with the process. Tests keep apart
 //! by names of their own: see [`unique`].
 
+mod fake_risingwave;
 mod files;
+mod http;
 mod program;
+mod proxy;
 mod store;
 
 use std::fmt::Debug;
@@ -16,8 +19,11 @@ use deltawave::offline::{Azurite, Kafka, OfflineError, Parts, Persistence, Postg
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
+pub use fake_risingwave::{Done, FakeRisingWave};
 pub use files::{Files, capture_file, event, plain, user};
+pub use http::{Http, unhappy_answer};
 pub use program::{Ended, Running, program, run};
+pub use proxy::{Manner, Proxy};
 pub use store::{TestStore, postgres_store, store};
 
 /// Azurite, its data in memory.

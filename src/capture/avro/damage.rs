@@ -74,6 +74,6 @@ pub enum DamageKind {
         /// What is too large.
         what: &'static str,
         /// The limit, in bytes.
-        limit: usize,
+        limit: u64,
     },
 }

@@ -7,8 +7,10 @@ mod codec;
 mod cursor;
 mod damage;
 mod header;
+mod input;
 mod plan;
 mod reader;
+mod unpack;
 mod writer;
 
 pub use codec::Codec;
@@ -16,3 +18,6 @@ pub use damage::{Damage, DamageKind, ReadError};
 pub use plan::Event;
 pub use reader::{ReadLimits, Stop, read_events};
 pub use writer::{FileWriter, OutgoingEvent, PropertyValue, WriteError};
+
+/// Bytes read or unpacked at once.
+const READ_SIZE: usize = 256 << 10;

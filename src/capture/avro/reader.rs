@@ -1,11 +1,13 @@
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::io::Read;
 use std::ops::ControlFlow;
 
-use super::codec::Codec;
 use super::cursor::Undecodable;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::header::{self, Header};
+use super::input::{Input, Packed};
 use super::plan::{Event, Plan};
+use super::unpack::{Spent, Unpacked, Window};
 
 /// What reading a file may hold in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +16,14 @@ pub struct ReadLimits {
     pub record: usize,
     /// The largest snappy block, in bytes, packed or unpacked: snappy cannot be unpacked in a stream.
     pub snappy_block: usize,
+    /// The bytes any file may unpack to. Past that only 200 times its own bytes, which no text is compressed to:
+    /// a small file cannot keep us busy for ever.
+    pub unpacked: u64,
 }
 
 impl Default for ReadLimits {
     fn default() -> Self {
-        ReadLimits { record: 32 << 20, snappy_block: 64 << 20 }
+        ReadLimits { record: 32 << 20, snappy_block: 64 << 20, unpacked: 1 << 30 }
     }
 }
 
@@ -32,7 +37,6 @@ pub enum Stop {
 }
 
 const HEADER_LIMIT: usize = 1 << 20;
-const READ_SIZE: usize = 256 << 10;
 
 /// Reads a file's events in order, each handed to `each`, until it breaks or the file ends.
 ///
@@ -50,6 +54,7 @@ pub fn read_events(
     let mut input = Input::new(source);
     let header = read_header(&mut input)?;
     let mut window = Window::default();
+    let mut unpacked_bytes = 0;
     loop {
         let at = input.position();
         if !input.fill(1)? {
@@ -57,17 +62,21 @@ pub fn read_events(
         }
         let damage = |kind| Damage { at, kind };
         let (count, size) = read_block_header(&mut input, at)?;
-        let mut packed = Packed { input: &mut input, left: size };
+        let left = Cell::new(size);
+        let spent = Spent { unpacked: unpacked_bytes, packed: input.position().saturating_add(size), left: &left };
+        let mut packed = Packed { input: &mut input, left: &left };
         let flow = {
-            let mut unpacked = unpack(&mut packed, header.codec, limits).map_err(&damage)?;
-            read_block(&mut unpacked, &mut window, count, &header.plan, limits, &mut each)
+            let mut unpacked = Unpacked::new(&mut packed, header.codec, limits, spent).map_err(&damage)?;
+            let flow = read_block(&mut unpacked, &mut window, count, &header.plan, limits, &mut each);
+            unpacked_bytes = unpacked.bytes();
+            flow
         };
         match flow {
             Ok(ControlFlow::Break(())) => return Ok(()),
             Ok(ControlFlow::Continue(())) => {}
             Err(kind) => return Err(packed.explain(damage(kind))),
         }
-        let rest = packed.left;
+        let rest = left.get();
         if rest > 0 {
             return Err(packed.explain(damage(DamageKind::Record {
                 index: count,
@@ -102,7 +111,7 @@ fn read_header(input: &mut Input<impl Read>) -> Result<Header, ReadError> {
         }
         wanted = input.buffered().len() + 1;
         if wanted > HEADER_LIMIT {
-            return Err(damage(DamageKind::TooLarge { what: "the header", limit: HEADER_LIMIT }));
+            return Err(damage(DamageKind::TooLarge { what: "the header", limit: HEADER_LIMIT as u64 }));
         }
     }
 }
@@ -150,7 +159,7 @@ fn read_block(
                 Err(Undecodable::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
                 Err(Undecodable::Short) => {
                     if window.bytes().len() >= limits.record {
-                        return Err(DamageKind::TooLarge { what: "a record", limit: limits.record });
+                        return Err(DamageKind::TooLarge { what: "a record", limit: limits.record as u64 });
                     }
                     if !window.refill(unpacked)? {
                         return Err(DamageKind::Record { index, reason: "it goes on past its block".to_owned() });
@@ -167,194 +176,6 @@ fn read_block(
         });
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// The bytes of a block that are unpacked and not yet decoded.
-#[derive(Default)]
-struct Window {
-    buffer: Vec<u8>,
-    start: usize,
-}
-
-impl Window {
-    fn clear(&mut self) {
-        self.buffer.clear();
-        self.start = 0;
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.start += length;
-    }
-
-    /// Adds at least one byte, and at least as many as are there, so that a large record costs few copies; false at
-    /// the end of the block.
-    fn refill(&mut self, unpacked: &mut Unpacked<'_>) -> Result<bool, DamageKind> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let before = self.buffer.len();
-        let wanted = READ_SIZE.max(before);
-        unpacked
-            .reader
-            .by_ref()
-            .take(wanted as u64)
-            .read_to_end(&mut self.buffer)
-            .map_err(|error| DamageKind::Decompress { codec: unpacked.codec, reason: error.to_string() })?;
-        Ok(self.buffer.len() > before)
-    }
-}
-
-struct Unpacked<'a> {
-    reader: Box<dyn Read + 'a>,
-    codec: Codec,
-}
-
-fn unpack<'a, R: Read>(
-    packed: &'a mut Packed<'_, R>,
-    codec: Codec,
-    limits: ReadLimits,
-) -> Result<Unpacked<'a>, DamageKind> {
-    let failed = |error: io::Error| DamageKind::Decompress { codec, reason: error.to_string() };
-    let reader: Box<dyn Read + 'a> = match codec {
-        Codec::Null => Box::new(packed),
-        Codec::Deflate => Box::new(flate2::read::DeflateDecoder::new(packed)),
-        Codec::Zstandard => Box::new(zstd::stream::read::Decoder::new(packed).map_err(failed)?),
-        Codec::Snappy => Box::new(io::Cursor::new(unpack_snappy(packed, limits.snappy_block)?)),
-    };
-    Ok(Unpacked { reader, codec })
-}
-
-/// Avro's snappy: one raw snappy block, then the CRC-32 of what it unpacks to, big-endian.
-fn unpack_snappy<R: Read>(packed: &mut Packed<'_, R>, limit: usize) -> Result<Vec<u8>, DamageKind> {
-    let bad = |reason: String| DamageKind::Decompress { codec: Codec::Snappy, reason };
-    let too_large = DamageKind::TooLarge { what: "a snappy block", limit };
-    if packed.left > limit as u64 {
-        return Err(too_large);
-    }
-    let mut block = Vec::new();
-    packed.read_to_end(&mut block).map_err(|error| bad(error.to_string()))?;
-    let (data, checksum) = block.split_last_chunk::<4>().ok_or_else(|| bad("it has no checksum".to_owned()))?;
-    if snap::raw::decompress_len(data).map_err(|error| bad(error.to_string()))? > limit {
-        return Err(too_large);
-    }
-    let unpacked = snap::raw::Decoder::new().decompress_vec(data).map_err(|error| bad(error.to_string()))?;
-    if crc32fast::hash(&unpacked) != u32::from_be_bytes(*checksum) {
-        return Err(bad("its checksum differs".to_owned()));
-    }
-    Ok(unpacked)
-}
-
-/// The packed bytes of one block.
-struct Packed<'a, R> {
-    input: &'a mut Input<R>,
-    left: u64,
-}
-
-impl<R: Read> Read for Packed<'_, R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let wanted = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = self.input.read(&mut out[..wanted])?;
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
-
-impl<R: Read> Packed<'_, R> {
-    /// What went wrong, seen from the file: bytes that were not to be had and a file that ends early show inside a
-    /// block as nonsense, and that nonsense is not the reason.
-    fn explain(self, damage: Damage) -> ReadError {
-        match self.input.failure.take() {
-            Some(error) => ReadError::Source(error),
-            None if self.input.ended && self.left > 0 => {
-                Damage { at: damage.at, kind: DamageKind::Truncated("inside a block") }.into()
-            }
-            None => damage.into(),
-        }
-    }
-}
-
-/// The file's bytes with their position.
-struct Input<R> {
-    source: R,
-    buffer: Vec<u8>,
-    start: usize,
-    taken: u64,
-    ended: bool,
-    failure: Option<io::Error>,
-}
-
-impl<R: Read> Input<R> {
-    fn new(source: R) -> Self {
-        Input { source, buffer: Vec::new(), start: 0, taken: 0, ended: false, failure: None }
-    }
-
-    fn position(&self) -> u64 {
-        self.taken
-    }
-
-    fn buffered(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.start += length;
-        self.taken += length as u64;
-    }
-
-    /// Sees to it that `wanted` bytes are buffered; false when the file ends before.
-    fn fill(&mut self, wanted: usize) -> Result<bool, ReadError> {
-        while self.buffered().len() < wanted {
-            if self.start > 0 {
-                self.buffer.drain(..self.start);
-                self.start = 0;
-            }
-            let before = self.buffer.len();
-            self.buffer.resize(before + READ_SIZE, 0);
-            let read = read_some(&mut self.source, &mut self.buffer[before..]);
-            self.buffer.truncate(before + *read.as_ref().unwrap_or(&0));
-            if read.map_err(ReadError::Source)? == 0 {
-                self.ended = true;
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = if self.buffered().is_empty() {
-            match read_some(&mut self.source, out) {
-                Ok(0) if !out.is_empty() => {
-                    self.ended = true;
-                    0
-                }
-                Ok(read) => read,
-                Err(error) => {
-                    let told = io::Error::new(error.kind(), error.to_string());
-                    self.failure = Some(error);
-                    return Err(told);
-                }
-            }
-        } else {
-            let read = out.len().min(self.buffered().len());
-            out[..read].copy_from_slice(&self.buffered()[..read]);
-            self.start += read;
-            read
-        };
-        self.taken += read as u64;
-        Ok(read)
-    }
-}
-
-fn read_some(source: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(out) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The programs under test, as processes.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Running {
 pub struct Ended {
     /// Nothing for one that a signal ended.
     pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
     pub out: String,
     pub err: String,
 }
@@ -57,6 +60,20 @@ impl Running {
         assert_eq!(unsafe { libc::kill(id as libc::pid_t, signal) }, 0);
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the program has ended already")
+    }
+
+    /// Waits until it has said this on standard error.
+    pub async fn says(&self, words: &str) {
+        super::eventually(words, async || match self.err() {
+            said if said.contains(words) => Ok(()),
+            said => Err(said),
+        })
+        .await;
+    }
+
     /// What it has said on standard output so far.
     pub fn out(&self) -> String {
         self.out.text.lock().unwrap().clone()
@@ -72,8 +89,9 @@ impl Running {
         let Ok(status) = timeout(DEADLINE, self.child.wait()).await else {
             panic!("not ended within {DEADLINE:?}; it said:\n{}", self.err());
         };
-        let code = status.unwrap().code();
-        Ended { code, out: self.out.all().await, err: self.err.all().await }
+        let status = status.unwrap();
+        let (code, signal) = (status.code(), status.signal());
+        Ended { code, signal, out: self.out.all().await, err: self.err.all().await }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::io;
+
 use apache_avro::types::Value;
 use apache_avro::{DeflateSettings, Schema, Writer, ZstandardSettings};
 use proptest::prelude::*;
@@ -182,8 +184,29 @@ fn foreign_files_say_what_they_are() {
 }
 
 #[test]
+fn a_small_file_of_many_records_ends_when_it_unpacks_to_far_too_much() {
+    let body = vec![7u8; 10_000];
+    let limits = ReadLimits { record: 1 << 20, snappy_block: 1 << 20, unpacked: 1 << 20 };
+    let schema = Schema::parse_str(BARE).unwrap();
+    for codec in [
+        apache_avro::Codec::Deflate(DeflateSettings::default()),
+        apache_avro::Codec::Zstandard(ZstandardSettings::default()),
+    ] {
+        let mut writer =
+            Writer::builder().schema(&schema).writer(Vec::new()).codec(codec).block_size(32 << 20).build().unwrap();
+        (0..1000).for_each(|n| drop(writer.append_value(bare(n, &body)).unwrap()));
+        let (records, damage) = read_with(&writer.into_inner().unwrap(), limits);
+        let limited = matches!(damage, Some(DamageKind::TooLarge { what: "what the file unpacks to", .. }));
+        assert!(limited && (50..900).contains(&records.len()), "{damage:?} after {} records", records.len());
+    }
+    // What is hardly compressed may be as large as it likes.
+    let file = foreign_file(apache_avro::Codec::Null, BARE, (0..1000).map(|n| bare(n, &body)).collect());
+    assert_eq!(read_with(&file, limits).1, None);
+}
+
+#[test]
 fn sizes_a_file_claims_do_not_become_memory() {
-    let limits = ReadLimits { record: 1 << 20, snappy_block: 1 << 20 };
+    let limits = ReadLimits { record: 1 << 20, snappy_block: 1 << 20, unpacked: 1 << 30 };
     let huge = vec![7u8; 4 << 20];
     for codec in [apache_avro::Codec::Null, apache_avro::Codec::Deflate(DeflateSettings::default())] {
         let file = foreign_file(codec, BARE, vec![bare(0, b"fine"), bare(1, &huge)]);
@@ -238,6 +261,6 @@ proptest! {
             let at = index.index(file.len());
             file[at] = byte;
         }
-        read_with(&file, ReadLimits { record: 1 << 16, snappy_block: 1 << 16 });
+        read_with(&file, ReadLimits { record: 1 << 16, snappy_block: 1 << 16, unpacked: 1 << 24 });
     }
 }

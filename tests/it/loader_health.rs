@@ -1,0 +1,1 @@
+//! What a running `loader` says of itself over HTTP.

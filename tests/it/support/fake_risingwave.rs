@@ -1,0 +1,412 @@
+//! Plays as much of a RisingWave 2.6.1 as a loader sees of one, and notes what it is told, in order.
+//!
+//! It knows the default table and the ledger, keeps the keys of what is inserted, and refuses every statement that the
+//! real one does not take or a loader has no business to send.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{Sink, stream};
+use pgwire::api::auth::StartupHandler;
+use pgwire::api::auth::noop::NoopStartupHandler;
+use pgwire::api::portal::Portal;
+use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use pgwire::api::results::{
+    DataRowEncoder, DescribePortalResponse, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response,
+    Tag,
+};
+use pgwire::api::stmt::{NoopQueryParser, StoredStatement};
+use pgwire::api::store::PortalStore;
+use pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
+use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::tokio::process_socket;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// A statement that changed something, when it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// Records inserted, so many.
+    Rows(usize),
+    Flush,
+    /// Files noted, so many.
+    Ledger(usize),
+    Recover,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Well,
+    /// After a graceful restart.
+    NeedsRecover,
+    RecoveringUntil(Instant),
+}
+
+/// How long `RECOVER` takes here; five seconds there.
+const RECOVERY: Duration = Duration::from_millis(700);
+
+struct State {
+    engine: Engine,
+    superuser: bool,
+    done: Vec<Done>,
+    /// How often statements were refused, and asked for by whom may not.
+    faults: u64,
+    refused_recovers: u64,
+    /// What it was told and does not take.
+    foreign: BTreeSet<String>,
+    records: BTreeSet<(i32, i64)>,
+    files: BTreeMap<String, String>,
+}
+
+/// Listens until it is dropped.
+#[derive(Clone)]
+pub struct FakeRisingWave {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    restarts: watch::Sender<u32>,
+    parser: Arc<NoopQueryParser>,
+}
+
+impl FakeRisingWave {
+    pub async fn start(superuser: bool) -> FakeRisingWave {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = State {
+            engine: Engine::Well,
+            superuser,
+            done: Vec::new(),
+            faults: 0,
+            refused_recovers: 0,
+            foreign: BTreeSet::new(),
+            records: BTreeSet::new(),
+            files: BTreeMap::new(),
+        };
+        let restarts = watch::Sender::new(0);
+        let shared = Arc::new(Shared { state: Mutex::new(state), restarts, parser: Arc::new(NoopQueryParser::new()) });
+        let fake = FakeRisingWave { port, shared: Arc::clone(&shared) };
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let handlers = Handlers(Arc::clone(&shared));
+                let mut restarts = shared.restarts.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = process_socket(socket, None, handlers) => {}
+                        _ = restarts.changed() => {}
+                    }
+                });
+            }
+        });
+        fake
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgresql://root@127.0.0.1:{}/dev", self.port)
+    }
+
+    /// Stops gracefully and starts again: connections end, and writing is broken until `RECOVER`.
+    pub fn restart(&self) {
+        self.state().engine = Engine::NeedsRecover;
+        self.shared.restarts.send_modify(|restarts| *restarts += 1);
+    }
+
+    /// What a superuser does elsewhere.
+    pub fn recover(&self) {
+        self.state().engine = Engine::RecoveringUntil(Instant::now() + RECOVERY);
+    }
+
+    /// What changed something, in order.
+    pub fn done(&self) -> Vec<Done> {
+        self.state().done.clone()
+    }
+
+    /// Statements refused since the start.
+    pub fn faults(&self) -> u64 {
+        self.state().faults
+    }
+
+    /// How often someone asked for a recovery who may not.
+    pub fn refused_recovers(&self) -> u64 {
+        self.state().refused_recovers
+    }
+
+    /// Statements that no loader should send to a RisingWave.
+    pub fn foreign(&self) -> BTreeSet<String> {
+        self.state().foreign.clone()
+    }
+
+    /// How many records there are, and how many files are noted.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.records.len(), state.files.len())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap()
+    }
+}
+
+const LOG: [(&str, &str); 10] = [
+    ("id", "integer"),
+    ("name", "character varying"),
+    ("age", "integer"),
+    ("op", "character varying"),
+    ("event_order", "bigint"),
+    ("ts", "timestamp without time zone"),
+    ("event_hub", "character varying"),
+    ("partition_id", "integer"),
+    ("sequence_number", "bigint"),
+    ("enqueued_at", "timestamp without time zone"),
+];
+
+/// A query's answer: its columns and its rows as text.
+struct Answer {
+    columns: Vec<(&'static str, Type)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl State {
+    /// The answer to a query, or `None` for what is no known query. Parameters are there when it is run.
+    fn query(&self, sql: &str, parameters: &[String]) -> Option<Answer> {
+        let text = |names: &[&'static str]| names.iter().map(|name| (*name, Type::VARCHAR)).collect();
+        if sql == "SELECT version()" {
+            let version = "PostgreSQL 13.14.0-RisingWave-2.6.1 (a fake)".to_owned();
+            return Some(Answer { columns: text(&["version"]), rows: vec![vec![version]] });
+        }
+        if sql.starts_with("SELECT column_name::varchar, data_type::varchar, is_nullable::varchar, ordinal_position") {
+            let mut columns: Vec<_> = text(&["column_name", "data_type", "is_nullable"]);
+            columns.push(("ordinal_position", Type::INT4));
+            let row = |(position, (name, kind)): (i32, (&str, &str))| {
+                vec![name.to_owned(), kind.to_owned(), "YES".to_owned(), position.to_string()]
+            };
+            return Some(Answer { columns, rows: (1..).zip(LOG).map(row).collect() });
+        }
+        if sql.starts_with("SELECT i.indkey::varchar FROM pg_catalog.pg_index") {
+            return Some(Answer { columns: text(&["indkey"]), rows: vec![vec!["{7,8,9,10}".to_owned()]] });
+        }
+        if sql.starts_with("SELECT DISTINCT table_name::varchar FROM information_schema.columns") {
+            let rows = ["capture_files", "rejected_events"].map(|name| vec![name.to_owned()]).to_vec();
+            return Some(Answer { columns: text(&["table_name"]), rows });
+        }
+        if sql.starts_with("SELECT blob, etag FROM capture_files") {
+            let row = |(blob, etag): (&String, &String)| vec![blob.clone(), etag.clone()];
+            let rows = match parameters {
+                [_, _, first, last] => self.files.range(first.clone()..=last.clone()).map(row).collect(),
+                _ => Vec::new(),
+            };
+            return Some(Answer { columns: text(&["blob", "etag"]), rows });
+        }
+        None
+    }
+
+    fn change(&mut self, sql: &str, parameters: &[String]) -> Result<(), String> {
+        match sql {
+            "FLUSH" => self.done.push(Done::Flush),
+            "RECOVER" if !self.superuser => {
+                self.refused_recovers += 1;
+                return Err("Permission denied: only superusers can trigger adhoc recovery".to_owned());
+            }
+            "RECOVER" => {
+                self.engine = Engine::RecoveringUntil(Instant::now() + RECOVERY);
+                self.done.push(Done::Recover);
+            }
+            _ if sql.starts_with("INSERT INTO ") => {
+                self.can_write()?;
+                self.insert(sql, parameters);
+            }
+            _ => {
+                self.foreign.insert(sql.to_owned());
+                return Err(format!("Unhandled statement: {sql}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn can_write(&mut self) -> Result<(), String> {
+        match self.engine {
+            Engine::NeedsRecover => {
+                Err("Failed to run the query: Scheduler error: No worker node found for worker slot id: [1:0]"
+                    .to_owned())
+            }
+            Engine::RecoveringUntil(end) if Instant::now() < end => {
+                Err("DML is not permitted during cluster recovery (no available table reader in streaming executors)"
+                    .to_owned())
+            }
+            _ => {
+                self.engine = Engine::Well;
+                Ok(())
+            }
+        }
+    }
+
+    fn insert(&mut self, sql: &str, parameters: &[String]) {
+        let names = sql.split(['(', ')']).nth(1).unwrap();
+        let names: Vec<_> = names.split(", ").map(|name| name.trim_matches('"')).collect();
+        let unnested: Vec<_> = sql.split_once(") SELECT ").unwrap().1.split(", ").collect();
+        let plain = unnested.len() == names.len()
+            && (1..).zip(&unnested).all(|(number, item)| {
+                item.strip_prefix(&format!("unnest(${number}::varchar::")).is_some_and(|kind| kind.ends_with("[])"))
+            });
+        if !plain {
+            self.foreign.insert(sql.to_owned());
+        }
+        let column = |wanted: &str| -> Vec<String> {
+            let index = names.iter().position(|name| *name == wanted).unwrap();
+            let items = parameters[index].trim_start_matches('{').trim_end_matches('}');
+            items.split(',').map(|item| item.trim_matches('"').to_owned()).collect()
+        };
+        if sql.starts_with("INSERT INTO \"user_event_log\" ") {
+            let numbers = column("sequence_number");
+            self.done.push(Done::Rows(numbers.len()));
+            for (partition, number) in column("partition_id").iter().zip(&numbers) {
+                self.records.insert((partition.parse().unwrap(), number.parse().unwrap()));
+            }
+        } else if sql.starts_with("INSERT INTO \"capture_files\" ") {
+            let blobs = column("blob");
+            self.done.push(Done::Ledger(blobs.len()));
+            self.files.extend(blobs.into_iter().zip(column("etag")));
+        } else {
+            self.foreign.insert(sql.to_owned());
+        }
+    }
+}
+
+fn refusal(message: String) -> PgWireError {
+    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), "XX000".to_owned(), message)))
+}
+
+fn fields(columns: &[(&'static str, Type)], format: FieldFormat) -> Arc<Vec<FieldInfo>> {
+    let field = |(name, kind): &(&str, Type)| FieldInfo::new((*name).to_owned(), None, None, kind.clone(), format);
+    Arc::new(columns.iter().map(field).collect())
+}
+
+fn rows(answer: Answer) -> PgWireResult<Response> {
+    let fields = fields(&answer.columns, FieldFormat::Binary);
+    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+    let mut encoded = Vec::new();
+    for row in answer.rows {
+        for (value, (_, kind)) in row.iter().zip(&answer.columns) {
+            match *kind {
+                Type::INT4 => encoder.encode_field(&value.parse::<i32>().unwrap())?,
+                _ => encoder.encode_field(&value.as_str())?,
+            }
+        }
+        encoded.push(Ok(encoder.take_row()));
+    }
+    Ok(Response::Query(QueryResponse::new(fields, stream::iter(encoded))))
+}
+
+impl Shared {
+    fn answer(&self, sql: &str, parameters: &[Option<Bytes>]) -> PgWireResult<Response> {
+        let text = |parameter: &Option<Bytes>| String::from_utf8(parameter.as_deref().unwrap_or_default().to_vec());
+        let parameters: Vec<_> = parameters.iter().map(|parameter| text(parameter).unwrap()).collect();
+        let mut state = self.state.lock().unwrap();
+        if let Some(answer) = state.query(sql, &parameters) {
+            return rows(answer);
+        }
+        let changed = state.change(sql, &parameters);
+        state.faults += u64::from(changed.is_err());
+        changed.map(|()| Response::Execution(Tag::new("OK"))).map_err(refusal)
+    }
+}
+
+struct Handlers(Arc<Shared>);
+
+struct Handler(Arc<Shared>);
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::new(Handler(Arc::clone(&self.0)))
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::new(Handler(Arc::clone(&self.0)))
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        Arc::new(Handler(Arc::clone(&self.0)))
+    }
+}
+
+impl NoopStartupHandler for Handler {}
+
+#[async_trait]
+impl SimpleQueryHandler for Handler {
+    async fn do_query<C>(&self, _client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        Ok(vec![self.0.answer(query, &[])?])
+    }
+}
+
+#[async_trait]
+impl ExtendedQueryHandler for Handler {
+    type Statement = String;
+    type QueryParser = NoopQueryParser;
+
+    fn query_parser(&self) -> Arc<Self::QueryParser> {
+        Arc::clone(&self.0.parser)
+    }
+
+    async fn do_query<C>(
+        &self,
+        _client: &mut C,
+        portal: &Portal<Self::Statement>,
+        _max_rows: usize,
+    ) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        self.0.answer(&portal.statement.statement, &portal.parameters)
+    }
+
+    async fn do_describe_statement<C>(
+        &self,
+        _client: &mut C,
+        statement: &StoredStatement<Self::Statement>,
+    ) -> PgWireResult<DescribeStatementResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let sql = &statement.statement;
+        let answer = self.0.state.lock().unwrap().query(sql, &[]);
+        let columns = answer.map(|answer| answer.columns).unwrap_or_default();
+        let parameters = sql.matches('$').count();
+        let fields = fields(&columns, FieldFormat::Binary);
+        Ok(DescribeStatementResponse::new(vec![Type::VARCHAR; parameters], fields.to_vec()))
+    }
+
+    async fn do_describe_portal<C>(
+        &self,
+        _client: &mut C,
+        portal: &Portal<Self::Statement>,
+    ) -> PgWireResult<DescribePortalResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let answer = self.0.state.lock().unwrap().query(&portal.statement.statement, &[]);
+        let columns = answer.map(|answer| answer.columns).unwrap_or_default();
+        Ok(DescribePortalResponse::new(fields(&columns, FieldFormat::Binary).to_vec()))
+    }
+}
