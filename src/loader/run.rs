@@ -102,22 +102,12 @@ async fn work(
             () = shutdown.cancelled() => return Err(LoadError::Stopped),
             batch = inbox.next() => Some(batch?),
         } {
-            unless_overdue(&shutdown, load_notified(&mut streams, batch, &means, &mut lanes)).await?;
+            for told in batch {
+                let stream = &mut streams[told.route];
+                unless_overdue(&shutdown, stream.load_notified(told, &means, &mut lanes)).await?;
+            }
         }
     }
-}
-
-/// Loads what was told of between two polls.
-async fn load_notified(
-    streams: &mut [Stream],
-    batch: Vec<Told>,
-    means: &Means<'_>,
-    lanes: &mut [Lane],
-) -> Result<(), LoadError> {
-    for told in batch {
-        streams[told.route].load_notified(told, means, lanes).await?;
-    }
-    Ok(())
 }
 
 /// Finishes the group in hand, unless it takes too long after a request to stop.

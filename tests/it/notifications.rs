@@ -104,7 +104,17 @@ async fn told(bench: &Bench, inbox: &Inbox, flags: &[&str]) -> Running {
     running
 }
 
+/// Waits until it receives; before that, a signal may find it not ready for signals.
+async fn listens(running: &Running) {
+    eventually("the loader listens", async || match running.err() {
+        said if said.contains("notifications are received") => Ok(()),
+        said => Err(said),
+    })
+    .await;
+}
+
 async fn stopped(running: Running) -> Ended {
+    listens(&running).await;
     running.signal(libc::SIGTERM);
     let ended = running.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -323,16 +333,43 @@ async fn a_loader_killed_before_it_deletes_a_notification_leaves_it_to_the_next(
 }
 
 #[tokio::test]
+async fn no_moment_of_a_notified_load_is_a_bad_one_to_die_at() {
+    for step in ["fetched", "decoded", "written", "flushed", "receipted", "acknowledged"] {
+        for side in ["before", "after"] {
+            let (bench, inbox) = (Bench::new().await, Inbox::new().await);
+            let moment = format!("{side}:{step}");
+            // Its listing finds nothing, so that the first file it handles is the one it is told of.
+            let flags = ["--poll", "3600", "--notifications", &inbox.address, "--notification-lease", "1"];
+            let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+            let http = format!("127.0.0.1:{port}");
+            let running = bench.start(&[&flags[..], &["--kill-at", &moment, "--http", &http]].concat());
+            listens(&running).await;
+            eventually("the loader has listed", async || match get(port, "/readyz").await {
+                answer if answer.starts_with("HTTP/1.1 200") => Ok(()),
+                answer => Err(answer),
+            })
+            .await;
+            let file = bench.files.add(0, 0, (0..300).map(|number| plain(0, number)).collect()).await;
+            inbox.put(cloud_event(&bench, &file).await).await;
+            assert_eq!(running.end().await.code, None, "{moment}");
+            assert_eq!(inbox.queue.length().await.unwrap(), u64::from(moment != "after:acknowledged"), "{moment}");
+            let running = bench.start(&flags);
+            bench.until("SELECT count(*) FROM capture_files", 1).await;
+            inbox.drained().await;
+            stopped(running).await;
+            bench.assert_all(1, 300).await;
+            bench.passed().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn loaders_share_one_queue_of_files_that_never_end() {
     const MINUTES: i64 = 50;
     let (bench, inbox) = (Bench::new().await, Inbox::new().await);
     let flags = ["--poll", "3600", "--notifications", &inbox.address];
     let loaders = [told(&bench, &inbox, &[]).await, bench.start(&flags)];
-    eventually("the second loader listens", async || match loaders[1].err() {
-        said if said.contains("notifications are received") => Ok(()),
-        said => Err(said),
-    })
-    .await;
+    listens(&loaders[1]).await;
     for minute in 1..=MINUTES {
         for partition in 0..4 {
             let file = bench.files.add(partition, minute, vec![plain(partition, minute)]).await;
