@@ -22,7 +22,7 @@ use crate::ledger::FileVersion;
 use crate::rows::Table;
 use crate::service::killpoint::{Side, Step, pass};
 use crate::settings::{LoaderSettings, Route};
-use crate::store::missing_ledger_table;
+use crate::store::{Session, missing_ledger_table};
 
 /// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
 const GROUP_FILES: usize = 1000;
@@ -45,7 +45,14 @@ pub async fn run(
     progress: Arc<Progress>,
 ) -> Result<(), LoadError> {
     health::describe();
-    match work(settings, shutdown, &progress).await {
+    let ended = tokio::select! {
+        ended = work(settings, &shutdown, &progress) => ended,
+        () = overdue(&shutdown) => {
+            tracing::warn!("what was in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
+            Err(LoadError::Stopped)
+        }
+    };
+    match ended {
         Err(LoadError::Stopped) if !settings.once => {}
         ended => ended?,
     }
@@ -56,7 +63,7 @@ pub async fn run(
 
 async fn work(
     settings: &LoaderSettings,
-    shutdown: CancellationToken,
+    shutdown: &CancellationToken,
     progress: &Arc<Progress>,
 ) -> Result<(), LoadError> {
     let patience = Patience::new(settings.once, settings, shutdown.clone(), Arc::clone(progress));
@@ -81,14 +88,11 @@ async fn work(
         let began = Instant::now();
         let mut gone = None;
         for stream in &mut streams {
-            let vanished = tokio::select! {
-                vanished = stream.poll(&means, &mut lanes) => vanished?,
-                () = overdue(&shutdown) => {
-                    tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
-                    return Err(LoadError::Stopped);
-                }
-            };
-            gone = vanished.or(gone);
+            gone = stream.poll(&means, &mut lanes).await?.or(gone);
+        }
+        if !settings.once {
+            // A poll that finds nothing new asks the store nothing, and would not notice that it is gone.
+            lanes[0].persist(Session::check).await?;
         }
         histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
         progress.add(Counts { polls: 1, ..Counts::default() });
@@ -106,7 +110,7 @@ async fn work(
     }
 }
 
-/// Comes when the group in hand has had its time after a request to stop.
+/// Comes when what was in hand has had its time after a request to stop.
 async fn overdue(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(DRAIN).await;
