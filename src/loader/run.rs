@@ -28,8 +28,8 @@ use crate::store::{Session, missing_ledger_table};
 const GROUP_FILES: usize = 1000;
 const GROUP_BYTES: u64 = 256 << 20;
 
-/// How long the group in hand may take after a request to stop.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long the group in hand may take after a request to stop, so that all is over within 25 s.
+const DRAIN: Duration = Duration::from_secs(24);
 
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);

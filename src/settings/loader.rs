@@ -16,6 +16,8 @@ use crate::store::StoreAddress;
 #[derive(Debug, Clone, Args)]
 pub struct LoaderArgs {
     /// Where Capture files are: azurite, https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS], or a directory
+    // This is also the help text, where a link would show its brackets.
+    #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
     blob: String,
     /// Where rows go: a libpq URL of RisingWave or PostgreSQL
