@@ -128,6 +128,9 @@ async fn read(
     run: &mut DryRun,
     tell: &mut impl FnMut(String),
 ) -> Result<(), LoadError> {
+    if means.patience.shutdown.is_cancelled() {
+        return Err(LoadError::Stopped);
+    }
     let began = Instant::now();
     run.bytes += group.bytes();
     let files: Arc<[FileVersion]> = group.into_files().into();

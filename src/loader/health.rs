@@ -163,13 +163,16 @@ pub(super) fn describe() {
     describe_counter!("deltawave_loader_events_total", "Records made durable, by outcome: loaded or rejected");
     describe_counter!("deltawave_loader_bytes_total", "Bytes of the Capture files noted as done");
     describe_counter!("deltawave_loader_unmapped_fields_total", "Fields of loaded records that had no column");
-    describe_counter!("deltawave_loader_retries_total", "Tries that failed and are repeated, by what failed");
+    describe_counter!(
+        "deltawave_loader_retries_total",
+        "Tries that failed and are repeated, by what failed: blob, store or queue"
+    );
     describe_counter!(
         "deltawave_loader_notifications_total",
         "Notifications received, by outcome: loaded, known already, gone (no such blob), foreign or malformed"
     );
-    describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT");
-    describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH");
+    describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT, its retries included");
+    describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH, its retries included");
     describe_histogram!("deltawave_loader_poll_seconds", "Time of one poll: listing, and loading what is new");
     describe_gauge!("deltawave_loader_last_sequence_number", "Highest sequence number of the file loaded last");
     describe_gauge!("deltawave_loader_behind_seconds", "Age of the newest window that was loaded");

@@ -23,14 +23,14 @@ use crate::capture::ListingOrder;
 use crate::ledger::{Entry, FileVersion};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
-use crate::store::missing_ledger_table;
+use crate::store::{Session, missing_ledger_table};
 
 /// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
 const GROUP_FILES: usize = 1000;
 const GROUP_BYTES: u64 = 256 << 20;
 
-/// How long the group in hand may take after a request to stop.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long the group in hand may take after a request to stop, so that all is over within 25 s.
+const DRAIN: Duration = Duration::from_secs(24);
 
 /// How many names the search for new partitions may step over; past that, the full listing finds them.
 const MOST_HOPS: usize = 4096;
@@ -49,7 +49,14 @@ pub async fn run(
     progress: Arc<Progress>,
 ) -> Result<(), LoadError> {
     health::describe();
-    match work(settings, shutdown, &progress).await {
+    let ended = tokio::select! {
+        ended = work(settings, &shutdown, &progress) => ended,
+        () = overdue(&shutdown) => {
+            tracing::warn!("what was in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
+            Err(LoadError::Stopped)
+        }
+    };
+    match ended {
         Err(LoadError::Stopped) if !settings.once => {}
         ended => ended?,
     }
@@ -60,7 +67,7 @@ pub async fn run(
 
 async fn work(
     settings: &LoaderSettings,
-    shutdown: CancellationToken,
+    shutdown: &CancellationToken,
     progress: &Arc<Progress>,
 ) -> Result<(), LoadError> {
     let patience = Patience::new(settings.once, settings, shutdown.clone(), Arc::clone(progress));
@@ -86,7 +93,11 @@ async fn work(
         let began = Instant::now();
         let mut gone = None;
         for stream in &mut streams {
-            gone = unless_overdue(&shutdown, stream.poll(&means, &mut lanes)).await?.or(gone);
+            gone = stream.poll(&means, &mut lanes).await?.or(gone);
+        }
+        if !settings.once {
+            // A poll that finds nothing new asks the store nothing, and would not notice that it is gone.
+            lanes[0].persist(Session::check).await?;
         }
         histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
         progress.add(Counts { polls: 1, ..Counts::default() });
@@ -104,28 +115,16 @@ async fn work(
         } {
             for told in batch {
                 let stream = &mut streams[told.route];
-                unless_overdue(&shutdown, stream.load_notified(told, &means, &mut lanes)).await?;
+                stream.load_notified(told, &means, &mut lanes).await?;
             }
         }
     }
 }
 
-/// Finishes the group in hand, unless it takes too long after a request to stop.
-async fn unless_overdue<T>(
-    shutdown: &CancellationToken,
-    group: impl Future<Output = Result<T, LoadError>>,
-) -> Result<T, LoadError> {
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = group => ended,
-        () = overdue => {
-            tracing::warn!("the group in hand took longer than {} s: left for the next loader", DRAIN.as_secs());
-            Err(LoadError::Stopped)
-        }
-    }
+/// Comes when what was in hand has had its time after a request to stop.
+async fn overdue(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
 }
 
 pub(super) async fn open_table(

@@ -106,6 +106,14 @@ impl Session {
         }
     }
 
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.execute_script("SELECT 1").await
+    }
+
     /// Heals a RisingWave that takes no writes since its graceful restart; it does again within seconds.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::loader::Bench;
-use crate::support::{Files, Running, TestStore, eventually, home, program, quiet, run, store, unique};
+use crate::support::{Files, Manner, Proxy, Running, TestStore, eventually, home, program, quiet, run, store, unique};
 
 /// A port on which nobody listens.
 async fn nobody() -> u16 {
@@ -157,5 +157,71 @@ async fn a_stop_while_the_store_is_away_is_obeyed_at_once() {
         let ended = running.end().await;
         assert_eq!(ended.code, Some(code), "{}", ended.err);
     }
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_slow_group_is_finished_after_a_request_to_stop_and_no_other_begun() {
+    let bench = Bench::new().await;
+    let proxy = Proxy::to(&bench.store.url()).await;
+    bench.files.add_plain(0..3, 0..4, 1000).await;
+    proxy.set(Manner::Delay(Duration::from_millis(30)));
+    let mut command = bench.loader(&["--poll", "0.05", "--batch-rows", "200", "--connections", "1"]);
+    command.env("DELTAWAVE_STORE_URL", proxy.url(&bench.store.url()));
+    let running = Running::start(command);
+    eventually("something is loaded", async || match bench.store.count("user_event_log").await {
+        0 => Err("nothing"),
+        _ => Ok(()),
+    })
+    .await;
+    running.signal(libc::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(bench.store.count("capture_files").await, 0, "asked in the middle of the group");
+    bench.files.add_plain(0..3, 4..5, 1000).await;
+    let ended = running.end().await;
+    let took = asked.elapsed().as_secs_f64();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(took < 25.0, "{took} s");
+    assert_eq!(bench.store.count("capture_files").await, 12);
+    assert_eq!(bench.store.count("user_event_log").await, 12_000);
+    println!("a group of 12,000 records was finished {took:.1} s after the request to stop");
+    bench.once(&[]).await;
+    bench.assert_all(3, 5000).await;
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_silent_does_not_outlast_a_request_to_stop() {
+    let bench = Bench::new().await;
+    let proxy = Proxy::to(&bench.store.url()).await;
+    let start = async |minute| {
+        let mut command = bench.loader(&["--poll", "0.05"]);
+        command.env("DELTAWAVE_STORE_URL", proxy.url(&bench.store.url()));
+        let running = Running::start(command);
+        running.says("loading").await;
+        proxy.set(Manner::Stall);
+        bench.files.add_plain(0..2, minute..minute + 1, 500).await;
+        sleep(Duration::from_millis(300)).await;
+        running.signal(libc::SIGTERM);
+        sleep(Duration::from_millis(300)).await;
+        running
+    };
+    let running = start(0).await;
+    running.signal(libc::SIGTERM);
+    let asked = Instant::now();
+    let ended = running.end().await;
+    assert_eq!((ended.code, ended.signal), (Some(130), None), "{}", ended.err);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+
+    proxy.set(Manner::Pass);
+    let running = start(1).await;
+    let asked = Instant::now();
+    let ended = running.end().await;
+    let took = asked.elapsed().as_secs_f64();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!((20.0..25.0).contains(&took), "{took} s");
+    assert!(ended.err.contains("left for the next loader"), "{}", ended.err);
+    bench.once(&[]).await;
+    bench.assert_all(2, 1000).await;
     bench.passed().await;
 }

@@ -1,1 +1,192 @@
-//! What a running `loader` says of itself over HTTP.
+//! What a running `loader` says of itself over HTTP, and that `docs/metrics.md` says the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::loader::Bench;
+use crate::support::{Http, Manner, Proxy, Running, capture_file, event, plain};
+
+struct Watched {
+    bench: Bench,
+    blob: Proxy,
+    store: Proxy,
+}
+
+impl Watched {
+    async fn new() -> Watched {
+        let bench = Bench::new().await;
+        let (blob, store) = (Proxy::to(&bench.files.url()).await, Proxy::to(&bench.store.url()).await);
+        Watched { bench, blob, store }
+    }
+
+    fn start(&self) -> Running {
+        let mut command = self.bench.loader(&["--poll", "0.05", "--http", "127.0.0.1:0"]);
+        command.env("DELTAWAVE_BLOB", self.blob.url(&self.bench.files.url()));
+        command.env("DELTAWAVE_STORE_URL", self.store.url(&self.bench.store.url()));
+        Running::start(command)
+    }
+}
+
+#[tokio::test]
+async fn readiness_tells_who_is_away_and_comes_back() {
+    let watched = Watched::new().await;
+    watched.blob.set(Manner::Stall);
+    let running = watched.start();
+    let http = Http::of(&running).await;
+    running.says("loading").await;
+    let (ready, answer) = http.ready().await;
+    assert!(!ready && answer["reason"] == "the first poll has not ended", "{answer}");
+    assert!(answer["last_poll_seconds_ago"].is_null(), "{answer}");
+    watched.blob.set(Manner::Pass);
+    let answer = http.until(None).await;
+    assert_eq!(answer["troubles"], serde_json::json!({}));
+    // Neither has anything to do, and both are missed.
+    for (proxy, party) in [(&watched.store, "store"), (&watched.blob, "blob")] {
+        proxy.cut_and_set(Manner::Refuse);
+        let answer = http.until(Some(&format!("trouble with the {party}"))).await;
+        assert!(answer["troubles"][party]["for_seconds"].is_u64(), "{answer}");
+        assert!(answer["troubles"][party]["reason"].as_str().unwrap().contains("127.0.0.1"), "{answer}");
+        assert_eq!(answer["troubles"].as_object().unwrap().len(), 1, "{answer}");
+        let (status, _, body) = http.get("/healthz").await;
+        assert_eq!((status, body.as_str()), (200, "alive\n"), "it lives, so it is not to be restarted");
+        proxy.set(Manner::Pass);
+        http.until(None).await;
+    }
+    println!("readiness: {} connections refused", watched.store.faults() + watched.blob.faults());
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.end().await.code, Some(0));
+    watched.bench.passed().await;
+}
+
+/// One metric as `/metrics` shows it.
+#[derive(Debug, Default)]
+struct Metric {
+    help: String,
+    kind: String,
+    /// By name and labels, as written.
+    samples: BTreeMap<String, f64>,
+    labels: BTreeSet<String>,
+}
+
+/// Reads the Prometheus text format, strictly.
+fn parse(text: &str) -> BTreeMap<String, Metric> {
+    let mut metrics = BTreeMap::<String, Metric>::new();
+    let mut current = String::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix("# ") {
+            let (what, rest) = rest.split_once(' ').unwrap();
+            let (name, rest) = rest.split_once(' ').unwrap();
+            let metric = metrics.entry(name.to_owned()).or_default();
+            assert!(metric.samples.is_empty(), "{name} comes in two places");
+            match what {
+                "HELP" => metric.help = rest.to_owned(),
+                "TYPE" => metric.kind = rest.to_owned(),
+                _ => panic!("{line}"),
+            }
+            current = name.to_owned();
+            continue;
+        }
+        let metric = metrics.get_mut(&current).unwrap_or_else(|| panic!("no TYPE before {line}"));
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let suffix = name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} under {current}"));
+        let allowed: &[&str] = if metric.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+        assert!(allowed.contains(&suffix), "{line} in a {}", metric.kind);
+        for label in labels.strip_suffix('}').unwrap().split(',').filter(|label| !label.is_empty()) {
+            let (key, value) = label.split_once('=').unwrap();
+            assert!(value.len() >= 2 && value.starts_with('"') && value.ends_with('"'), "{line}");
+            if key != "le" {
+                metric.labels.insert(key.to_owned());
+            }
+        }
+        let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
+        assert!(value.is_finite() && (metric.kind == "gauge" || value >= 0.0), "{line}");
+        assert!(metric.samples.insert(series.to_owned(), value).is_none(), "{series} stands twice");
+    }
+    for (name, metric) in &metrics {
+        assert!(!metric.help.is_empty() && !metric.samples.is_empty(), "{name}: {metric:?}");
+        assert_eq!(metric.kind == "counter", name.ends_with("_total"), "{name}");
+        if metric.kind == "histogram" {
+            let all = metric.samples[&format!("{name}_bucket{{le=\"+Inf\"}}")];
+            assert_eq!(all, metric.samples[&format!("{name}_count")], "{name}");
+            assert!(all > 0.0 && metric.samples[&format!("{name}_sum")] >= 0.0, "{name}");
+        }
+    }
+    metrics
+}
+
+/// The rows of the documented table: type, labels and meaning by name.
+fn documented() -> BTreeMap<String, (String, BTreeSet<String>, String)> {
+    let text = include_str!("../../docs/metrics.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `deltawave_"));
+    let row = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, labels, unit, meaning] = cells[..] else { panic!("{line}") };
+        assert!(!unit.is_empty(), "{line}");
+        let labels = labels.split(", ").filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        (name.trim_matches('`').to_owned(), (kind.to_owned(), labels, meaning.to_owned()))
+    };
+    rows.map(row).collect()
+}
+
+#[tokio::test]
+async fn metrics_are_what_was_loaded_and_what_is_documented() {
+    let watched = Watched::new().await;
+    let files = &watched.bench.files;
+    let mut bytes = 0;
+    for partition in 0..2 {
+        let mut events: Vec<_> = (0..100).map(|number| plain(partition, number)).collect();
+        events.push(event(100, "not JSON"));
+        events.push(event(101, r#"{"id":1,"op":"insert","event_order":1,"unheard_of":1}"#));
+        let content = capture_file(events);
+        bytes += content.len();
+        files.put(&files.name(partition, 0), content).await;
+    }
+    let whole = capture_file((0..10).map(|number| plain(2, number)));
+    let damaged = whole[..whole.len() - 8].to_vec();
+    bytes += damaged.len();
+    files.put(&files.name(2, 0), damaged).await;
+    // So that both have been retried.
+    watched.blob.set(Manner::Refuse);
+    watched.store.set(Manner::Refuse);
+    let running = watched.start();
+    let http = Http::of(&running).await;
+    http.until(Some("trouble with the store")).await;
+    watched.store.set(Manner::Pass);
+    http.until(Some("trouble with the blob")).await;
+    watched.blob.set(Manner::Pass);
+    http.until(None).await;
+
+    let (status, kind, text) = http.get("/metrics").await;
+    assert_eq!((status, kind.as_str()), (200, "text/plain; version=0.0.4"));
+    let metrics = parse(&text);
+    let value = |name: &str, labels: &str| {
+        let series = format!("deltawave_loader_{name}{labels}");
+        let family = metrics.values().find_map(|metric| metric.samples.get(&series));
+        *family.unwrap_or_else(|| panic!("no {series} in\n{text}"))
+    };
+    let hub = r#"hub="user-events""#;
+    for (name, labels, wanted) in [
+        ("files_total", format!(r#"{{{hub},outcome="loaded"}}"#), 2),
+        ("files_total", format!(r#"{{{hub},outcome="quarantined"}}"#), 1),
+        ("events_total", format!(r#"{{{hub},outcome="loaded"}}"#), 212),
+        ("events_total", format!(r#"{{{hub},outcome="rejected"}}"#), 2),
+        ("bytes_total", format!("{{{hub}}}"), bytes),
+        ("unmapped_fields_total", format!("{{{hub}}}"), 2),
+        ("last_sequence_number", format!(r#"{{{hub},partition="0"}}"#), 101),
+        ("last_sequence_number", format!(r#"{{{hub},partition="2"}}"#), 9),
+        ("flush_seconds_count", String::new(), 1),
+    ] {
+        assert_eq!(value(name, &labels), wanted as f64, "{name}{labels}");
+    }
+    assert!(value("retries_total", r#"{kind="blob"}"#) >= 1.0 && value("retries_total", r#"{kind="store"}"#) >= 1.0);
+    assert!(value("behind_seconds", &format!(r#"{{{hub},partition="1"}}"#)) > 0.0);
+    let count = |table| watched.bench.store.count(table);
+    assert_eq!((count("user_event_log").await, count("rejected_events").await), (212, 2));
+
+    let said: BTreeMap<_, _> =
+        metrics.into_iter().map(|(name, metric)| (name, (metric.kind, metric.labels, metric.help))).collect();
+    assert_eq!(said, documented(), "docs/metrics.md and the loader disagree");
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.end().await.code, Some(0));
+    watched.bench.passed().await;
+}

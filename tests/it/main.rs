@@ -11,6 +11,8 @@
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_health` | what a running loader says of itself over HTTP, and that `docs/metrics.md` says the same |
 //! | `loader_kills` | loaders killed at every named moment and at random ones: nothing lost, nothing twice |
+//! | `loader_logs` | what a loader says: JSON where it is asked for, and never a secret |
+//! | `loader_memory` | that memory does not grow with files, blocks, or what they unpack to |
 //! | `loader_outages` | connections that are cut, stall or answer nonsense, and what only a person mends |
 //! | `loader_recover` | a RisingWave after a restart, played by a server of ours that also notes what it is told |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
@@ -37,6 +39,8 @@ mod loader_bad;
 mod loader_faults;
 mod loader_health;
 mod loader_kills;
+mod loader_logs;
+mod loader_memory;
 mod loader_outages;
 mod loader_recover;
 mod loader_scope;

@@ -5,6 +5,7 @@
 
 mod fake_risingwave;
 mod files;
+mod giant;
 mod http;
 mod program;
 mod proxy;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 
 pub use fake_risingwave::{Done, FakeRisingWave};
 pub use files::{Files, capture_file, event, plain, user};
+pub use giant::{Giant, bomb};
 pub use http::{Http, unhappy_answer};
 pub use program::{Ended, Running, program, run};
 pub use proxy::{Manner, Proxy};

@@ -194,7 +194,9 @@ fn a_small_file_of_many_records_ends_when_it_unpacks_to_far_too_much() {
     ] {
         let mut writer =
             Writer::builder().schema(&schema).writer(Vec::new()).codec(codec).block_size(32 << 20).build().unwrap();
-        (0..1000).for_each(|n| drop(writer.append_value(bare(n, &body)).unwrap()));
+        for n in 0..1000 {
+            writer.append_value(bare(n, &body)).unwrap();
+        }
         let (records, damage) = read_with(&writer.into_inner().unwrap(), limits);
         let limited = matches!(damage, Some(DamageKind::TooLarge { what: "what the file unpacks to", .. }));
         assert!(limited && (50..900).contains(&records.len()), "{damage:?} after {} records", records.len());
