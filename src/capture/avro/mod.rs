@@ -7,8 +7,10 @@ mod codec;
 mod cursor;
 mod damage;
 mod header;
+mod input;
 mod plan;
 mod reader;
+mod unpack;
 mod writer;
 
 pub use codec::Codec;

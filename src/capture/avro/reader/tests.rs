@@ -1,3 +1,5 @@
+use std::io;
+
 use apache_avro::types::Value;
 use apache_avro::{DeflateSettings, Schema, Writer, ZstandardSettings};
 use proptest::prelude::*;
