@@ -109,10 +109,8 @@ fn files_done(files: i64) -> Outcome<Vec<Entry>> {
         let file = FileVersion { blob, etag: ETAG.to_owned(), size: 508, name };
         Entry { file, contents, loaded: 10, rejected: 0, loaded_at: now }
     };
-    Ok((0..PARTITIONS)
-        .flat_map(|partition| (0..files).map(move |file| (partition, file)))
-        .map(|(p, f)| entry(p, f))
-        .collect())
+    let files = (0..PARTITIONS).flat_map(|partition| (0..files).map(move |file| (partition, file)));
+    Ok(files.map(|(partition, file)| entry(partition, file)).collect())
 }
 
 /// What the loader says of its polls.

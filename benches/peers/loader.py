@@ -14,6 +14,9 @@ import orjson
 import psycopg
 from azure.storage.blob import ContainerClient
 
+# One that Azurite knows, too.
+API_VERSION = "2025-07-05"
+
 INSERT = """
 INSERT INTO user_event_log (id, name, age, op, event_order, ts, event_hub, partition_id, sequence_number, enqueued_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -77,11 +80,12 @@ def load(container, connection, blob):
 
 def share(arguments, index):
     """One process's share of the files."""
-    container = ContainerClient.from_container_url(arguments.container_url, credential=arguments.account_key)
+    container = ContainerClient.from_container_url(
+        arguments.container_url, credential=arguments.account_key, api_version=API_VERSION
+    )
     with psycopg.connect(arguments.store_url, autocommit=True) as connection:
         done = dict(connection.execute(DONE, (container.container_name,)).fetchall())
-        blobs = (blob for blob in container.list_blobs(name_starts_with=arguments.prefix))
-        for position, blob in enumerate(blobs):
+        for position, blob in enumerate(container.list_blobs(name_starts_with=arguments.prefix)):
             if position % arguments.processes == index and done.get(blob.name) != blob.etag:
                 load(container, connection, blob)
 
