@@ -164,8 +164,8 @@ impl Decoder {
         }
         let decoded = Decoded {
             batch: self.mapper.take(),
-            records: std::mem::take(&mut self.records),
-            rejected: std::mem::take(&mut self.rejected),
+            records: self.records.take(),
+            rejected: self.rejected.take(),
             reasons: std::mem::take(&mut self.reasons),
             unmapped: self.mapper.take_unmapped(),
         };

@@ -36,6 +36,13 @@ impl Records {
         self.records.push(Stored { file, sequence_number, enqueued_time, start, length: body.map(<[u8]>::len) });
     }
 
+    /// Takes them out, leaving room for as many again.
+    pub(super) fn take(&mut self) -> Records {
+        let bodies = Vec::with_capacity(self.bodies.len());
+        let records = Vec::with_capacity(self.records.len());
+        std::mem::replace(self, Records { bodies, records })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.records.len()
     }

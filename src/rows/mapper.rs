@@ -135,7 +135,6 @@ impl Mapper {
         self.fields.seen.fill(false);
         let mut failed = None;
         let mut rescued = None;
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
         let row = Row {
             fields: &mut self.fields,
             literals: &mut self.literals,
@@ -143,7 +142,11 @@ impl Mapper {
             failed: &mut failed,
             rescued: &mut rescued,
         };
-        let parsed = deserializer.deserialize_map(row).and_then(|()| deserializer.end());
+        // Checked once as a whole, a text's names and values need no checks of their own.
+        let parsed = match str::from_utf8(body) {
+            Ok(text) => row.read(serde_json::Deserializer::from_str(text)),
+            Err(_) => row.read(serde_json::Deserializer::from_slice(body)),
+        };
         parsed.map_err(|error| match failed {
             Some(field) => Reject::Field { field, reason: without_position(&error) },
             None => Reject::NotAnObject(error.to_string()),
@@ -226,6 +229,13 @@ struct Row<'m> {
     unmapped: &'m mut u64,
     failed: &'m mut Option<String>,
     rescued: &'m mut Option<String>,
+}
+
+impl Row<'_> {
+    fn read<'de>(self, mut json: serde_json::Deserializer<impl serde_json::de::Read<'de>>) -> serde_json::Result<()> {
+        json.deserialize_map(self)?;
+        json.end()
+    }
 }
 
 impl<'de> Visitor<'de> for Row<'_> {

@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,8 +120,13 @@ impl Directory {
             };
             let entry = walk::entry(owned, &file.metadata()?)?;
             let wanted = entry.size.saturating_sub(at).min(length);
-            let mut bytes = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
-            file.read_exact_at(&mut bytes, at)?;
+            // Appended to, the buffer is not filled with zeros first.
+            let mut bytes = Vec::with_capacity(usize::try_from(wanted).map_err(io::Error::other)?);
+            let mut reader = &file;
+            reader.seek(io::SeekFrom::Start(at))?;
+            if (reader.take(wanted).read_to_end(&mut bytes)? as u64) < wanted {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             Ok((file, entry, Bytes::from(bytes)))
         };
         self.blocking(Intent::Read(name, None), read).await

@@ -26,6 +26,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn long(&mut self) -> Result<i64, Undecodable> {
+        // Lengths, counts and branches nearly always have one byte.
+        if let Some(byte) = self.data.get(self.position).filter(|byte| **byte < 0x80) {
+            self.position += 1;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
         let mut value = 0u64;
         for shift in (0..).step_by(7) {
             let byte = *self.data.get(self.position).ok_or(Undecodable::Short)?;

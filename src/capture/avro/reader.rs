@@ -2,12 +2,13 @@ use std::cell::Cell;
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use super::READ_SIZE;
 use super::cursor::Undecodable;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::header::{self, Header};
-use super::input::{Input, Packed};
+use super::input::Input;
 use super::plan::{Event, Plan};
-use super::unpack::{Spent, Unpacked, Window};
+use super::unpack::{Packed, Unpacked, Unpacker};
 
 /// What reading a file may hold in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Stop {
 }
 
 const HEADER_LIMIT: usize = 1 << 20;
+/// A file that unpacks to more than so many times its own bytes was made to.
+const MOST_UNPACKED: u64 = 200;
 
 /// Reads a file's events in order, each handed to `each`, until it breaks or the file ends.
 ///
@@ -54,22 +57,20 @@ pub fn read_events(
     let mut input = Input::new(source);
     let header = read_header(&mut input)?;
     let mut window = Window::default();
-    let mut unpacked_bytes = 0;
+    let mut unpacker = Unpacker::new(header.codec, limits);
     loop {
         let at = input.position();
-        if !input.fill(1)? {
+        if !input.fill(1).map_err(ReadError::Source)? {
             return Ok(());
         }
         let damage = |kind| Damage { at, kind };
         let (count, size) = read_block_header(&mut input, at)?;
         let left = Cell::new(size);
-        let spent = Spent { unpacked: unpacked_bytes, packed: input.position().saturating_add(size), left: &left };
-        let mut packed = Packed { input: &mut input, left: &left };
+        let allowance = Allowance { any: limits.unpacked, end: input.position().saturating_add(size), left: &left };
+        let mut packed = Packed::new(&mut input, &left);
         let flow = {
-            let mut unpacked = Unpacked::new(&mut packed, header.codec, limits, spent).map_err(&damage)?;
-            let flow = read_block(&mut unpacked, &mut window, count, &header.plan, limits, &mut each);
-            unpacked_bytes = unpacked.bytes();
-            flow
+            let mut unpacked = unpacker.unpack(&mut packed).map_err(&damage)?;
+            read_block(&mut unpacked, &mut window, count, &header.plan, limits, &allowance, &mut each)
         };
         match flow {
             Ok(ControlFlow::Break(())) => return Ok(()),
@@ -84,7 +85,7 @@ pub fn read_events(
             })));
         }
         let at = input.position();
-        if !input.fill(16)? {
+        if !input.fill(16).map_err(ReadError::Source)? {
             return Err(Damage { at, kind: DamageKind::Truncated("no sync marker after a block") }.into());
         }
         if input.buffered()[..16] != header.sync {
@@ -98,7 +99,7 @@ fn read_header(input: &mut Input<impl Read>) -> Result<Header, ReadError> {
     let damage = |kind| ReadError::from(Damage { at: 0, kind });
     let mut wanted = 1;
     loop {
-        let complete = input.fill(wanted)?;
+        let complete = input.fill(wanted).map_err(ReadError::Source)?;
         if input.buffered().is_empty() {
             return Err(damage(DamageKind::Truncated("it has no bytes at all")));
         }
@@ -119,7 +120,7 @@ fn read_header(input: &mut Input<impl Read>) -> Result<Header, ReadError> {
 fn read_block_header(input: &mut Input<impl Read>, at: u64) -> Result<(u64, u64), ReadError> {
     let damage = |kind| ReadError::from(Damage { at, kind });
     // Two numbers of at most ten bytes each; near the end of the file fewer bytes may follow, which is fine.
-    input.fill(20)?;
+    input.fill(20).map_err(ReadError::Source)?;
     let mut cursor = super::cursor::Cursor::new(input.buffered());
     let mut number = || {
         cursor.long().map_err(|error| match error {
@@ -145,6 +146,7 @@ fn read_block(
     count: u64,
     plan: &Plan,
     limits: ReadLimits,
+    allowance: &Allowance<'_>,
     each: &mut impl FnMut(Event<'_>) -> ControlFlow<Stop>,
 ) -> Result<ControlFlow<()>, DamageKind> {
     window.clear();
@@ -161,7 +163,7 @@ fn read_block(
                     if window.bytes().len() >= limits.record {
                         return Err(DamageKind::TooLarge { what: "a record", limit: limits.record as u64 });
                     }
-                    if !window.refill(unpacked)? {
+                    if !window.refill(unpacked, allowance)? {
                         return Err(DamageKind::Record { index, reason: "it goes on past its block".to_owned() });
                     }
                 }
@@ -169,13 +171,70 @@ fn read_block(
         };
         window.consume(taken);
     }
-    if !window.bytes().is_empty() || window.refill(unpacked)? {
+    if !window.bytes().is_empty() || window.refill(unpacked, allowance)? {
         return Err(DamageKind::Record {
             index: count,
             reason: "its block has more bytes than its records".to_owned(),
         });
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// How much a file may unpack to, given how much of it was read.
+struct Allowance<'a> {
+    /// What any file may.
+    any: u64,
+    /// Where the block at hand ends in the file.
+    end: u64,
+    /// Bytes of the block that were not read yet: what it claims to have does not count.
+    left: &'a Cell<u64>,
+}
+
+impl Allowance<'_> {
+    fn check(&self, unpacked: u64) -> Result<(), DamageKind> {
+        let limit = self.any.max(self.end.saturating_sub(self.left.get()).saturating_mul(MOST_UNPACKED));
+        if unpacked > limit {
+            return Err(DamageKind::TooLarge { what: "what the file unpacks to", limit });
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a block that are unpacked and not yet decoded.
+#[derive(Default)]
+struct Window {
+    buffer: Vec<u8>,
+    start: usize,
+    /// Bytes of the whole file that were unpacked.
+    unpacked: u64,
+}
+
+impl Window {
+    fn clear(&mut self) {
+        self.buffer.clear();
+        self.start = 0;
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.start += length;
+    }
+
+    /// Adds at least one byte, and at least as many as are there, so that a large record costs few copies; false at
+    /// the end of the block.
+    fn refill(&mut self, unpacked: &mut Unpacked<'_>, allowance: &Allowance<'_>) -> Result<bool, DamageKind> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let before = self.buffer.len();
+        unpacked.read(READ_SIZE.max(before), &mut self.buffer)?;
+        let read = self.buffer.len() - before;
+        self.unpacked += read as u64;
+        allowance.check(self.unpacked)?;
+        Ok(read > 0)
+    }
 }
 
 #[cfg(test)]

@@ -1,106 +1,84 @@
-//! Blocks are decompressed as they are decoded: neither whole blocks nor whole files are held.
+//! A block's bytes, unpacked as they are asked for.
 
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
-use super::READ_SIZE;
+use flate2::{Decompress, FlushDecompress, Status};
+
 use super::codec::Codec;
-use super::damage::DamageKind;
-use super::input::Packed;
+use super::damage::{Damage, DamageKind, ReadError};
+use super::input::Input;
 use super::reader::ReadLimits;
 
-/// The bytes of a block that are unpacked and not yet decoded.
-#[derive(Default)]
-pub(super) struct Window {
-    buffer: Vec<u8>,
-    start: usize,
-}
-
-impl Window {
-    pub(super) fn clear(&mut self) {
-        self.buffer.clear();
-        self.start = 0;
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    pub(super) fn consume(&mut self, length: usize) {
-        self.start += length;
-    }
-
-    /// Adds at least one byte, and at least as many as are there, so that a large record costs few copies; false at
-    /// the end of the block.
-    pub(super) fn refill(&mut self, unpacked: &mut Unpacked<'_>) -> Result<bool, DamageKind> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let before = self.buffer.len();
-        let wanted = READ_SIZE.max(before);
-        unpacked
-            .reader
-            .by_ref()
-            .take(wanted as u64)
-            .read_to_end(&mut self.buffer)
-            .map_err(|error| DamageKind::Decompress { codec: unpacked.codec, reason: error.to_string() })?;
-        let read = self.buffer.len() - before;
-        unpacked.count(read as u64)?;
-        Ok(read > 0)
-    }
-}
-
-/// How much of a file went in and came out.
-#[derive(Clone, Copy)]
-pub(super) struct Spent<'a> {
-    /// Bytes the blocks before this one unpacked to.
-    pub(super) unpacked: u64,
-    /// Bytes of the file up to this block's end.
-    pub(super) packed: u64,
-    /// Bytes of this block that were not read yet.
-    pub(super) left: &'a Cell<u64>,
-}
-
-/// A block's bytes as they were before they were compressed.
-pub(super) struct Unpacked<'a> {
-    reader: Box<dyn Read + 'a>,
+/// Unpacks one block after another.
+pub(super) struct Unpacker {
     codec: Codec,
-    spent: Spent<'a>,
-    limit: u64,
+    limits: ReadLimits,
+    /// Kept from block to block: blocks are small, and making a new one costs as much as unpacking them.
+    inflate: Option<Decompress>,
 }
 
-/// A file that unpacks to more than so many times its own bytes was made to.
-const MOST_UNPACKED: u64 = 200;
+impl Unpacker {
+    pub(super) fn new(codec: Codec, limits: ReadLimits) -> Self {
+        Unpacker { codec, limits, inflate: None }
+    }
 
-impl<'a> Unpacked<'a> {
-    pub(super) fn new<R: Read>(
-        packed: &'a mut Packed<'_, R>,
-        codec: Codec,
-        limits: ReadLimits,
-        spent: Spent<'a>,
-    ) -> Result<Self, DamageKind> {
+    pub(super) fn unpack<'a, R: Read>(&'a mut self, packed: &'a mut Packed<'_, R>) -> Result<Unpacked<'a>, DamageKind> {
+        let codec = self.codec;
         let failed = |error: io::Error| DamageKind::Decompress { codec, reason: error.to_string() };
         let reader: Box<dyn Read + 'a> = match codec {
             Codec::Null => Box::new(packed),
-            Codec::Deflate => Box::new(flate2::read::DeflateDecoder::new(packed)),
-            Codec::Zstandard => Box::new(zstd::stream::read::Decoder::new(packed).map_err(failed)?),
-            Codec::Snappy => Box::new(io::Cursor::new(unpack_snappy(packed, limits.snappy_block)?)),
+            Codec::Deflate => {
+                let state = self.inflate.get_or_insert_with(|| Decompress::new(false));
+                state.reset(false);
+                Box::new(Inflate { packed, state })
+            }
+            Codec::Zstandard => Box::new(zstd::stream::read::Decoder::with_buffer(packed).map_err(failed)?),
+            Codec::Snappy => Box::new(io::Cursor::new(unpack_snappy(packed, self.limits.snappy_block)?)),
         };
-        Ok(Unpacked { reader, codec, spent, limit: limits.unpacked })
+        Ok(Unpacked { reader, codec })
     }
+}
 
-    /// What the file has unpacked to so far.
-    pub(super) fn bytes(&self) -> u64 {
-        self.spent.unpacked
+/// One block's unpacked bytes.
+pub(super) struct Unpacked<'a> {
+    reader: Box<dyn Read + 'a>,
+    codec: Codec,
+}
+
+impl Unpacked<'_> {
+    /// Appends the next bytes, at most `length`; fewer only at the end of the block.
+    pub(super) fn read(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), DamageKind> {
+        let read = self.reader.by_ref().take(length as u64).read_to_end(out);
+        read.map(drop).map_err(|error| DamageKind::Decompress { codec: self.codec, reason: error.to_string() })
     }
+}
 
-    fn count(&mut self, read: u64) -> Result<(), DamageKind> {
-        self.spent.unpacked += read;
-        let packed = self.spent.packed.saturating_sub(self.spent.left.get());
-        let limit = self.limit.max(packed.saturating_mul(MOST_UNPACKED));
-        if self.spent.unpacked > limit {
-            return Err(DamageKind::TooLarge { what: "what the file unpacks to", limit });
+struct Inflate<'a, P> {
+    packed: P,
+    state: &'a mut Decompress,
+}
+
+impl<P: BufRead> Read for Inflate<'_, P> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let input = self.packed.fill_buf()?;
+            let flush = if input.is_empty() { FlushDecompress::Finish } else { FlushDecompress::None };
+            let (ended, given) = (input.is_empty(), input.len());
+            let (taken, made) = (self.state.total_in(), self.state.total_out());
+            let status = self.state.decompress(input, out, flush).map_err(io::Error::other)?;
+            let made = (self.state.total_out() - made) as usize;
+            let taken = (self.state.total_in() - taken) as usize;
+            if status == Status::StreamEnd {
+                // Some writers cut off zlib's wrapper by hand and leave a part of its checksum behind.
+                self.packed.consume(given);
+                return Ok(made);
+            }
+            self.packed.consume(taken);
+            if made > 0 || ended || out.is_empty() {
+                return Ok(made);
+            }
         }
-        Ok(())
     }
 }
 
@@ -122,4 +100,53 @@ fn unpack_snappy<R: Read>(packed: &mut Packed<'_, R>, limit: usize) -> Result<Ve
         return Err(bad("its checksum differs".to_owned()));
     }
     Ok(unpacked)
+}
+
+/// The packed bytes of one block.
+pub(super) struct Packed<'a, R> {
+    input: &'a mut Input<R>,
+    /// Shared with who bounds what is unpacked.
+    left: &'a Cell<u64>,
+}
+
+impl<'a, R: Read> Packed<'a, R> {
+    pub(super) fn new(input: &'a mut Input<R>, left: &'a Cell<u64>) -> Self {
+        Packed { input, left }
+    }
+
+    /// What went wrong, seen from the file: bytes that were not to be had and a file that ends early show inside a
+    /// block as nonsense, and that nonsense is not the reason.
+    pub(super) fn explain(self, damage: Damage) -> ReadError {
+        match self.input.take_failure() {
+            Some(error) => ReadError::Source(error),
+            None if self.input.ended() && self.left.get() > 0 => {
+                Damage { at: damage.at, kind: DamageKind::Truncated("inside a block") }.into()
+            }
+            None => damage.into(),
+        }
+    }
+}
+
+impl<R: Read> BufRead for Packed<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left.get() == 0 {
+            return Ok(&[]);
+        }
+        let buffered = self.input.some()?;
+        let length = buffered.len().min(usize::try_from(self.left.get()).unwrap_or(usize::MAX));
+        Ok(&buffered[..length])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.input.consume(length);
+        self.left.set(self.left.get() - length as u64);
+    }
+}
+
+impl<R: Read> Read for Packed<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(out)?;
+        self.consume(read);
+        Ok(read)
+    }
 }

@@ -1,0 +1,80 @@
+//! The loader's speed, each subcommand against what it is compared with, in one run.
+//!
+//! | subcommand | compares |
+//! |---|---|
+//! | `decode` | events/s of one core, everything but the SQL, with a fixed target |
+//! | `insert` | the loader from listing to ledger with the bare INSERT statements, their parameters ready-made |
+//! | `python` | the loader with a Python program that does the same job (`benches/peers/loader.py`) |
+//! | `latency` | blob committed to row visible, with fixed targets |
+//! | `steady` | a poll that finds nothing among many loaded files: requests, time and memory, with fixed targets |
+//!
+//! `cargo bench --bench loader -- <subcommand>`: what it needs is fetched and started as for the tests. The program
+//! measured is the `loader` binary. Exit 1 when a target is missed. docs/performance.md has results.
+
+mod data;
+mod decode;
+mod insert;
+mod latency;
+mod listing;
+mod place;
+mod program;
+mod python;
+mod report;
+mod steady;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+/// Whatever a benchmark cannot go on after; `main` prints it.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Benchmarks of the loader
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    benchmark: Option<Benchmark>,
+    /// What cargo passes to every benchmark
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Benchmark {
+    /// Events per second of one core: everything but the SQL
+    Decode(decode::Args),
+    /// The loader against the bare INSERT statements
+    Insert(insert::Args),
+    /// The loader against a Python loader
+    Python(python::Args),
+    /// Time from a blob's commit to its rows' visibility
+    Latency(latency::Args),
+    /// A poll that finds nothing new among many loaded files
+    Steady(steady::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let ended = match Cli::parse().benchmark {
+        Some(Benchmark::Decode(args)) => decode::run(&args).await,
+        Some(Benchmark::Insert(args)) => insert::run(&args).await,
+        Some(Benchmark::Python(args)) => python::run(&args).await,
+        Some(Benchmark::Latency(args)) => latency::run(&args).await,
+        Some(Benchmark::Steady(args)) => steady::run(&args).await,
+        // A plain `cargo bench` has nothing to measure, and is no mistake.
+        None => {
+            print!("{}", Cli::command().render_help());
+            return ExitCode::SUCCESS;
+        }
+    };
+    match ended {
+        Ok(report) => {
+            println!("{report}");
+            if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: {}", deltawave::base::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
