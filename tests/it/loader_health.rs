@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::loader::Bench;
+use crate::notifications::Inbox;
 use crate::support::{Http, Manner, Proxy, Running, capture_file, event, plain};
 
 struct Watched {
@@ -18,8 +19,8 @@ impl Watched {
         Watched { bench, blob, store }
     }
 
-    fn start(&self) -> Running {
-        let mut command = self.bench.loader(&["--poll", "0.05", "--http", "127.0.0.1:0"]);
+    fn start(&self, flags: &[&str]) -> Running {
+        let mut command = self.bench.loader(&[&["--poll", "0.05", "--http", "127.0.0.1:0"], flags].concat());
         command.env("DELTAWAVE_BLOB", self.blob.url(&self.bench.files.url()));
         command.env("DELTAWAVE_STORE_URL", self.store.url(&self.bench.store.url()));
         Running::start(command)
@@ -30,7 +31,7 @@ impl Watched {
 async fn readiness_tells_who_is_away_and_comes_back() {
     let watched = Watched::new().await;
     watched.blob.set(Manner::Stall);
-    let running = watched.start();
+    let running = watched.start(&[]);
     let http = Http::of(&running).await;
     running.says("loading").await;
     let (ready, answer) = http.ready().await;
@@ -148,13 +149,16 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
     // So that both have been retried.
     watched.blob.set(Manner::Refuse);
     watched.store.set(Manner::Refuse);
-    let running = watched.start();
+    let inbox = Inbox::new().await;
+    inbox.put("no notification").await;
+    let running = watched.start(&["--notifications", &inbox.address]);
     let http = Http::of(&running).await;
     http.until(Some("trouble with the store")).await;
     watched.store.set(Manner::Pass);
     http.until(Some("trouble with the blob")).await;
     watched.blob.set(Manner::Pass);
     http.until(None).await;
+    inbox.drained().await;
 
     let (status, kind, text) = http.get("/metrics").await;
     assert_eq!((status, kind.as_str()), (200, "text/plain; version=0.0.4"));
@@ -174,6 +178,7 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
         ("unmapped_fields_total", format!("{{{hub}}}"), 2),
         ("last_sequence_number", format!(r#"{{{hub},partition="0"}}"#), 101),
         ("last_sequence_number", format!(r#"{{{hub},partition="2"}}"#), 9),
+        ("notifications_total", r#"{outcome="malformed"}"#.to_owned(), 1),
         ("flush_seconds_count", String::new(), 1),
     ] {
         assert_eq!(value(name, &labels), wanted as f64, "{name}{labels}");

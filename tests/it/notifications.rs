@@ -16,14 +16,14 @@ use crate::support::{Ended, Running, azurite, eventually, plain, unique};
 const COUNT: &str = "SELECT count(*) FROM user_event_log";
 
 /// A queue of the test's own on the shared Azurite.
-struct Inbox {
-    address: String,
+pub struct Inbox {
+    pub address: String,
     queue: Queue,
 }
 
 impl Inbox {
     /// One that is there.
-    async fn new() -> Inbox {
+    pub async fn new() -> Inbox {
         let inbox = Inbox::missing().await;
         inbox.queue.ensure().await.unwrap();
         inbox
@@ -34,12 +34,12 @@ impl Inbox {
         Inbox { queue: open(&address), address }
     }
 
-    async fn put(&self, message: impl ToString) {
+    pub async fn put(&self, message: impl ToString) {
         self.queue.put(&message.to_string()).await.unwrap();
     }
 
     /// Waits until no message is left, hidden ones included.
-    async fn drained(&self) {
+    pub async fn drained(&self) {
         eventually("the queue is empty", async || match self.queue.length().await.unwrap() {
             0 => Ok(()),
             left => Err(format!("{left} messages left")),
