@@ -1,16 +1,14 @@
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::Faults;
 use super::notifications::{NotificationArgs, Notifications};
+use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
-use crate::capture::{Hub, NameFormat, PartitionId, Scope, Shard, parse_time};
+use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
 use crate::store::StoreAddress;
 
 /// Flags of the `loader` program.
@@ -186,15 +184,6 @@ pub struct Lookout {
     pub reconcile: Duration,
 }
 
-/// One hub's way into one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// The event hub.
-    pub hub: Hub,
-    /// The table, with its schema if it is not in `public`.
-    pub table: String,
-}
-
 impl Lookout {
     /// Sweeps every 20 polls, but at least every 30 s.
     fn new(poll: Duration, look_back: Duration, reconcile: Duration) -> Self {
@@ -246,7 +235,7 @@ impl LoaderArgs {
             Some(text) => faults.check("--name-format", text.parse()),
             None => Some(NameFormat::default()),
         };
-        let routes = routes(&self.namespace, &self.routes, &mut faults);
+        let routes = route::routes(&self.namespace, &self.routes, &mut faults);
         let poll = faults.check("--poll", at_least(self.poll.0, Duration::from_millis(10)));
         let slow_retry = faults.check("--slow-retry", at_least(self.slow_retry.0, Duration::from_millis(100)));
         let store_timeout = faults.check("--store-timeout", at_least(self.store_timeout.0, Duration::from_millis(100)));
@@ -304,28 +293,6 @@ impl LoaderArgs {
     }
 }
 
-fn routes(namespace: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<Route>> {
-    let mut routes: Vec<Route> = Vec::new();
-    for text in texts {
-        let route = match text.split_once('=') {
-            Some((hub, table)) if !table.is_empty() => Hub::new(namespace, hub)
-                .map(|hub| Route { hub, table: table.to_owned() })
-                .map_err(|error| error.to_string()),
-            _ => Err(format!("`{text}` is not HUB=TABLE")),
-        };
-        match faults.check("--route", route) {
-            Some(route) if routes.iter().any(|other| other.hub == route.hub) => {
-                faults.add(
-                    "--route",
-                    format_args!("`{}` stands twice; run a second loader for a second table", route.hub.name()),
-                );
-            }
-            route => routes.extend(route),
-        }
-    }
-    (routes.len() == texts.len()).then_some(routes)
-}
-
 fn scope(
     shard: Shard,
     partitions: &[i32],
@@ -352,25 +319,6 @@ fn scope(
 
 fn at_least(value: Duration, least: Duration) -> Result<Duration, String> {
     if value >= least { Ok(value) } else { Err(format!("must be at least {} s", least.as_secs_f64())) }
-}
-
-/// A time span in seconds, with a fraction if need be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seconds(pub Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_secs_f64().fmt(f)
-    }
-}
-
-impl FromStr for Seconds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?;
-        Duration::try_from_secs_f64(seconds).map(Seconds).map_err(|_| format!("`{text}` is no time span"))
-    }
 }
 
 #[cfg(test)]

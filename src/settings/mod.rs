@@ -11,12 +11,16 @@ mod notifications;
 mod operator;
 mod producer;
 mod rate;
+mod route;
+mod seconds;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use faults::Faults;
-pub use loader::{LoaderArgs, LoaderSettings, Lookout, Route, Seconds};
+pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
 pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};
 pub use rate::{Rate, RateError};
+pub use route::Route;
+pub use seconds::Seconds;
