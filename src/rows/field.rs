@@ -18,6 +18,14 @@ pub(super) struct Fit<'a> {
     pub(super) kind: ColumnType,
     pub(super) required: bool,
     pub(super) out: &'a mut ArrayLiteral,
+    pub(super) again: &'a mut Again,
+}
+
+/// A text that was fitted to a column, and the element it became.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Again {
+    text: String,
+    element: String,
 }
 
 impl<'de> DeserializeSeed<'de> for Fit<'_> {
@@ -73,7 +81,12 @@ impl Fit<'_> {
     }
 
     fn text<E: Error>(self, text: &str) -> Result<(), E> {
-        let Fit { kind, out, .. } = self;
+        let Fit { kind, out, again, .. } = self;
+        let is_moment = matches!(kind, ColumnType::Timestamp | ColumnType::TimestampTz);
+        if is_moment && !again.element.is_empty() && again.text == text {
+            out.push_again(&again.element);
+            return Ok(());
+        }
         let mark = out.len();
         let fitted = match kind {
             ColumnType::Varchar => {
@@ -92,10 +105,15 @@ impl Fit<'_> {
             }
             _ => None,
         };
-        fitted.ok_or_else(|| {
+        if fitted.is_none() {
             out.truncate(mark);
-            mismatch(kind, format_args!("string {}", Excerpt(text)))
-        })
+            return Err(mismatch(kind, format_args!("string {}", Excerpt(text))));
+        }
+        if is_moment {
+            text.clone_into(&mut again.text);
+            out.last_since(mark).clone_into(&mut again.element);
+        }
+        Ok(())
     }
 
     fn raw<E: Error>(self, json: &str) -> Result<(), E> {

@@ -76,6 +76,18 @@ impl ArrayLiteral {
         self.text.push('"');
     }
 
+    /// Appends elements that [`Self::last_since`] gave, of this or another literal.
+    pub fn push_again(&mut self, element: &str) {
+        self.separate();
+        self.text.push_str(element);
+    }
+
+    /// What was appended since it was `length` bytes long, as it stands.
+    pub fn last_since(&self, length: usize) -> &str {
+        let added = &self.text[length..];
+        if length > 1 { &added[1..] } else { added }
+    }
+
     /// Bytes so far.
     pub fn len(&self) -> usize {
         self.text.len()

@@ -5,7 +5,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use serde_json::value::RawValue;
 
 use super::column::Column;
-use super::field::{Fit, has_nul};
+use super::field::{Again, Fit, has_nul};
 use super::literal::ArrayLiteral;
 use super::table::{Role, Table};
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
@@ -60,7 +60,7 @@ pub struct Mapper {
     literals: Vec<ArrayLiteral>,
     marks: Vec<usize>,
     rows: usize,
-    time: (Option<EnqueuedTime>, String),
+    constant: Constant,
     fields: Fields,
     unmapped: u64,
 }
@@ -75,13 +75,14 @@ impl Mapper {
             literals: vec![ArrayLiteral::default(); width],
             marks: Vec::with_capacity(width),
             rows: 0,
-            time: (None, String::new()),
+            constant: Constant::default(),
             fields: Fields {
                 by_name: by_name.map(|(index, (column, _))| (column.name.clone(), index)).collect(),
                 columns: table.columns().to_vec(),
                 roles: table.roles().to_vec(),
                 seen: vec![false; width],
                 guess: Vec::new(),
+                again: vec![Again::default(); width],
             },
             unmapped: 0,
         }
@@ -170,19 +171,40 @@ impl Mapper {
     }
 
     fn push_envelope(&mut self, envelope: Envelope<'_>) {
-        if self.time.0 != Some(envelope.enqueued_time) {
-            self.time.0 = Some(envelope.enqueued_time);
-            self.time.1.clear();
-            envelope.enqueued_time.push_sql(&mut self.time.1);
-        }
+        self.constant.set(envelope);
         for (literal, role) in self.literals.iter_mut().zip(&self.fields.roles) {
             match role {
-                Role::EventHub => literal.push_text(envelope.event_hub),
+                Role::EventHub => literal.push_again(&self.constant.event_hub.1),
                 Role::PartitionId => literal.push_integer(i64::from(envelope.partition.0)),
                 Role::SequenceNumber => literal.push_integer(envelope.sequence_number.0),
-                Role::EnqueuedAt => literal.push_with(|out| out.push_str(&self.time.1)),
+                Role::EnqueuedAt => literal.push_again(&self.constant.enqueued_at.1),
                 Role::Field | Role::Rescued => {}
             }
+        }
+    }
+}
+
+/// What neighbouring records share of their envelopes, as elements ready to be appended.
+#[derive(Debug, Default)]
+struct Constant {
+    event_hub: (String, String),
+    enqueued_at: (Option<EnqueuedTime>, String),
+}
+
+impl Constant {
+    fn set(&mut self, envelope: Envelope<'_>) {
+        let element = |push: &dyn Fn(&mut ArrayLiteral)| {
+            let mut literal = ArrayLiteral::default();
+            push(&mut literal);
+            literal.last_since(1).to_owned()
+        };
+        if self.event_hub.0 != envelope.event_hub || self.event_hub.1.is_empty() {
+            let text = envelope.event_hub;
+            self.event_hub = (text.to_owned(), element(&|literal| literal.push_text(text)));
+        }
+        if self.enqueued_at.0 != Some(envelope.enqueued_time) {
+            let time = envelope.enqueued_time;
+            self.enqueued_at = (Some(time), element(&|literal| literal.push_with(|out| time.push_sql(out))));
         }
     }
 }
@@ -202,6 +224,8 @@ struct Fields {
     seen: Vec<bool>,
     /// Which column the n-th field belonged to in the record before: producers keep their order.
     guess: Vec<Option<usize>>,
+    /// Per column, the text that was fitted last and the element it became: neighbours share their times.
+    again: Vec<Again>,
 }
 
 impl Fields {
@@ -253,7 +277,12 @@ impl<'de> Visitor<'de> for Row<'_> {
             match key {
                 Found::Column(index) => {
                     let column = &self.fields.columns[index];
-                    let fit = Fit { kind: column.kind, required: column.required, out: &mut self.literals[index] };
+                    let fit = Fit {
+                        kind: column.kind,
+                        required: column.required,
+                        out: &mut self.literals[index],
+                        again: &mut self.fields.again[index],
+                    };
                     let fitted = if std::mem::replace(&mut self.fields.seen[index], true) {
                         Err(A::Error::custom("stands twice in the body"))
                     } else {

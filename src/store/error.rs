@@ -20,6 +20,7 @@ pub struct StoreError {
     address: String,
     reason: String,
     fault: Fault,
+    conflict: bool,
 }
 
 /// RisingWave quotes whole batches in its errors; nobody wants megabytes in a log.
@@ -27,21 +28,28 @@ const REASON_LIMIT: usize = 300;
 
 impl StoreError {
     pub(super) fn new(address: &impl ToString, error: &tokio_postgres::Error) -> Self {
-        StoreError { address: address.to_string(), reason: reason(error), fault: fault(error) }
+        let conflict = error.code() == Some(&SqlState::UNIQUE_VIOLATION);
+        StoreError { address: address.to_string(), reason: reason(error), fault: fault(error), conflict }
     }
 
     pub(super) fn permanent(address: &impl ToString, reason: impl Into<String>) -> Self {
-        StoreError { address: address.to_string(), reason: reason.into(), fault: Fault::Permanent }
+        StoreError { address: address.to_string(), reason: reason.into(), fault: Fault::Permanent, conflict: false }
     }
 
     /// The server was silent for too long. `what` did not come.
     pub fn timed_out(address: &impl ToString, what: &str) -> Self {
-        StoreError { address: address.to_string(), reason: format!("{what} did not come"), fault: Fault::Transient }
+        let reason = format!("{what} did not come");
+        StoreError { address: address.to_string(), reason, fault: Fault::Transient, conflict: false }
     }
 
     /// Whether no retry mends it, only a person.
     pub fn needs_someone(&self) -> bool {
         matches!(self.fault, Fault::Data | Fault::Permanent)
+    }
+
+    /// Whether a row of that key is there already.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.conflict
     }
 
     /// What it means for the caller.

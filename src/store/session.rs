@@ -8,6 +8,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
 
 use super::address::StoreAddress;
 use super::error::StoreError;
+use super::statement::Repeats;
 
 /// Which engine answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub struct Session {
     version: String,
     /// Statements by their text; they live as long as the connection.
     prepared: Mutex<HashMap<String, Statement>>,
+    repeats: Repeats,
     _connection: Connection,
 }
 
@@ -69,6 +71,7 @@ impl Session {
             kind,
             version,
             prepared: Mutex::default(),
+            repeats: Repeats::default(),
             _connection: connection,
         })
     }
@@ -171,6 +174,10 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         self.client.query(sql, parameters).await.map_err(|error| self.error(&error))
+    }
+
+    pub(super) fn repeats(&self) -> &Repeats {
+        &self.repeats
     }
 
     pub(super) fn prepared(&self) -> &Mutex<HashMap<String, Statement>> {

@@ -143,3 +143,35 @@ fn fields_without_a_column_are_rescued_where_the_table_has_room() {
     assert_eq!(mapper.take_unmapped(), 0);
     assert_eq!(mapper.take().columns[1], r#"{"{\"x \\\"y\\\"\":[1, {}],\"z\":null}",NULL}"#);
 }
+
+#[test]
+fn what_neighbours_share_is_written_for_each_of_them() {
+    let mut mapper = mapper("id integer,ts timestamp without time zone,at timestamp with time zone");
+    for (body, fits) in [
+        (r#"{"id":1,"ts":"2026-01-02","at":"2026-01-02"}"#, true),
+        (r#"{"id":2,"ts":"2026-01-02","at":"2026-01-02"}"#, true),
+        (r#"{"id":3,"ts":"2026-01-02","at":"never"}"#, false),
+        (r#"{"id":4,"ts":"2026-01-02T01:00:00","at":"2026-01-02"}"#, true),
+        (r#"{"id":5,"ts":"2026-01-02","at":null}"#, true),
+    ] {
+        assert_eq!(mapper.push(envelope(), Some(body.as_bytes())).is_ok(), fits, "{body}");
+    }
+    let other = Envelope {
+        event_hub: "a \"b\"",
+        enqueued_time: EnqueuedTime::parse("1/2/2026 3:04:05 AM").unwrap(),
+        ..envelope()
+    };
+    mapper.push(other, Some(br#"{"id":6}"#)).unwrap();
+    assert_eq!(
+        mapper.take().columns[..4],
+        [
+            "{1,2,4,5,6}",
+            r#"{"2026-01-02 00:00:00","2026-01-02 00:00:00","2026-01-02 01:00:00","2026-01-02 00:00:00",NULL}"#,
+            r#"{"2026-01-02 00:00:00+00:00","2026-01-02 00:00:00+00:00","2026-01-02 00:00:00+00:00",NULL,NULL}"#,
+            r#"{"user-events","user-events","user-events","user-events","a \"b\""}"#,
+        ]
+    );
+    // The first of a new batch has no one before it.
+    mapper.push(envelope(), Some(br#"{"id":7,"ts":"2026-01-02"}"#)).unwrap();
+    assert_eq!(mapper.take().columns[1], r#"{"2026-01-02 00:00:00"}"#);
+}
