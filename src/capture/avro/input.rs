@@ -54,13 +54,22 @@ impl<R: Read> Input<R> {
     /// Some bytes, as many as are at hand; none only at the end of the file.
     pub(super) fn some(&mut self) -> io::Result<&[u8]> {
         if self.buffered().is_empty() {
-            self.fill(1).map_err(|error| {
-                let told = io::Error::new(error.kind(), error.to_string());
-                self.failure = Some(error);
-                told
-            })?;
+            self.fill_in_block(1)?;
         }
         Ok(self.buffered())
+    }
+
+    /// More bytes than are at hand, twice as many if the file has them.
+    pub(super) fn more(&mut self) -> io::Result<()> {
+        self.fill_in_block((2 * self.buffered().len()).max(1))
+    }
+
+    fn fill_in_block(&mut self, wanted: usize) -> io::Result<()> {
+        self.fill(wanted).map(drop).map_err(|error| {
+            let told = io::Error::new(error.kind(), error.to_string());
+            self.failure = Some(error);
+            told
+        })
     }
 
     /// Whether the source has no more bytes.

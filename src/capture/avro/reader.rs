@@ -3,6 +3,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use super::READ_SIZE;
+use super::codec::Codec;
 use super::cursor::Undecodable;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::header::{self, Header};
@@ -68,9 +69,12 @@ pub fn read_events(
         let left = Cell::new(size);
         let allowance = Allowance { any: limits.unpacked, end: input.position().saturating_add(size), left: &left };
         let mut packed = Packed::new(&mut input, &left);
-        let flow = {
-            let mut unpacked = unpacker.unpack(&mut packed).map_err(&damage)?;
-            read_block(&mut unpacked, &mut window, count, &header.plan, limits, &allowance, &mut each)
+        let flow = if header.codec == Codec::Null {
+            read_block(&mut packed, count, &header.plan, limits, &mut each)
+        } else {
+            let unpacked = unpacker.unpack(&mut packed).map_err(&damage)?;
+            let mut block = window.over(unpacked, &allowance);
+            read_block(&mut block, count, &header.plan, limits, &mut each)
         };
         match flow {
             Ok(ControlFlow::Break(())) => return Ok(()),
@@ -139,20 +143,17 @@ fn read_block_header(input: &mut Input<impl Read>, at: u64) -> Result<(u64, u64)
     }
 }
 
-/// Decodes a block's records out of a sliding window over its unpacked bytes.
+/// Decodes a block's records.
 fn read_block(
-    unpacked: &mut Unpacked<'_>,
-    window: &mut Window,
+    block: &mut impl Block,
     count: u64,
     plan: &Plan,
     limits: ReadLimits,
-    allowance: &Allowance<'_>,
     each: &mut impl FnMut(Event<'_>) -> ControlFlow<Stop>,
 ) -> Result<ControlFlow<()>, DamageKind> {
-    window.clear();
     for index in 0..count {
         let taken = loop {
-            match plan.decode(window.bytes()) {
+            match plan.decode(block.at_hand()) {
                 Ok((event, taken)) => match each(event) {
                     ControlFlow::Continue(()) => break taken,
                     ControlFlow::Break(Stop::Enough) => return Ok(ControlFlow::Break(())),
@@ -160,24 +161,37 @@ fn read_block(
                 },
                 Err(Undecodable::Bad(reason)) => return Err(DamageKind::Record { index, reason }),
                 Err(Undecodable::Short) => {
-                    if window.bytes().len() >= limits.record {
+                    if block.at_hand().len() >= limits.record {
                         return Err(DamageKind::TooLarge { what: "a record", limit: limits.record as u64 });
                     }
-                    if !window.refill(unpacked, allowance)? {
+                    if !block.more()? {
                         return Err(DamageKind::Record { index, reason: "it goes on past its block".to_owned() });
                     }
                 }
             }
         };
-        window.consume(taken);
+        block.step(taken);
     }
-    if !window.bytes().is_empty() || window.refill(unpacked, allowance)? {
+    if !block.at_hand().is_empty() || block.more()? {
         return Err(DamageKind::Record {
             index: count,
             reason: "its block has more bytes than its records".to_owned(),
         });
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// A block's bytes as its records are decoded from them.
+pub(super) trait Block {
+    /// Those that are unpacked and not stepped over.
+    fn at_hand(&self) -> &[u8];
+
+    /// Steps over a record.
+    fn step(&mut self, length: usize);
+
+    /// Gets at least one byte more, and at least as many as are at hand, so that a large record costs few copies; false
+    /// at the end of the block.
+    fn more(&mut self) -> Result<bool, DamageKind>;
 }
 
 /// How much a file may unpack to, given how much of it was read.
@@ -210,29 +224,39 @@ struct Window {
 }
 
 impl Window {
-    fn clear(&mut self) {
+    /// Begins a block.
+    fn over<'w>(&'w mut self, unpacked: Unpacked<'w>, allowance: &'w Allowance<'w>) -> Sliding<'w> {
         self.buffer.clear();
         self.start = 0;
+        Sliding { window: self, unpacked, allowance }
+    }
+}
+
+/// A window that slides over a block as it is unpacked.
+struct Sliding<'w> {
+    window: &'w mut Window,
+    unpacked: Unpacked<'w>,
+    allowance: &'w Allowance<'w>,
+}
+
+impl Block for Sliding<'_> {
+    fn at_hand(&self) -> &[u8] {
+        &self.window.buffer[self.window.start..]
     }
 
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
+    fn step(&mut self, length: usize) {
+        self.window.start += length;
     }
 
-    fn consume(&mut self, length: usize) {
-        self.start += length;
-    }
-
-    /// Adds at least one byte, and at least as many as are there, so that a large record costs few copies; false at
-    /// the end of the block.
-    fn refill(&mut self, unpacked: &mut Unpacked<'_>, allowance: &Allowance<'_>) -> Result<bool, DamageKind> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let before = self.buffer.len();
-        unpacked.read(READ_SIZE.max(before), &mut self.buffer)?;
-        let read = self.buffer.len() - before;
-        self.unpacked += read as u64;
-        allowance.check(self.unpacked)?;
+    fn more(&mut self) -> Result<bool, DamageKind> {
+        let Window { buffer, start, unpacked } = &mut *self.window;
+        buffer.drain(..*start);
+        *start = 0;
+        let before = buffer.len();
+        self.unpacked.read(READ_SIZE.max(before), buffer)?;
+        let read = buffer.len() - before;
+        *unpacked += read as u64;
+        self.allowance.check(*unpacked)?;
         Ok(read > 0)
     }
 }

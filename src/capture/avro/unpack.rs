@@ -8,7 +8,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::codec::Codec;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::input::Input;
-use super::reader::ReadLimits;
+use super::reader::{Block, ReadLimits};
 
 /// Unpacks one block after another.
 pub(super) struct Unpacker {
@@ -119,11 +119,32 @@ impl<'a, R: Read> Packed<'a, R> {
     pub(super) fn explain(self, damage: Damage) -> ReadError {
         match self.input.take_failure() {
             Some(error) => ReadError::Source(error),
-            None if self.input.ended() && self.left.get() > 0 => {
+            None if self.input.ended() && self.left.get() > self.input.buffered().len() as u64 => {
                 Damage { at: damage.at, kind: DamageKind::Truncated("inside a block") }.into()
             }
             None => damage.into(),
         }
+    }
+}
+
+/// A block that is not compressed is decoded where it was read.
+impl<R: Read> Block for Packed<'_, R> {
+    fn at_hand(&self) -> &[u8] {
+        let buffered = self.input.buffered();
+        &buffered[..buffered.len().min(usize::try_from(self.left.get()).unwrap_or(usize::MAX))]
+    }
+
+    fn step(&mut self, length: usize) {
+        self.consume(length);
+    }
+
+    fn more(&mut self) -> Result<bool, DamageKind> {
+        let before = self.at_hand().len();
+        if before as u64 >= self.left.get() {
+            return Ok(false);
+        }
+        self.input.more().map_err(|error| DamageKind::Decompress { codec: Codec::Null, reason: error.to_string() })?;
+        Ok(self.at_hand().len() > before)
     }
 }
 
