@@ -70,6 +70,7 @@ impl Judge for StoreError {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_SLOW_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A server that asks to be left alone for longer is tried again all the same: its clock may be wrong.
 const LONGEST_WANTED: Duration = Duration::from_secs(120);
@@ -111,7 +112,7 @@ impl Patience {
             Some(give_up) => tracing::warn!("{error}; retrying for at most {} s", give_up.as_secs_f64()),
             None if stays => {
                 let every = self.slow_retry.as_secs_f64();
-                tracing::error!("{error}; this does not pass by itself, retrying every {every} s");
+                tracing::error!("{error}; this does not pass by itself, retrying, at least every {every} s");
             }
             None => tracing::warn!("{error}; retrying until it passes"),
         }
@@ -146,7 +147,11 @@ impl Trouble<'_> {
                 let grown = FIRST_PAUSE.saturating_mul(1 << self.tries.min(12)).min(LONGEST_PAUSE);
                 (grown.mul_f64(rand::random_range(0.5..1.0)).max(wanted.unwrap_or_default().min(LONGEST_WANTED)), false)
             }
-            Verdict::Stays => (self.patience.slow_retry.mul_f64(rand::random_range(0.8..1.2)), true),
+            Verdict::Stays => {
+                // At first in a second: what is missing when everything starts at once is often being made.
+                let grown = FIRST_SLOW_PAUSE.saturating_mul(1 << self.tries.min(12)).min(self.patience.slow_retry);
+                (grown.mul_f64(rand::random_range(0.8..1.2)), true)
+            }
         };
         self.tries += 1;
         if let Some(give_up) = self.patience.give_up {

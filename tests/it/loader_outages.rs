@@ -166,7 +166,7 @@ fn complaints(running: &Running) -> Vec<String> {
 
 /// Waits until a loader that cannot go on says so once and shows it, though it goes on trying.
 async fn in_need(running: &Running, http: &Http, words: &str) {
-    running.says("does not pass by itself, retrying every 0.5 s").await;
+    running.says("does not pass by itself, retrying, at least every 0.5 s").await;
     let answer = http.until(Some(words)).await;
     sleep(Duration::from_millis(1500)).await;
     let said = complaints(running);

@@ -92,7 +92,7 @@ async fn a_loader_that_may_not_recover_says_so_and_goes_on_when_someone_else_doe
     http.until(None).await;
     fake.restart();
     files.add_plain(0..PARTITIONS, 0..3, RECORDS).await;
-    running.says("does not pass by itself, retrying every 0.5 s").await;
+    running.says("does not pass by itself, retrying, at least every 0.5 s").await;
     http.until(Some("until a superuser asks it to RECOVER")).await;
     sleep(Duration::from_millis(1500)).await;
     let said = running.err();
