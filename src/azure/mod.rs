@@ -1,9 +1,11 @@
 //! Azure's services: each submodule is the only importer of its SDK crate. What they share stands beside them.
 
 pub mod blob;
+pub mod identity;
 pub mod queue;
 
 mod endpoint;
 mod failure;
 mod sas;
 mod transport;
+mod vault;

@@ -3,8 +3,10 @@
 mod chain;
 pub mod killpoint;
 mod log_tail;
+mod rotation;
 mod secret;
 
 pub use chain::chain;
 pub use log_tail::LogTail;
-pub use secret::Secret;
+pub use rotation::{RotatingSecret, SecretError, SecretReader};
+pub use secret::{Secret, SecretSource};

@@ -1,13 +1,19 @@
+use std::convert::Infallible;
 use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
 
-/// A text that must never be shown: it has no `Display`, and its `Debug` does not print it.
+use zeroize::Zeroizing;
+
+/// A text that must never be shown: it has no `Display`, its `Debug` does not print it, and its memory is overwritten
+/// when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text itself, for handing to the service it belongs to and nowhere else.
@@ -22,6 +28,58 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Where a secret is read from. Its `Display` names the place and never shows a secret that was given literally.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// Given as it is.
+    Literal(Secret),
+    /// `file:PATH`: what the file holds, without the line end after it.
+    File(PathBuf),
+    /// `keyvault:NAME` or `keyvault:NAME/VERSION`.
+    KeyVault {
+        /// The secret's name.
+        name: String,
+        /// One version of it; else the newest.
+        version: Option<String>,
+    },
+}
+
+impl SecretSource {
+    /// Whether it can be read only with a vault's address.
+    pub fn needs_vault(&self) -> bool {
+        matches!(self, SecretSource::KeyVault { .. })
+    }
+}
+
+impl FromStr for SecretSource {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.split_once(':') {
+            Some(("file", path)) => SecretSource::File(path.into()),
+            Some(("keyvault", secret)) => {
+                let (name, version) = match secret.split_once('/') {
+                    Some((name, version)) => (name, Some(version.to_owned())),
+                    None => (secret, None),
+                };
+                SecretSource::KeyVault { name: name.to_owned(), version }
+            }
+            _ => SecretSource::Literal(Secret::new(text)),
+        })
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretSource::Literal(_) => f.write_str("a secret given as it is"),
+            SecretSource::File(path) => write!(f, "file:{}", path.display()),
+            SecretSource::KeyVault { name, version: None } => write!(f, "keyvault:{name}"),
+            SecretSource::KeyVault { name, version: Some(version) } => write!(f, "keyvault:{name}/{version}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +87,17 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+        let literal: SecretSource = "hunter2".parse().unwrap();
+        assert!(!format!("{literal:?} {literal}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_prefix_says_where_it_is() {
+        for text in ["file:/run/secrets/store", "keyvault:store-password", "keyvault:store-password/0af1"] {
+            assert_eq!(text.parse::<SecretSource>().unwrap().to_string(), text);
+        }
+        for text in ["p:assword", "Endpoint=sb://x/;Key=y", ""] {
+            assert_eq!(text.parse(), Ok(SecretSource::Literal(Secret::new(text))));
+        }
     }
 }

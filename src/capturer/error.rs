@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::azure::blob::BlobError;
+use crate::azure::identity::IdentityError;
 use crate::capture::{Damage, InvalidEnqueuedTime, WriteError};
 use crate::kafka::KafkaError;
 
@@ -10,6 +11,9 @@ pub enum CaptureError {
     /// The broker cannot be reached at the start, or has no such topic.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// There is no way to get tokens.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The container cannot be used, and waiting does not help.
     #[error(transparent)]
     Blob(#[from] BlobError),

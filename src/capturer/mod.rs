@@ -37,6 +37,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::azure::blob::Container;
+use crate::azure::identity::Identity;
 use crate::kafka::{Cluster, MissingTopic, Reader};
 use crate::settings::CaptureSettings;
 pub use error::CaptureError;
@@ -101,7 +102,8 @@ async fn start(
     shutdown: CancellationToken,
     progress: Arc<Progress>,
 ) -> Result<Shared, CaptureError> {
-    let container = Container::open(&settings.blob, None)?;
+    let identity = Identity::new(settings.identity.clone());
+    let container = Container::open(&settings.blob, identity.credential_if(settings.blob.needs_credential())?)?;
     let blob_trouble = Arc::new(Trouble::new(container.address()));
     let files = Files::new(container.clone(), settings.name_format.clone(), Arc::clone(&blob_trouble))
         .map_err(|source| CaptureError::Encode { blob: "an empty file".to_owned(), source })?;

@@ -18,6 +18,7 @@ use super::patience::Patience;
 use super::progress::Progress;
 use super::run::{Group, open_table};
 use crate::azure::blob::{BlobEntry, Container};
+use crate::azure::identity::Identity;
 use crate::ledger::{FileVersion, Outcome};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
@@ -85,7 +86,8 @@ pub async fn dry_run(
 ) -> Result<DryRun, LoadError> {
     let progress = Arc::new(Progress::new(settings.poll));
     let patience = Patience::new(true, settings, shutdown, Arc::clone(&progress));
-    let container = Container::open(&settings.blob, None)?;
+    let identity = Identity::new(settings.identity.clone());
+    let container = Container::open(&settings.blob, identity.credential_if(settings.blob.needs_credential())?)?;
     let budget = Budget::of(settings);
     let means = Means {
         container: &container,

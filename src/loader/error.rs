@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::azure::blob::BlobError;
+use crate::azure::identity::IdentityError;
 use crate::azure::queue::QueueError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
@@ -19,6 +20,9 @@ pub enum LoadError {
         /// What the last try said.
         reason: String,
     },
+    /// There is no way to get tokens.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The blob endpoint refuses.
     #[error(transparent)]
     Blob(#[from] BlobError),

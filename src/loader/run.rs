@@ -18,6 +18,7 @@ use super::notify::{Inbox, Told};
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
+use crate::azure::identity::Identity;
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::ListingOrder;
 use crate::ledger::{Entry, FileVersion};
@@ -71,7 +72,8 @@ async fn work(
     progress: &Arc<Progress>,
 ) -> Result<(), LoadError> {
     let patience = Patience::new(settings.once, settings, shutdown.clone(), Arc::clone(progress));
-    let container = Container::open(&settings.blob, None)?;
+    let identity = Identity::new(settings.identity.clone());
+    let container = Container::open(&settings.blob, identity.credential_if(settings.blob.needs_credential())?)?;
     let mut lanes = Lane::several(settings.connections, &settings.store, settings.store_timeout, &patience);
     let mut streams = Vec::new();
     for route in &settings.routes {
@@ -87,7 +89,7 @@ async fn work(
         batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
         parallel_files: budget.parallel_files,
     };
-    let mut inbox = Inbox::open(settings, &container, &patience)?;
+    let mut inbox = Inbox::open(settings, &container, &identity, &patience)?;
     let mut vanishing = patience.trouble();
     loop {
         let began = Instant::now();

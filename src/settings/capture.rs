@@ -3,8 +3,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Faults;
+use super::identity::IdentityArgs;
 use super::producer::topic_name;
 use crate::azure::blob::BlobAddress;
+use crate::azure::identity::IdentitySettings;
 use crate::capture::{Hub, NameFormat, WindowLimits};
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
 
@@ -48,6 +50,8 @@ pub struct CaptureArgs {
     /// Capture what is in the topics at the start, then exit
     #[arg(long, env = "DELTAWAVE_UNTIL_END")]
     until_end: bool,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// How files are compressed: the two ways Event Hubs Capture knows.
@@ -98,6 +102,8 @@ pub struct CaptureSettings {
     pub give_up: Duration,
     /// When to end.
     pub until: Until,
+    /// Who this is towards Azure.
+    pub identity: IdentitySettings,
 }
 
 impl CaptureArgs {
@@ -112,7 +118,9 @@ impl CaptureArgs {
         let name_format =
             faults.check("--name-format", self.name_format.as_deref().map_or(Ok(NameFormat::default()), str::parse));
         let hubs = hubs(&mut faults, &self.namespace, self.topic);
-        let settings = broker.zip(blob).zip(name_format).map(|((broker, blob), name_format)| CaptureSettings {
+        let identity = self.identity.check(&[], &mut faults);
+        let parts = broker.zip(blob).zip(name_format).zip(identity);
+        let settings = parts.map(|(((broker, blob), name_format), identity)| CaptureSettings {
             kafka: KafkaSettings { broker, security: Security::Plaintext },
             hubs,
             blob,
@@ -121,6 +129,7 @@ impl CaptureArgs {
             empty_windows: if self.skip_empty { EmptyWindows::Skip } else { EmptyWindows::Write },
             codec: self.codec,
             give_up: Duration::from_secs(self.give_up),
+            identity,
             until: if self.until_end { Until::End } else { Until::Stopped },
         });
         faults.finish(settings)

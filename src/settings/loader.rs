@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::identity::IdentityArgs;
 use super::notifications::{NotificationArgs, Notifications};
 use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
+use crate::azure::identity::IdentitySettings;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
 use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
@@ -110,6 +112,8 @@ pub struct LoaderArgs {
     /// Files fetched and decoded at the same time
     #[arg(long, env = "DELTAWAVE_PARALLEL_FILES", value_name = "N", default_value_t = PARALLEL_FILES)]
     parallel_files: usize,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
@@ -170,6 +174,8 @@ pub struct LoaderSettings {
     pub connections: usize,
     /// Files decoded at once.
     pub parallel_files: usize,
+    /// Who this is towards Azure.
+    pub identity: IdentitySettings,
 }
 
 /// How far back and how often to look.
@@ -218,6 +224,7 @@ impl LoaderSettings {
             batch_rows: BATCH_ROWS,
             connections: CONNECTIONS,
             parallel_files: PARALLEL_FILES,
+            identity: IdentitySettings::default(),
         }
     }
 }
@@ -264,6 +271,7 @@ impl LoaderArgs {
             ),
         ];
         let notifications = self.notifications.check(&unfit, &mut faults);
+        let identity = self.identity.check(&[], &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -287,6 +295,7 @@ impl LoaderArgs {
                 batch_rows: self.batch_rows,
                 connections: self.connections,
                 parallel_files: self.parallel_files,
+                identity: identity?,
             })
         })();
         faults.finish(settings)

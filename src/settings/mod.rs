@@ -5,6 +5,7 @@
 
 mod capture;
 mod faults;
+mod identity;
 mod loader;
 mod log;
 mod notifications;

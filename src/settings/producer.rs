@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::identity::IdentityArgs;
 use super::{Faults, Rate};
+use crate::azure::identity::IdentitySettings;
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
 
 /// Flags of the `producer` program.
@@ -51,6 +53,8 @@ pub struct ProducerArgs {
     /// Do not print each event; show progress instead
     #[arg(long, env = "DELTAWAVE_QUIET")]
     quiet: bool,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// Where event numbers come from.
@@ -102,6 +106,8 @@ pub struct ProducerSettings {
     pub give_up: Duration,
     /// Show progress, not events.
     pub quiet: bool,
+    /// Who this is towards Azure.
+    pub identity: IdentitySettings,
 }
 
 impl ProducerArgs {
@@ -140,7 +146,9 @@ impl ProducerArgs {
             (None, EventSource::Generated { .. }) => Some(Rate::PerSecond(1.0)),
             (None, EventSource::Input { .. }) => Some(Rate::Max),
         };
-        let settings = broker.zip(topic).zip(rate).map(|((broker, topic), rate)| ProducerSettings {
+        let identity = self.identity.check(&[], &mut faults);
+        let parts = broker.zip(topic).zip(rate).zip(identity);
+        let settings = parts.map(|(((broker, topic), rate), identity)| ProducerSettings {
             kafka: KafkaSettings { broker, security: Security::Plaintext },
             topic,
             create_topic: self.create_topic,
@@ -149,6 +157,7 @@ impl ProducerArgs {
             events: self.events,
             give_up: Duration::from_secs(self.give_up),
             quiet: self.quiet,
+            identity,
         });
         faults.finish(settings)
     }

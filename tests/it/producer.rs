@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use deltawave::azure::identity::IdentitySettings;
 use deltawave::kafka::{KafkaSettings, Security};
 use deltawave::producer::{self, Acknowledged, Event};
 use deltawave::settings::{EventSource, OrderSource, ProducerSettings, Rate};
@@ -403,6 +404,7 @@ fn refused_events_are_counted_and_the_first_reason_is_told() {
 async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each_event() {
     let bench = Bench::new();
     let settings = ProducerSettings {
+        identity: IdentitySettings::default(),
         kafka: KafkaSettings {
             broker: bench.cluster.bootstrap_servers().parse().unwrap(),
             security: Security::Plaintext,

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::event::{Created, Event, Malformed, parse};
 use super::told::{Told, delete, delete_one};
 use crate::azure::blob::Container;
+use crate::azure::identity::Identity;
 use crate::azure::queue::{MOST_RECEIVED, Message, Queue, QueueError};
 use crate::capture::{FileName, Hub, NameFormat};
 use crate::loader::error::LoadError;
@@ -43,13 +44,15 @@ impl Inbox {
     pub(in crate::loader) fn open(
         settings: &LoaderSettings,
         container: &Container,
+        identity: &Identity,
         patience: &Patience,
     ) -> Result<Self, LoadError> {
         let mut told = None;
         if let Some(notifications) = &settings.notifications {
+            let credential = identity.credential_if(notifications.queue.needs_credential())?;
             let receiver = Receiver {
-                queue: Queue::open(&notifications.queue, None)?,
-                poison: Queue::open(&notifications.poison, None)?,
+                queue: Queue::open(&notifications.queue, credential.clone())?,
+                poison: Queue::open(&notifications.poison, credential)?,
                 lease: notifications.lease,
                 container: container.name().to_owned(),
                 hubs: settings.routes.iter().map(|route| route.hub.clone()).collect(),

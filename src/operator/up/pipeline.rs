@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::Components;
 use super::error::UpError;
 use super::sent::Sent;
+use crate::azure::identity::IdentitySettings;
 use crate::capture::{Hub, NameFormat, WindowLimits};
 use crate::capturer;
 use crate::loader;
@@ -60,6 +61,7 @@ impl Pipeline {
         let hub = Hub::new(NAMESPACE, &settings.topic)?;
         let order = OrderSource::File(default_order_file());
         let producer = ProducerSettings {
+            identity: IdentitySettings::default(),
             kafka: components.kafka().clone(),
             topic: settings.topic.clone(),
             create_topic: None,
@@ -70,6 +72,7 @@ impl Pipeline {
             quiet: true,
         };
         let capture = CaptureSettings {
+            identity: IdentitySettings::default(),
             kafka: components.kafka().clone(),
             hubs: vec![hub.clone()],
             blob: components.blob().clone(),

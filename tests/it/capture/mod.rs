@@ -8,6 +8,7 @@ mod trouble;
 use std::time::{Duration, Instant};
 
 use apache_avro::types::Value;
+use deltawave::azure::identity::IdentitySettings;
 use deltawave::capture::{Hub, NameFormat, PartitionId, WindowLimits};
 use deltawave::capturer::{self, PartitionProgress, Progress};
 use deltawave::kafka::{KafkaSettings, Security};
@@ -187,6 +188,7 @@ async fn a_run_inside_another_program_is_counted_and_stopped() {
     produce(&broker.bootstrap_servers(), TOPIC, 0, &[text("a"), text("b"), text("c")]);
     let hub = Hub::new("local", TOPIC).unwrap();
     let settings = CaptureSettings {
+        identity: IdentitySettings::default(),
         kafka: KafkaSettings { broker: broker.bootstrap_servers().parse().unwrap(), security: Security::Plaintext },
         hubs: vec![hub.clone()],
         blob: container.address().clone(),

@@ -1,0 +1,98 @@
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use super::Faults;
+use crate::azure::identity::{CredentialKind, IdentitySettings};
+use crate::base::SecretSource;
+
+/// Flags of every program that reaches Azure's services.
+#[derive(Debug, Clone, Args)]
+pub(super) struct IdentityArgs {
+    /// How to get tokens for Azure's services; auto picks by what the environment offers (docs/settings.md)
+    #[arg(long, env = "DELTAWAVE_CREDENTIAL", value_enum, default_value_t = Choice::Auto)]
+    credential: Choice,
+    /// Client ID of the user-assigned identity to use [default: the only one there is]
+    #[arg(long, env = "DELTAWAVE_CLIENT_ID", value_name = "ID")]
+    client_id: Option<String>,
+    /// The Key Vault of secrets given as keyvault:NAME or keyvault:NAME/VERSION, like https://NAME.vault.azure.net
+    #[arg(long, env = "DELTAWAVE_KEY_VAULT_URL", value_name = "URL")]
+    key_vault_url: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    Auto,
+    ManagedIdentity,
+    Workload,
+    Developer,
+}
+
+impl IdentityArgs {
+    /// The settings, given every secret flag that was set.
+    pub(super) fn check(
+        self,
+        secrets: &[(&str, Option<&SecretSource>)],
+        faults: &mut Faults,
+    ) -> Option<IdentitySettings> {
+        let key_vault = match self.key_vault_url.as_deref().map(vault) {
+            None => Some(None),
+            Some(url) => faults.check("--key-vault-url", url).map(Some),
+        };
+        for (flag, source) in secrets {
+            if self.key_vault_url.is_none()
+                && let Some(source) = source
+                && source.needs_vault()
+            {
+                faults.add(flag, format_args!("{source} is in a Key Vault: say which by --key-vault-url"));
+            }
+        }
+        let (kind, because) =
+            choose(self.credential, self.client_id.is_some(), |name| std::env::var_os(name).is_some());
+        Some(IdentitySettings { kind, because, client_id: self.client_id, key_vault: key_vault? })
+    }
+}
+
+/// What `auto` looks at, in this order.
+fn choose(choice: Choice, client_id: bool, is_set: impl Fn(&str) -> bool) -> (CredentialKind, String) {
+    let by_flag = |kind| (kind, "--credential".to_owned());
+    match choice {
+        Choice::ManagedIdentity => by_flag(CredentialKind::ManagedIdentity),
+        Choice::Workload => by_flag(CredentialKind::Workload),
+        Choice::Developer => by_flag(CredentialKind::Developer),
+        Choice::Auto => {
+            if is_set("AZURE_FEDERATED_TOKEN_FILE") {
+                (CredentialKind::Workload, "AZURE_FEDERATED_TOKEN_FILE is set".to_owned())
+            } else if is_set("IDENTITY_ENDPOINT") {
+                (CredentialKind::ManagedIdentity, "IDENTITY_ENDPOINT is set".to_owned())
+            } else if client_id {
+                (CredentialKind::ManagedIdentity, "--client-id is given".to_owned())
+            } else {
+                (CredentialKind::Developer, "nothing names another".to_owned())
+            }
+        }
+    }
+}
+
+fn vault(text: &str) -> Result<Url, &'static str> {
+    let url: Url = text.parse().map_err(|_| "is not a URL like https://NAME.vault.azure.net")?;
+    if url.scheme() != "https" || url.host_str().is_none() {
+        return Err("is not an https URL like https://NAME.vault.azure.net");
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_looks_in_the_documented_order() {
+        let chosen = |client_id, set: &[&str]| choose(Choice::Auto, client_id, |name| set.contains(&name)).0;
+        let all = ["AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT"];
+        assert_eq!(chosen(true, &all), CredentialKind::Workload);
+        assert_eq!(chosen(true, &all[1..]), CredentialKind::ManagedIdentity);
+        assert_eq!(chosen(true, &[]), CredentialKind::ManagedIdentity);
+        assert_eq!(chosen(false, &[]), CredentialKind::Developer);
+        assert_eq!(choose(Choice::Developer, true, |_| true).0, CredentialKind::Developer);
+    }
+}
