@@ -7,6 +7,7 @@
 //! ```
 
 mod column;
+mod envelope;
 mod field;
 mod literal;
 mod mapper;
@@ -14,6 +15,7 @@ mod moment;
 mod table;
 
 pub use column::{Column, ColumnType};
+pub use envelope::Envelope;
 pub use literal::ArrayLiteral;
-pub use mapper::{Batch, Envelope, Mapper, Reject};
+pub use mapper::{Batch, Mapper, Reject};
 pub use table::{CatalogColumn, InvalidTable, RECORD_KEY, Table};

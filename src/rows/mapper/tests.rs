@@ -1,6 +1,7 @@
 use time::OffsetDateTime;
 
 use super::*;
+use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::rows::table::tests::{ENVELOPE_COLUMNS, columns, key};
 
 const USER: &str = "id integer,name character varying,age integer,op character varying,event_order bigint,ts timestamp without time zone";
