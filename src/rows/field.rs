@@ -90,10 +90,9 @@ impl Fit<'_> {
         let mark = out.len();
         let fitted = match kind {
             ColumnType::Varchar => {
-                if memchr::memchr(0, text.as_bytes()).is_some() {
+                if !out.push_text_without_nul(text) {
                     return Err(E::custom("has a NUL character, which no SQL text can hold"));
                 }
-                out.push_text(text);
                 Some(())
             }
             ColumnType::Bytea => BASE64_STANDARD.decode(text).ok().map(|bytes| out.push_bytes(&bytes)),

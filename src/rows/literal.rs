@@ -34,6 +34,17 @@ impl ArrayLiteral {
         self.text.push('"');
     }
 
+    /// Appends a text as [`Self::push_text`] does, unless it has a NUL character: then nothing, and gives false.
+    pub fn push_text_without_nul(&mut self, text: &str) -> bool {
+        match memchr::memchr3(0, b'"', b'\\', text.as_bytes()) {
+            // Most texts need one look only.
+            None => self.push_with(|out| out.push_str(text)),
+            Some(at) if text[at..].contains('\0') => return false,
+            Some(_) => self.push_text(text),
+        }
+        true
+    }
+
     /// Appends a text as [`Self::push_text`] does, or NULL.
     pub fn push_text_or_null(&mut self, text: Option<&str>) {
         match text {

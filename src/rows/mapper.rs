@@ -47,6 +47,7 @@ pub struct Mapper {
     literals: Vec<ArrayLiteral>,
     marks: Vec<usize>,
     rows: usize,
+    bytes: usize,
     constant: Constant,
     fields: Fields,
     unmapped: u64,
@@ -56,18 +57,22 @@ impl Mapper {
     /// A mapper with no rows yet.
     pub fn new(table: &Table) -> Self {
         let width = table.columns().len();
+        let rescues = table.roles().contains(&Role::Rescued);
         let fields = table.columns().iter().zip(table.roles()).enumerate();
         let by_name = fields.filter(|(_, (_, role))| **role == Role::Field);
         Mapper {
             literals: vec![ArrayLiteral::default(); width],
             marks: Vec::with_capacity(width),
             rows: 0,
+            bytes: 0,
             constant: Constant::default(),
             fields: Fields {
                 by_name: by_name.map(|(index, (column, _))| (column.name.clone(), index)).collect(),
                 columns: table.columns().to_vec(),
                 roles: table.roles().to_vec(),
+                rescues,
                 seen: vec![false; width],
+                filled: 0,
                 guess: Vec::new(),
                 again: vec![Again::default(); width],
             },
@@ -103,14 +108,15 @@ impl Mapper {
         self.rows
     }
 
-    /// Bytes of literals so far.
+    /// Bytes of the rows' literals so far.
     pub fn bytes(&self) -> usize {
-        self.literals.iter().map(ArrayLiteral::len).sum()
+        self.bytes
     }
 
     /// Takes the rows out.
     pub fn take(&mut self) -> Batch {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         Batch { columns: self.literals.iter_mut().map(ArrayLiteral::take).collect(), rows }
     }
 
@@ -121,6 +127,7 @@ impl Mapper {
 
     fn push_body(&mut self, body: &[u8]) -> Result<(), Reject> {
         self.fields.seen.fill(false);
+        self.fields.filled = 0;
         let mut failed = None;
         let mut rescued = None;
         let row = Row {
@@ -139,6 +146,9 @@ impl Mapper {
             Some(field) => Reject::Field { field, reason: without_position(&error) },
             None => Reject::NotAnObject(error.to_string()),
         })?;
+        if self.fields.filled == self.fields.by_name.len() && !self.fields.rescues {
+            return Ok(());
+        }
         for (index, column) in self.fields.columns.iter().enumerate() {
             match self.fields.roles[index] {
                 Role::Field if !self.fields.seen[index] => {
@@ -159,6 +169,7 @@ impl Mapper {
 
     fn push_envelope(&mut self, envelope: Envelope<'_>) {
         self.constant.set(envelope);
+        self.bytes = 0;
         for (literal, role) in self.literals.iter_mut().zip(&self.fields.roles) {
             match role {
                 Role::EventHub => literal.push_again(&self.constant.event_hub.1),
@@ -167,6 +178,7 @@ impl Mapper {
                 Role::EnqueuedAt => literal.push_again(&self.constant.enqueued_at.1),
                 Role::Field | Role::Rescued => {}
             }
+            self.bytes += literal.len();
         }
     }
 }
@@ -182,8 +194,12 @@ struct Fields {
     by_name: HashMap<String, usize>,
     columns: Vec<Column>,
     roles: Vec<Role>,
+    /// Whether fields without a column are kept.
+    rescues: bool,
     /// Which columns the record at hand has filled.
     seen: Vec<bool>,
+    /// How many.
+    filled: usize,
     /// Which column the n-th field belonged to in the record before: producers keep their order.
     guess: Vec<Option<usize>>,
     /// Per column, the text that was fitted last and the element it became: neighbours share their times.
@@ -232,9 +248,8 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let rescues = self.fields.roles.contains(&Role::Rescued);
         let mut position = 0;
-        while let Some(key) = map.next_key_seed(Key { fields: self.fields, position, rescues })? {
+        while let Some(key) = map.next_key_seed(Key { fields: self.fields, position })? {
             position += 1;
             match key {
                 Found::Column(index) => {
@@ -248,6 +263,7 @@ impl<'de> Visitor<'de> for Row<'_> {
                     let fitted = if std::mem::replace(&mut self.fields.seen[index], true) {
                         Err(A::Error::custom("stands twice in the body"))
                     } else {
+                        self.fields.filled += 1;
                         map.next_value_seed(fit)
                     };
                     if fitted.is_err() {
@@ -287,7 +303,6 @@ enum Found {
 struct Key<'f> {
     fields: &'f mut Fields,
     position: usize,
-    rescues: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -308,7 +323,7 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: Error>(self, name: &str) -> Result<Found, E> {
         Ok(match self.fields.find(self.position, name) {
             Some(index) => Found::Column(index),
-            None if self.rescues => Found::Rescue(name.to_owned()),
+            None if self.fields.rescues => Found::Rescue(name.to_owned()),
             None => Found::Nothing,
         })
     }

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use tempfile::NamedTempFile;
 
-use super::CHUNK;
 use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::name::PARTIAL;
 use super::walk::{self, Walk};
+
+/// How much is read from a file at once: little enough to stay in a core's cache until it is decoded.
+const PIECE: u64 = 512 << 10;
 
 /// A directory that stands for a container: the blob `a/b` is the file `a/b` below it. Blocking work runs on the
 /// runtime's threads for it.
@@ -63,7 +65,7 @@ impl Directory {
         stream::try_unfold((None, etag, from), move |(file, etag, at)| {
             let (directory, name) = (self.clone(), name.clone());
             async move {
-                let (file, entry, bytes) = directory.chunk(&name, file, at, CHUNK).await?;
+                let (file, entry, bytes) = directory.chunk(&name, file, at, PIECE).await?;
                 if etag.as_ref().is_some_and(|etag| *etag != entry.etag) {
                     return Err(directory.call(Intent::Read(&name, None)).changed(&etag.unwrap_or_default()));
                 }
