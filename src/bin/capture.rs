@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use deltawave::capturer::{self, Progress};
 use deltawave::service::{self, Exit};
-use deltawave::settings::{CaptureArgs, LogArgs};
+use deltawave::settings::{self, CaptureArgs, LogArgs};
 
 /// Write the records of Kafka topics to Capture files in Blob storage, each record once
 #[derive(Debug, Parser)]
@@ -22,8 +22,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    service::run(cli.log.settings(), cli.capture.validate(), |settings, shutdown| async move {
+    let (cli, faults) = settings::command_line::<Cli>();
+    service::run(cli.log.settings(), faults.and(cli.capture.validate()), |settings, shutdown| async move {
         capturer::run(settings, shutdown, Progress::shared()).await.map(|()| Exit::Done)
     })
 }

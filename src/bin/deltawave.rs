@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use deltawave::operator::{self, Live};
 use deltawave::service;
-use deltawave::settings::{InitArgs, LogArgs, UpArgs};
+use deltawave::settings::{self, InitArgs, LogArgs, UpArgs};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
@@ -26,7 +26,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, faults) = settings::command_line::<Cli>();
     match cli.command {
         Command::Up(args) => {
             let live = Live::choose(args.plain());
@@ -34,8 +34,8 @@ fn main() -> ExitCode {
                 Live::Screen(tail) => cli.log.settings_on_screen(tail),
                 Live::Lines => cli.log.settings_beside_output(),
             };
-            service::run(log, args.validate(), |settings, shutdown| operator::up(settings, live, shutdown))
+            service::run(log, faults.and(args.validate()), |settings, shutdown| operator::up(settings, live, shutdown))
         }
-        Command::Init(args) => service::run(cli.log.settings(), args.validate(), operator::init),
+        Command::Init(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::init),
     }
 }

@@ -9,7 +9,7 @@ use deltawave::base::killpoint;
 use deltawave::loader::{self, LoadError, Progress};
 use deltawave::service::http::{self, HttpError};
 use deltawave::service::{self, Exit};
-use deltawave::settings::{LoaderArgs, LogArgs};
+use deltawave::settings::{self, LoaderArgs, LogArgs};
 
 /// Loads Event Hubs Capture files into RisingWave: nothing lost, nothing twice
 #[derive(Debug, Parser)]
@@ -33,8 +33,8 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    service::run(cli.log.settings(), cli.loader.validate(), async |settings, shutdown| {
+    let (cli, faults) = settings::command_line::<Cli>();
+    service::run(cli.log.settings(), faults.and(cli.loader.validate()), async |settings, shutdown| {
         #[cfg(debug_assertions)]
         if let Some(moment) = settings.kill_at {
             killpoint::arm(moment);

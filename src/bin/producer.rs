@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Parser;
 use deltawave::producer::{self, Printer};
 use deltawave::service::{self, Exit};
-use deltawave::settings::{LogArgs, ProducerArgs};
+use deltawave::settings::{self, LogArgs, ProducerArgs};
 use tokio::sync::watch;
 
 /// Publish change events to a Kafka topic: generated ones, or your own as JSON lines
@@ -25,8 +25,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    service::run(cli.log.settings(), cli.producer.validate(), |settings, shutdown| async move {
+    let (cli, faults) = settings::command_line::<Cli>();
+    service::run(cli.log.settings(), faults.and(cli.producer.validate()), |settings, shutdown| async move {
         let printer = Arc::new(Printer::new(&settings, shutdown.clone()));
         let (_, never_held) = watch::channel(false);
         producer::run(settings, shutdown, never_held, printer).await.map(|_| Exit::Done)

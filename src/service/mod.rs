@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::chain;
-use crate::settings::{Faults, LogFormat, LogSettings};
+use crate::settings::{Faults, LogFormat, LogSettings, unknown_variables};
 
 /// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,9 @@ where
 {
     let say = Say { as_json: log.format == LogFormat::Json };
     telemetry::start(log);
+    for warning in unknown_variables() {
+        tracing::warn!("{warning}");
+    }
     let settings = match settings {
         Ok(settings) => settings,
         Err(faults) => {

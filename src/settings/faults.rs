@@ -15,6 +15,23 @@ impl Faults {
         self.0.push(format!("{flag}: {fault}"));
     }
 
+    /// Whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The settings, if there is no fault here nor there; else all faults.
+    pub fn and<T>(mut self, settings: Result<T, Faults>) -> Result<T, Faults> {
+        match settings {
+            Ok(settings) if self.0.is_empty() => Ok(settings),
+            Ok(_) => Err(self),
+            Err(faults) => {
+                self.0.extend(faults.0);
+                Err(self)
+            }
+        }
+    }
+
     /// The settings, if nothing was noted and all of them could be made.
     ///
     /// # Panics

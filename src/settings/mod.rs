@@ -4,6 +4,7 @@
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
 mod capture;
+mod command_line;
 mod faults;
 mod identity;
 mod loader;
@@ -12,10 +13,13 @@ mod notifications;
 mod operator;
 mod producer;
 mod rate;
+mod reference;
 mod route;
 mod seconds;
+mod variables;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
+pub use command_line::command_line;
 pub use faults::Faults;
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
@@ -23,5 +27,7 @@ pub use notifications::Notifications;
 pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};
 pub use rate::{Rate, RateError};
+pub use reference::settings_page;
 pub use route::Route;
 pub use seconds::Seconds;
+pub use variables::unknown_variables;
