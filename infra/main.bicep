@@ -138,7 +138,7 @@ param alertEmails array = []
 @description('Give the container group a public address, for the guard\'s TLS front. Needs the certificate; not with private networking.')
 param publicAccess bool = false
 
-@description('Name before the region\'s domain for the public address; empty for none. Azure puts a hash behind it.')
+@description('Name before .REGION.azurecontainer.io for the public address; empty for none.')
 param dnsLabel string = ''
 
 @description('VNet, private endpoints, private DNS and a NAT gateway; the services close to the public.')

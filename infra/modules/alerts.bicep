@@ -132,7 +132,7 @@ var queries = [
   }
 ]
 
-resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [for alert in metrics: {
+resource metricAlerts 'Microsoft.Insights/metricAlerts@2026-01-01' = [for alert in metrics: {
   name: '${name}-${alert.name}'
   location: 'global'
   tags: tags
@@ -168,7 +168,7 @@ resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [for alert 
   }
 }]
 
-resource queryAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in queries: {
+resource queryAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [for alert in queries: {
   name: '${name}-${alert.name}'
   location: location
   tags: tags

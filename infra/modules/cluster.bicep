@@ -264,7 +264,7 @@ resource operatorAdministers 'Microsoft.Authorization/roleAssignments@2022-04-01
 }
 
 // The agent on the nodes sends what this rule names, containers' output among it.
-resource collection 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
+resource collection 'Microsoft.Insights/dataCollectionRules@2024-03-11' = {
   name: '${clusterName}-containers'
   location: location
   tags: tags
@@ -312,7 +312,7 @@ resource collection 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
   }
 }
 
-resource collects 'Microsoft.Insights/dataCollectionRuleAssociations@2023-03-11' = {
+resource collects 'Microsoft.Insights/dataCollectionRuleAssociations@2024-03-11' = {
   name: 'containers'
   scope: cluster
   properties: {

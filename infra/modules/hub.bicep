@@ -98,7 +98,7 @@ resource captureWritesFiles 'Microsoft.Authorization/roleAssignments@2022-04-01'
   }
 }
 
-resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
+resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' = {
   name: namespaceName
   location: location
   tags: tags
@@ -125,7 +125,7 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   }
 }
 
-resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01' = if (privateNetworking) {
+resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2026-01-01' = if (privateNetworking) {
   parent: namespace
   name: 'default'
   properties: {
@@ -139,7 +139,7 @@ resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01'
   }
 }
 
-resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
+resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' = {
   parent: namespace
   name: eventHubName
   properties: {
@@ -175,7 +175,7 @@ resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
 }
 
 // Of the hub, not of the namespace, and nothing but Send.
-resource producers 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2024-01-01' = if (producerConnectionString) {
+resource producers 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2026-01-01' = if (producerConnectionString) {
   parent: eventHub
   name: 'producers'
   properties: {

@@ -79,6 +79,8 @@ param workspaceId string
 
 var secretsUser = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4633458b-17de-408a-b874-0445c86b69e6')
 
+var publicNetworkAccess = privateNetworking && empty(operatorAddresses) ? 'Disabled' : 'Enabled'
+
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: vaultName
   location: location
@@ -94,7 +96,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
     softDeleteRetentionInDays: protect ? 90 : 7
     // The service refuses `false`, and `true` cannot be taken back.
     enablePurgeProtection: protect ? true : null
-    publicNetworkAccess: privateNetworking && empty(operatorAddresses) ? 'Disabled' : 'Enabled'
+    publicNetworkAccess: publicNetworkAccess
     networkAcls: {
       bypass: 'AzureServices'
       // A container group outside a VNet has no address that could be named here.
@@ -119,16 +121,16 @@ resource stateAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = 
   name: stateAccountName
 }
 
-resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' existing = {
+resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' existing = {
   name: namespaceName
 }
 
-resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' existing = {
+resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' existing = {
   parent: namespace
   name: eventHubName
 }
 
-resource producers 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2024-01-01' existing = {
+resource producers 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2026-01-01' existing = {
   parent: eventHub
   name: empty(producersRuleName) ? 'none' : producersRuleName
 }
@@ -183,7 +185,7 @@ resource producerSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = if (!em
   name: 'producer-connection-string'
   properties: {
     contentType: 'Send-only connection string of the event hub'
-    value: producers.listKeys().primaryConnectionString
+    value: empty(producersRuleName) ? '' : producers.listKeys().primaryConnectionString
   }
 }
 
