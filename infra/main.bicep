@@ -230,7 +230,7 @@ param logRetentionDays int = 30
 
 @description('Minutes that captured events may wait for the loader before an alert.')
 @minValue(5)
-@maxValue(120)
+@maxValue(60)
 param lagMinutes int = 20
 
 @description('Events that Capture may be behind before an alert.')

@@ -34,7 +34,7 @@ param captureBacklogThreshold int
 
 @description('Minutes that captured events may wait for the loader.')
 @minValue(5)
-@maxValue(120)
+@maxValue(60)
 param lagMinutes int
 
 var metrics = [
