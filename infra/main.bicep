@@ -283,9 +283,9 @@ module network 'modules/network.bicep' = if (privateNetworking) {
     addressPrefix: addressPrefix
     clientAddresses: clientAddresses
     clientPorts: [
-      string(frontPort)
-      string(loaderHealthPort)
-      string(guardHealthPort)
+      '${frontPort}'
+      '${loaderHealthPort}'
+      '${guardHealthPort}'
     ]
     workspaceId: monitoring.outputs.workspaceId
   }
@@ -395,8 +395,6 @@ module vault 'modules/vault.bicep' = {
     producersRuleName: hub.outputs.producersRuleName
     loaderPrincipalId: identities.outputs.loaderPrincipalId
     guardPrincipalId: identities.outputs.guardPrincipalId
-    risingwavePrincipalId: identities.outputs.risingwavePrincipalId
-    risingwaveReads: onCluster
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
     privateNetworking: privateNetworking

@@ -36,20 +36,22 @@ def check(files, root):
         found.add("infra/" + str(path).split("/infra/")[-1].lstrip("/"), 1, "checkov cannot parse this file and did not look at it")
     if report.get("summary", {}).get("parsing_errors", 1) and not results.get("parsing_errors"):
         found.add("infra", 1, "checkov cannot parse some file")
-    for policy, path, resource in re.findall(r"Failed to run check (\S+) on (\S+?):\S+\.(\w+)", run.stderr):
-        found.add("infra" + path.split("/infra")[-1], 1, f"checkov's {policy} crashed on `{resource}`")
     seen = {r["file_path"] for kind in ("passed_checks", "failed_checks") for r in results.get(kind, [])}
     entries = allowed()
     unused = dict(entries)
     skipped = 0
-    for failure in results.get("failed_checks", []):
-        path, resource = failure["file_path"].lstrip("/"), failure["resource"].rsplit(".", 1)[-1]
-        key = (failure["check_id"], path, resource)
-        if key in entries:
-            unused.pop(key, None)
+    failures = [
+        (f["check_id"], f["file_path"].lstrip("/"), f["resource"].rsplit(".", 1)[-1], f["file_line_range"][0], f["check_name"])
+        for f in results.get("failed_checks", [])
+    ]
+    crashes = re.findall(r"Failed to run check (\S+) on (\S+?):\S+\.(\w+)", run.stderr)
+    failures += [(id, path.split("infra/")[-1], resource, 1, "checkov crashed") for id, path, resource in crashes]
+    for policy, path, resource, at, what in failures:
+        if (policy, path, resource) in entries:
+            unused.pop((policy, path, resource), None)
             skipped += 1
-            continue
-        found.add(f"infra/{path}", failure["file_line_range"][0], f"{key[0]} `{resource}`: {failure['check_name']}")
+        else:
+            found.add(f"infra/{path}", at, f"{policy} `{resource}`: {what}")
     for (policy, path, resource), (number, _) in unused.items():
         found.add("infra/check/allowed.txt", number, f"{policy} does not fail for `{resource}` in {path} any more")
     passed = len(results.get("passed_checks", []))

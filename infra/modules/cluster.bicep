@@ -179,12 +179,6 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
           useAADAuth: 'true'
         }
       }
-      azureKeyvaultSecretsProvider: {
-        enabled: true
-        config: {
-          enableSecretRotation: 'true'
-        }
-      }
     }
   }
   // Without the right to the subnet the cluster is not made.

@@ -229,9 +229,9 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
             '--listen-addr'
             '127.0.0.1:${sqlPort}'
             '--total-memory-bytes'
-            string(risingwaveMemoryGib * 1073741824)
+            '${risingwaveMemoryGib * 1073741824}'
             '--parallelism'
-            string(risingwaveCpu)
+            '${risingwaveCpu}'
           ]
           environmentVariables: concat(risingwaveMemoryGib < 8 ? smallMemory : [], [
             {

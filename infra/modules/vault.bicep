@@ -48,12 +48,6 @@ param loaderPrincipalId string
 @description('Object id of the guard\'s identity.')
 param guardPrincipalId string
 
-@description('Object id of RisingWave\'s identity, which reads its own secrets on a cluster.')
-param risingwavePrincipalId string
-
-@description('RisingWave reads its secrets by its identity; in a container group they are handed to it.')
-param risingwaveReads bool
-
 @description('Object id of who deploys and operates; empty for nobody.')
 param operatorPrincipalId string
 
@@ -230,28 +224,6 @@ resource guardReadsReaderPassword 'Microsoft.Authorization/roleAssignments@2022-
     principalType: 'ServicePrincipal'
     roleDefinitionId: secretsUser
     description: 'makes the user reader'
-  }
-}
-
-resource risingwaveReadsMetadataPassword 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (risingwaveReads) {
-  name: guid(metadataPasswordSecret.id, risingwavePrincipalId, secretsUser)
-  scope: metadataPasswordSecret
-  properties: {
-    principalId: risingwavePrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: secretsUser
-    description: 'connects to the metadata database'
-  }
-}
-
-resource risingwaveReadsStateKey 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (risingwaveReads && stateSharedKey) {
-  name: guid(stateKeySecret.id, risingwavePrincipalId, secretsUser)
-  scope: stateKeySecret
-  properties: {
-    principalId: risingwavePrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: secretsUser
-    description: 'keeps its state with the account key'
   }
 }
 
