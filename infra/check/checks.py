@@ -403,7 +403,8 @@ def rules(files, root):
     """bicepconfig.json has the compiler's rules at the level they must have."""
     found = Findings()
     path = root / "infra/bicepconfig.json"
-    levels = {name: rule["level"] for name, rule in json.loads(path.read_text())["analyzers"]["core"]["rules"].items()}
+    source = path.read_text()
+    levels = {name: rule["level"] for name, rule in json.loads(source)["analyzers"]["core"]["rules"].items()}
     required = (
         "outputs-should-not-contain-secrets secure-secrets-in-params secure-parameter-default secure-params-in-nested-deploy "
         "use-secure-value-for-secure-inputs no-hardcoded-env-urls no-unused-params no-unused-vars no-unnecessary-dependson "
@@ -411,5 +412,6 @@ def rules(files, root):
     ).split()
     for rule in required:
         if levels.get(rule) != "error":
-            found.add("infra/bicepconfig.json", 1, f"{rule} is {levels.get(rule, 'absent')}, not error")
+            at = source[: max(source.find(f'"{rule}"'), 0)].count("\n") + 1
+            found.add("infra/bicepconfig.json", at, f"{rule} is {levels.get(rule, 'absent')}, not error")
     return found, f"{len(required)} rules"

@@ -228,10 +228,10 @@ output accountName string = account.name
 output containerName string = captureContainer.name
 
 @description('Address of the container.')
-output containerUrl string = '${account.properties.primaryEndpoints.blob}${captureContainer.name}'
+output containerUrl string = 'https://${account.name}.blob.${environment().suffixes.storage}/${captureContainer.name}'
 
 @description('Name of the queue of notifications.')
 output queueName string = notificationsQueue.name
 
 @description('Address of the queue of notifications.')
-output queueUrl string = '${account.properties.primaryEndpoints.queue}${notificationsQueue.name}'
+output queueUrl string = 'https://${account.name}.queue.${environment().suffixes.storage}/${notificationsQueue.name}'
