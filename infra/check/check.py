@@ -20,6 +20,7 @@ CHECKS = {
     "secrets": (checks.secrets, "no secret comes out"),
     "roles": (checks.roles, "role assignments are those of docs/security.md"),
     "name-format": (checks.name_format, "Capture names files as the loader expects"),
+    "order": (checks.order, "rights are given before they are tried"),
     "first-boot": (checks.first_boot, "no SQL port before the passwords, none without TLS"),
     "rules": (checks.rules, "the compiler's rules are errors"),
     "policies": (policies.check, "checkov's policies"),

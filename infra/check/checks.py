@@ -399,6 +399,26 @@ def first_boot(files, root):
     return found, f"{len(exposed)} ports"
 
 
+# What must be there before what, though nothing in it says so.
+AFTER = {
+    ("modules/hub.bicep", "eventHub"): "captureWritesFiles",
+    ("modules/notifications.bicep", "loaderSubscription"): "topicTellsLoader",
+    ("modules/cluster.bicep", "cluster"): "clusterJoinsSubnet",
+}
+
+
+def order(files, root):
+    """The rights that a service tries out when a resource is made are given before it."""
+    found = Findings()
+    for (path, name), before in AFTER.items():
+        file = files[path]
+        resource = file.find(name, "resource")
+        after = resource and get(resource.body, "dependsOn")
+        if after is None or before not in {text(n) for n in children(after)}:
+            found.add(file, resource.line if resource else 1, f"`{name}` must have `{before}` in its dependsOn")
+    return found, f"{len(AFTER)} resources"
+
+
 def rules(files, root):
     """bicepconfig.json has the compiler's rules at the level they must have."""
     found = Findings()

@@ -96,6 +96,8 @@ MISTAKES = [
     # name format
     Mistake("name-format", HUB, "{Namespace}/{EventHub}/{PartitionId}/{Year}", "{Namespace}/{EventHub}/{Year}/{PartitionId}", "the loader's default", at="var archiveNameFormat"),
     Mistake("name-format", "src/capture/name.rs", '.join("/")', '.join("-")', "the loader's default", at="var archiveNameFormat", elsewhere=HUB),
+    # order
+    Mistake("order", HUB, "  dependsOn: [\n    captureWritesFiles\n  ]\n", "", "`eventHub` must have `captureWritesFiles`", at="resource eventHub "),
     # first boot
     Mistake("first-boot", GROUP, "'127.0.0.1:${sqlPort}'\n            '--total", "'0.0.0.0:${sqlPort}'\n            '--total", "RisingWave must listen on 127.0.0.1", at="'--listen-addr'"),
     Mistake("first-boot", GROUP, "name: 'RW_BACKEND'", "name: 'RW_LISTEN_ADDR'", "use --listen-addr"),
