@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 10] = [
-    "--bench",       // cargo
-    "--bin",         // cargo
-    "--cask",        // brew
-    "--force",       // brew
-    "--install",     // xcode-select
-    "--listen-addr", // risingwave
-    "--processes",   // benches/peers/loader.py
-    "--shutdown",    // wsl
-    "--test",        // cargo
-    "--version",     // node, and ours
+const FOREIGN: [&str; 9] = [
+    "--bench",     // cargo
+    "--bin",       // cargo
+    "--cask",      // brew
+    "--force",     // brew
+    "--install",   // xcode-select
+    "--processes", // benches/peers/loader.py
+    "--shutdown",  // wsl
+    "--test",      // cargo
+    "--version",   // node, and ours
 ];
 
 #[test]
