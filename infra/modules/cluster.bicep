@@ -307,7 +307,7 @@ resource collection 'Microsoft.Insights/dataCollectionRules@2024-03-11' = {
 }
 
 resource collects 'Microsoft.Insights/dataCollectionRuleAssociations@2024-03-11' = {
-  name: 'containers'
+  name: 'ContainerInsightsExtension'
   scope: cluster
   properties: {
     dataCollectionRuleId: collection.id

@@ -49,7 +49,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
   properties: {
     adminUserEnabled: false
     anonymousPullEnabled: false
-    zoneRedundancy: zoneRedundant ? 'Enabled' : 'Disabled'
+    zoneRedundancy: premium ? (zoneRedundant ? 'Enabled' : 'Disabled') : null
     publicNetworkAccess: privateNetworking && empty(operatorAddresses) ? 'Disabled' : 'Enabled'
     // Container instances pull as a trusted service.
     networkRuleBypassOptions: 'AzureServices'
