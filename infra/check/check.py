@@ -8,28 +8,31 @@ import sys
 import time
 from pathlib import Path
 
-import checks
+import compiler
+import findings
+import params
 import policies
+import project
 import resources
 
 CHECKS = {
-    "syntax": (checks.syntax, "every file is Bicep"),
-    "names": (checks.names, "names are declared and used, modules fit their callers"),
+    "syntax": (compiler.syntax, "every file is Bicep"),
+    "names": (compiler.names, "names are declared and used, modules fit their callers"),
     "resources": (resources.check, "types, API versions, properties, enumerations"),
-    "parameters": (checks.parameters, "params are described, secrets @secure, infra/README.md complete"),
-    "secrets": (checks.secrets, "no secret comes out"),
-    "roles": (checks.roles, "role assignments are those of docs/security.md"),
-    "name-format": (checks.name_format, "Capture names files as the loader expects"),
-    "order": (checks.order, "rights are given before they are tried"),
-    "first-boot": (checks.first_boot, "no SQL port before the passwords, none without TLS"),
-    "rules": (checks.rules, "the compiler's rules are errors"),
+    "parameters": (params.parameters, "params are described, secrets @secure, infra/README.md complete"),
+    "secrets": (params.secrets, "no secret comes out"),
+    "roles": (project.roles, "role assignments are those of docs/security.md"),
+    "name-format": (project.name_format, "Capture names files as the loader expects"),
+    "order": (project.order, "rights are given before they are tried"),
+    "first-boot": (project.first_boot, "no SQL port before the passwords, none without TLS"),
+    "rules": (project.rules, "the compiler's rules are errors"),
     "policies": (policies.check, "checkov's policies"),
 }
 
 
 def run(root, names):
     """Findings of the checks named; nothing after syntax that fails, for the others would stumble over it."""
-    files = checks.load(root)
+    files = findings.load(root)
     for name in names:
         began = time.monotonic()
         function, about = CHECKS[name]

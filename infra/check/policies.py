@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from checks import Findings, templates
+from findings import Findings, templates
 
 
 def allowed(root):

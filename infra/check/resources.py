@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bicep import children, first, get, literal, properties, text
-from checks import Findings, templates
+from findings import Findings, templates
 
 TABLE = json.loads((Path(__file__).parent / "types.json").read_text())
 
