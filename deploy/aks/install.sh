@@ -69,11 +69,12 @@ kubelogin convert-kubeconfig --login azurecli
 
 kubectl apply -f "$here/namespace.yaml"
 
-# The password goes from the vault into the cluster by a pipe: it is on no command line and in no file.
-kubectl create secret generic risingwave-metadata --namespace deltawave --dry-run=client --output yaml \
-  --from-literal=username="$database_user" \
-  --from-file=password=<(az keyvault secret show --vault-name "$vault" --name risingwave-metadata-password \
-    --query value --output tsv | tr -d '\r\n') |
+# The password goes from the vault into the cluster by pipes: it is on no command line and in no file.
+password=$(az keyvault secret show --vault-name "$vault" --name risingwave-metadata-password --query value --output tsv) ||
+  die "cannot read risingwave-metadata-password in $vault: you need the role Key Vault Secrets User there, and an address its firewall lets in"
+printf %s "$password" |
+  kubectl create secret generic risingwave-metadata --namespace deltawave --dry-run=client --output yaml \
+    --from-literal=username="$database_user" --from-file=password=/dev/stdin |
   kubectl apply -f - >/dev/null
 echo "secret/risingwave-metadata configured"
 
