@@ -83,8 +83,12 @@ Register them (it takes minutes, and the right to do so):
 # Assigning roles needs more than the role Contributor. The permissions here are those of the whole path above, too.
 need_role_assignments() {
   local scope=/subscriptions/$subscription action=microsoft.authorization/roleassignments/write allowed not_allowed
-  local pattern granted=0 refused
+  local pattern granted=0 refused permissions
   if ((group_exists)); then scope=$scope/resourceGroups/$group; fi
+  # A line for each role held: what it allows, then what it takes away again.
+  permissions=$(az rest --method get \
+    --url "https://management.azure.com$scope/providers/Microsoft.Authorization/permissions?api-version=2022-04-01" \
+    --query "value[].join('|', [join(' ', actions), join(' ', notActions)])" --output tsv) || die "az could not tell what you may do in $scope"
   while IFS='|' read -r allowed not_allowed; do
     refused=1
     set -f # the words are patterns, and none for files
@@ -98,9 +102,7 @@ need_role_assignments() {
     done
     set +f
     if ((!refused)); then granted=1; fi
-  done < <(az rest --method get \
-    --url "https://management.azure.com$scope/providers/Microsoft.Authorization/permissions?api-version=2022-04-01" \
-    --query "value[].join('|', [join(' ', actions), join(' ', notActions)])" --output tsv | tr '[:upper:]' '[:lower:]')
+  done <<<"$(printf %s "$permissions" | tr '[:upper:]' '[:lower:]')"
   ((granted)) || die "you may not assign roles in ${scope##*/}, which the deployment has to.
 Ask an owner for the role Owner, or Role Based Access Control Administrator beside Contributor, on the resource group:
   az role assignment create --role 'Role Based Access Control Administrator' --assignee YOU --scope $scope"
@@ -169,7 +171,7 @@ tls() {
 # Named after what it is built from, so that nothing is built twice and the same sources change nothing.
 image_tag() {
   (cd "$root" && find Cargo.toml Cargo.lock benches sql src deploy/Dockerfile deploy/health.sh -type f |
-    LC_ALL=C sort | while IFS= read -r file; do openssl dgst -sha256 "$file"; done | openssl dgst -sha256 -r | cut -c1-12)
+    LC_ALL=C sort | xargs openssl dgst -sha256 | openssl dgst -sha256 -r | cut -c1-12)
 }
 
 # Sets `registry`, and `image` if it is known already; `build` says that it is still to be built.
