@@ -9,15 +9,16 @@ readonly here root
 
 usage() {
   cat <<'END'
-usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE] [-d LABEL [-c FILE -k FILE]] [-w] [-y]
+usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE] [-d LABEL] [-c FILE -k FILE] [-w] [-y]
 
   -g GROUP     resource group; made if it is not there, in LOCATION
   -l LOCATION  region, such as westeurope; only for a new group
   -p FILE      parameters [default: infra/dev.bicepparam]
   -i IMAGE     Deltawave's image [default: build this checkout in the deployment's own registry]
   -d LABEL     open the SQL port to the internet as LABEL.REGION.azurecontainer.io, by TLS only
-  -c, -k FILE  its certificate and key, PEM [default: self-signed, made once in ~/.local/state/deltawave/GROUP]
-  -w           only show what would change
+  -c, -k FILE  certificate and key of the SQL port, PEM [default with -d: self-signed, made once in
+               ~/.local/state/deltawave/GROUP]
+  -w           only show what would change; needs to read the group, not to write or to read secrets
   -y           do not ask
   -h           this help
 
@@ -58,7 +59,6 @@ parse() {
   [[ -n $group ]] || { usage >&2; die "-g is missing: which resource group?"; }
   [[ -f $parameters ]] || die "$parameters is not a file; -p names the parameters, such as infra/dev.bicepparam"
   [[ -z $certificate && -z $key ]] || [[ -r $certificate && -r $key ]] || die "-c and -k go together, and both must be readable"
-  [[ -z $certificate || -n $label ]] || die "-c and -k are for the public address: give its name with -d"
 }
 
 # --- what has to be there before anything is asked of anyone ---
@@ -112,13 +112,15 @@ Ask an owner for the role Owner, or Role Based Access Control Administrator besi
 
 # Who runs this, as the token says: it needs no right to look in the directory.
 operator() {
+  export DELTAWAVE_OPERATOR_ID=${DELTAWAVE_OPERATOR_ID:-} DELTAWAVE_OPERATOR_TYPE=${DELTAWAVE_OPERATOR_TYPE:-User}
+  # Given by those who look on behalf of another, such as a pull request.
+  [[ -z $DELTAWAVE_OPERATOR_ID ]] || return 0
   local claims
   claims=$(az account get-access-token --query accessToken --output tsv | cut -d. -f2 | tr -- '-_' '+/' | tr -d '\r\n')
   while ((${#claims} % 4)); do claims=$claims=; done
   claims=$(printf %s "$claims" | openssl base64 -d -A)
   [[ $claims =~ \"oid\":\"([0-9a-fA-F-]+)\" ]] || die "the access token does not say who you are; run \`az login\` again"
-  export DELTAWAVE_OPERATOR_ID=${BASH_REMATCH[1]}
-  export DELTAWAVE_OPERATOR_TYPE=User
+  DELTAWAVE_OPERATOR_ID=${BASH_REMATCH[1]}
   if [[ $claims == *'"idtyp":"app"'* ]]; then DELTAWAVE_OPERATOR_TYPE=ServicePrincipal; fi
 }
 
@@ -127,10 +129,10 @@ new_password() {
   printf 'Dw9%s' "$(openssl rand -base64 36 | tr -- '+/' '-_' | tr -d '\n=')"
 }
 
-# From the vault, if it has them. Never new ones because the vault cannot be read: that would lock everybody out.
+# From the vault, if it has them; to look (-w), any do, since Azure compares no secrets. Never new ones because the vault cannot be read: that would lock everybody out.
 passwords() {
   local vault='' present='' name value
-  if ((group_exists)); then vault=$(az keyvault list --resource-group "$group" --query '[0].name' --output tsv); fi
+  if ((group_exists && !only_show)); then vault=$(az keyvault list --resource-group "$group" --query '[0].name' --output tsv); fi
   [[ $vault != None ]] || vault=''
   if [[ -n $vault ]]; then
     present=$(az keyvault secret list --vault-name "$vault" --query '[].name' --output tsv) || die "cannot read the secrets of $vault, which has the passwords.
@@ -151,7 +153,7 @@ lets in (\`operatorAddresses\` in $parameters)"
 
 tls() {
   export DELTAWAVE_DNS_LABEL=$label DELTAWAVE_TLS_CERTIFICATE='' DELTAWAVE_TLS_KEY=''
-  [[ -n $label ]] || return 0
+  [[ -n $label || -n $certificate ]] || return 0
   local directory=${XDG_STATE_HOME:-$HOME/.local/state}/deltawave/$group name
   if [[ -z $certificate ]]; then
     certificate=$directory/tls.crt key=$directory/tls.key
@@ -218,7 +220,9 @@ deployment() {
 show_changes() {
   echo "asking Azure what would change in $group"
   local query="changes[?changeType!='NoChange' && changeType!='Ignore'].join('  ', [changeType, resourceId, join(' ', delta[].path || \`[]\`)])"
-  deployment what-if --no-pretty-print --query "$query" --output tsv >"$work/changes"
+  local level=Provider
+  if ((only_show)); then level=ProviderNoRbac; fi
+  deployment what-if --validation-level "$level" --no-pretty-print --query "$query" --output tsv >"$work/changes"
   if [[ -s $work/changes ]]; then
     # Without the values, which need not be seen, and the part of the names that all have in common.
     sed -e "s|/subscriptions/[^ ]*/providers/||" -e 's/^/  /' "$work/changes"
@@ -287,7 +291,7 @@ main() {
   group_exists=0
   if [[ $(az group exists --name "$group" --output tsv) == true ]]; then group_exists=1; fi
   need_providers
-  need_role_assignments
+  if ((!only_show)); then need_role_assignments; fi
   if ((!group_exists)); then
     [[ -n $location ]] || die "the resource group $group does not exist: say where to make it with -l, such as -l westeurope"
     ((!only_show)) || die "the resource group $group does not exist, and Azure compares with nothing else: az group create --name $group --location $location"

@@ -108,6 +108,11 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.deploy("-w"), 0, self.output)
         self.assertEqual(self.writes(), [])
         self.assertIn("Microsoft.KeyVault/vaults/v", self.output)
+        # Nor does it read a secret, or need a right to write.
+        self.deploy("-y")
+        self.state.update(vault_readable=False, permissions="*/read|")
+        self.assertEqual(self.deploy("-w"), 0, self.output)
+        self.assertNotIn("keyvault secret show", [call["command"] for call in self.calls])
 
     def test_a_failing_what_if_ends_it(self):
         self.state["what_if_error"] = "VaultAlreadyExists: soft-deleted"
