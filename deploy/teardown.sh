@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Deletes one deployment with all it holds.
+# shellcheck disable=SC2034,SC2154 # names shared with lib.sh
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
