@@ -10,7 +10,7 @@ readonly here root
 
 usage() {
   cat <<'END'
-usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE] [-d LABEL] [-c FILE -k FILE] [-w] [-y]
+usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE] [-d LABEL] [-c FILE -k FILE] [-w] [-f] [-y]
 
   -g GROUP     resource group; made if it is not there, in LOCATION
   -l LOCATION  region, such as westeurope; only for a new group
@@ -20,6 +20,8 @@ usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE] [-d LABEL] [-c FILE
   -c, -k FILE  certificate and key of the SQL port, PEM [default with -d: self-signed, made once in
                ~/.local/state/deltawave/GROUP]
   -w           only show what would change; needs to read the group, not to write or to read secrets
+  -f           deploy even if nothing would change: after a secret or a certificate was changed, for Azure
+               compares none of them
   -y           do not ask
   -h           this help
 
@@ -37,9 +39,9 @@ readonly READY_WITHIN=${DELTAWAVE_READY_WITHIN:-1200}
 
 parse() {
   group='' location='' parameters=$root/infra/dev.bicepparam image='' label='' certificate='' key=''
-  only_show=0 assume_yes=0
+  only_show=0 force=0 assume_yes=0
   local flag
-  while getopts ':g:l:p:i:d:c:k:wyh' flag; do
+  while getopts ':g:l:p:i:d:c:k:wfyh' flag; do
     case $flag in
       g) group=$OPTARG ;;
       l) location=$OPTARG ;;
@@ -49,6 +51,7 @@ parse() {
       c) certificate=$OPTARG ;;
       k) key=$OPTARG ;;
       w) only_show=1 ;;
+      f) force=1 ;;
       y) assume_yes=1 ;;
       h) usage; exit 0 ;;
       :) usage >&2; die "-$OPTARG needs a value" ;;
@@ -317,7 +320,7 @@ main() {
   show_changes
   if ((build)); then echo "  and the image deltawave:$tag is built${registry:+ in $registry}"; fi
   ((!only_show)) || exit 0
-  if [[ -s $work/changes ]] || ((build)); then
+  if [[ -s $work/changes ]] || ((build || force)); then
     if ! confirm "Do this in $group?" yes; then
       # What-if needed the group; it is as empty as it was made.
       if ((made_group)); then az group delete --name "$group" --yes --no-wait; fi

@@ -86,6 +86,9 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.state, before)
         self.assertIn("nothing", self.output)
         self.assertIn("psql", self.output)
+        # Unless it is told that a secret was rotated, which what-if cannot see.
+        self.assertEqual(self.deploy("-f", answer="yes\n"), 0, self.output)
+        self.assertEqual(self.writes(), ["deployment group create"])
 
     def test_a_new_image_replaces_only_the_image(self):
         self.deploy("-y")
