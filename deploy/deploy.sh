@@ -223,7 +223,8 @@ deployment() {
 
 show_changes() {
   echo "asking Azure what would change in $group"
-  local query="changes[?changeType!='NoChange' && changeType!='Ignore'].join('  ', [changeType, resourceId, join(' ', delta[].path || \`[]\`)])"
+  # sort_by fails on what is no list: an answer of another form must not pass for one without changes.
+  local query="sort_by(changes || properties.changes, &resourceId)[?changeType!='NoChange' && changeType!='Ignore'].join('  ', [changeType, resourceId, join(' ', delta[].path || \`[]\`)])"
   local level=Provider
   if ((only_show)); then level=ProviderNoRbac; fi
   deployment what-if --validation-level "$level" --no-pretty-print --query "$query" --output tsv >"$work/changes"
