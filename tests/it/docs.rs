@@ -6,16 +6,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 9] = [
-    "--bench",     // cargo
-    "--bin",       // cargo
-    "--cask",      // brew
-    "--force",     // brew
-    "--install",   // xcode-select
-    "--processes", // benches/peers/loader.py
-    "--shutdown",  // wsl
-    "--test",      // cargo
-    "--version",   // node, and ours
+const FOREIGN: [&str; 24] = [
+    "--account-name",   // az
+    "--bench",          // cargo
+    "--bin",            // cargo
+    "--build",          // docker compose
+    "--cask",           // brew
+    "--command",        // psql
+    "--container-name", // az
+    "--detach",         // docker compose
+    "--eventhub-name",  // az
+    "--file",           // az
+    "--force",          // brew
+    "--install",        // xcode-select
+    "--name",           // az
+    "--namespace-name", // az
+    "--output",         // az
+    "--processes",      // benches/peers/loader.py
+    "--profile",        // docker compose
+    "--query",          // az
+    "--resource-group", // az
+    "--shutdown",       // wsl
+    "--test",           // cargo
+    "--vault-name",     // az
+    "--version",        // node, and ours
+    "--volumes",        // docker compose
 ];
 
 #[test]
@@ -63,6 +78,35 @@ fn flags_exist() {
     }
 }
 
+#[test]
+fn deployment_files_name_variables_and_flags_that_programs_have() {
+    let producer = help(env!("CARGO_BIN_EXE_producer"), &[]);
+    let capture = help(env!("CARGO_BIN_EXE_capture"), &[]);
+    let loader = help(env!("CARGO_BIN_EXE_loader"), &[]);
+    let deltawave = ["init", "guard"].map(|command| help(env!("CARGO_BIN_EXE_deltawave"), &[command])).concat();
+    let known = variables(&[&*producer, &capture, &loader, &deltawave].concat());
+    for file in [
+        "deploy/Dockerfile",
+        "deploy/health.sh",
+        "deploy/local/compose.yaml",
+        "deploy/aks/guard.yaml",
+        "deploy/aks/loader.yaml",
+        "infra/modules/group.bicep",
+    ] {
+        let named = variables(&read(file));
+        assert!(!named.is_empty(), "{file} names no variable");
+        for variable in named {
+            assert!(known.contains(&variable), "{file}: no program has {variable}");
+        }
+    }
+    let script = read("deploy/deploy.sh");
+    let (_, line) = script.split_once("cargo run --bin producer -- ").expect("the producer line of deploy.sh");
+    let (line, _) = line.split_once("\nEND").expect("its end");
+    for flag in flags(line) {
+        assert!(flags(&producer).contains(&flag), "deploy/deploy.sh: producer has no {flag}");
+    }
+}
+
 /// README.md and docs/*.md, from the root.
 fn pages() -> Vec<PathBuf> {
     let docs =
@@ -101,4 +145,10 @@ fn flags(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !is_flag(c));
     let flags = words.filter(|word| word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c != '-')));
     flags.map(|flag| flag.trim_end_matches('-').to_owned()).collect()
+}
+
+/// Everything that looks like `DELTAWAVE_NAME`.
+fn variables(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+    words.filter(|word| word.starts_with("DELTAWAVE_")).map(str::to_owned).collect()
 }

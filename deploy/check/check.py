@@ -1,0 +1,222 @@
+"""Checks the deployment files: each function below is one check and yields what is wrong, naming the file.
+
+    python deploy/check/check.py [--root DIRECTORY] [NAME …]
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+
+def tool(root, *command, paths):
+    """A program that says by its exit code whether the files are right."""
+    done = subprocess.run([*command, *[str(path.relative_to(root)) for path in paths]], cwd=root, capture_output=True, text=True)
+    if done.returncode != 0:
+        yield f"{command[0]}:\n{done.stdout}{done.stderr}".rstrip()
+
+
+def load(path):
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+def workflows(root):
+    """Workflows are right by actionlint (and shellcheck in it), by zizmor, and by their schema."""
+    files = sorted((root / ".github/workflows").glob("*.yml"))
+    yield from tool(root, "actionlint", paths=files)
+    yield from tool(root, "zizmor", "--offline", "--no-progress", "--quiet", paths=files)
+    yield from tool(root, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", paths=files)
+
+
+def pins(root):
+    """Actions are pinned by commit, with the version beside it; nobody has rights that a job did not ask for."""
+    for path in sorted((root / ".github/workflows").glob("*.yml")):
+        name = path.relative_to(root)
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(r"\buses:", line) and not re.search(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$", line):
+                yield f"{name}:{number}: pin the action by 40 hex digits and name its version: {line.strip()}"
+        [workflow] = load(path)
+        if workflow.get("permissions") != {}:
+            yield f"{name}: `permissions: {{}}` is missing at the top"
+        for job, body in workflow["jobs"].items():
+            if "permissions" not in body or "timeout-minutes" not in body:
+                yield f"{name}: job {job} has no permissions or no timeout"
+
+
+def dependabot(root):
+    """dependabot.yml is right by its schema, and looks where there is something to see."""
+    path = root / ".github/dependabot.yml"
+    yield from tool(root, "check-jsonschema", "--builtin-schema", "vendor.dependabot", paths=[path])
+    manifests = {"cargo": "Cargo.toml", "docker": "Dockerfile", "docker-compose": "compose.yaml", "npm": "package.json",
+                 "maven": "pom.xml", "pip": "requirements.txt", "github-actions": ".github/workflows"}
+    for update in load(path)[0]["updates"]:
+        for directory in update.get("directories", [update.get("directory")]):
+            if not (root / directory.strip("/") / manifests[update["package-ecosystem"]]).exists():
+                yield f".github/dependabot.yml: nothing of {update['package-ecosystem']} in {directory}"
+
+
+def compose(root):
+    """The compose file is right by its schema, has no moving or unknown parts, and stays on this machine."""
+    path = root / "deploy/local/compose.yaml"
+    yield from tool(root, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", paths=[path])
+    [file] = load(path)
+    services, say = file["services"], lambda text: f"deploy/local/compose.yaml: {text}"
+    published = {port for service in services.values() for port in service.get("ports", [])}
+    for name, service in services.items():
+        if not re.fullmatch(r"[\w./-]+:(v?\d[\w.-]*|local)", service["image"]):
+            yield say(f"{name}: the image {service['image']} has no version")
+        for dependency in service.get("depends_on", {}):
+            if dependency not in services:
+                yield say(f"{name}: there is no service {dependency}")
+        for volume in service.get("volumes", []):
+            if volume.split(":")[0] not in file["volumes"]:
+                yield say(f"{name}: there is no volume {volume.split(':')[0]}")
+    for port in published:
+        if not port.startswith("127.0.0.1:"):
+            yield say(f"the port {port} is open to others")
+    for port in (4566, 29092):
+        if f"127.0.0.1:{port}:{port}" not in published:
+            yield say(f"the port {port} of the older demo is missing")
+    if not services["risingwave"].get("volumes"):
+        yield say("RisingWave's data is in no volume")
+    if "zookeeper" in path.read_text().lower().replace("no zookeeper", ""):
+        yield say("no ZooKeeper")
+
+
+def dockerfile(root):
+    """The Dockerfile is right by hadolint, builds with our Rust, and ends as somebody who is not root."""
+    path = root / "deploy/Dockerfile"
+    yield from tool(root, "hadolint", paths=[path])
+    text = path.read_text()
+    rust = re.search(r'channel = "(.+)"', (root / "rust-toolchain.toml").read_text())[1]
+    if f"FROM rust:{rust}-" not in text:
+        yield f"deploy/Dockerfile: rust-toolchain.toml says Rust {rust}"
+    if (re.findall(r"^USER (\S+)", text, re.M) or [""])[-1] != "10001:10001":
+        yield "deploy/Dockerfile: the last USER is not 10001:10001"
+    if "HEALTHCHECK" not in text:
+        yield "deploy/Dockerfile: no health check"
+    for program in ("producer", "capture", "loader", "deltawave"):
+        if f"target/release/{program}" not in text:
+            yield f"deploy/Dockerfile: {program} is missing"
+    # --mount, --chmod and here-documents are BuildKit's, which `az acr build` has not.
+    for word in ("--mount", "--chmod", "<<"):
+        if word in text:
+            yield f"deploy/Dockerfile: {word} needs BuildKit"
+    ignored = (root / ".dockerignore").read_text().splitlines()
+    for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M):
+        for name in source.split():
+            if f"!{name}" not in ignored:
+                yield f".dockerignore: keeps {name} from the Dockerfile"
+
+
+def shell(root):
+    """Scripts are right by shellcheck."""
+    yield from tool(root, "shellcheck", paths=sorted((root / "deploy").rglob("*.sh")))
+
+
+def leaves(value, path=""):
+    """Paths of a values file, down to what is no mapping."""
+    if not isinstance(value, dict):
+        yield path
+        return
+    for key, inner in value.items():
+        yield from leaves(inner, f"{path}.{key}" if path else key)
+
+
+def chart(root):
+    """Helm values have only keys that the chart has."""
+    known = [line for line in (root / "deploy/aks/chart-keys.txt").read_text().splitlines() if line and not line.startswith("#")]
+    known = [re.compile(re.escape(key).replace(r"\*", ".+")) for key in known]
+    given = {"risingwave.values.yaml": leaves(load(root / "deploy/aks/risingwave.values.yaml")[0])}
+    given["install.sh"] = re.findall(r'--set(?:-string)? "([\w.\\/-]+)=', (root / "deploy/aks/install.sh").read_text())
+    for file, keys in given.items():
+        for key in keys:
+            if not any(pattern.fullmatch(key) for pattern in known):
+                yield f"deploy/aks/{file}: {key} is not in chart-keys.txt"
+
+
+def manifests(root):
+    """Kubernetes objects are right by its schemas, and what runs has probes, limits, and no more rights than it needs."""
+    import kubernetes_validate
+
+    settings = (root / "deploy/aks/settings.env").read_text()
+    for path in sorted((root / "deploy/aks").glob("*.yaml")):
+        if path.name in ("risingwave.values.yaml", "kustomization.yaml"):
+            continue
+        for document in load(path):
+            say = f"deploy/aks/{path.name}: {document.get('kind')} {document.get('metadata', {}).get('name')}: "
+            try:
+                kubernetes_validate.validate(document, "1.34", strict=True)
+            except Exception as error:  # its own classes differ by version
+                yield say + str(error).splitlines()[0]
+                continue
+            pod = document.get("spec", {}).get("template")
+            if not pod:
+                continue
+            if pod["metadata"]["labels"].get("azure.workload.identity/use") != "true":
+                yield say + "no workload identity"
+            if not pod["spec"]["securityContext"].get("runAsNonRoot"):
+                yield say + "may run as root"
+            for container in pod["spec"]["containers"]:
+                for key in ("livenessProbe", "readinessProbe"):
+                    if key not in container:
+                        yield say + f"no {key}"
+                if set(container.get("resources", {})) != {"requests", "limits"}:
+                    yield say + "no requests or no limits"
+                context = container.get("securityContext", {})
+                if not context.get("readOnlyRootFilesystem") or context.get("allowPrivilegeEscalation") is not False:
+                    yield say + "writes to its image, or may get more rights"
+                for variable in container["env"]:
+                    if "PASSWORD" in variable["name"] and not variable.get("value", "").startswith("keyvault:"):
+                        yield say + f"{variable['name']} is not from the vault"
+                    key = variable.get("valueFrom", {}).get("configMapKeyRef", {}).get("key")
+                    if key and not re.search(rf"^{key}=", settings, re.M):
+                        yield say + f"settings.env has no {key}"
+    loader = next(document for document in load(root / "deploy/aks/loader.yaml") if document["kind"] == "StatefulSet")
+    shard = [variable["value"] for variable in loader["spec"]["template"]["spec"]["containers"][0]["env"] if variable["name"] == "DELTAWAVE_SHARD"]
+    if shard != ["$(POD_INDEX)/$(SHARDS)"]:
+        yield "deploy/aks/loader.yaml: DELTAWAVE_SHARD is not $(POD_INDEX)/$(SHARDS)"
+
+
+def infra(root):
+    """What the scripts ask of infra/ is there: outputs, and the variables that the parameters read."""
+    template = root / "infra/main.bicep"
+    if not template.exists():
+        yield "infra/main.bicep is not there"
+        return
+    outputs = set(re.findall(r"^output (\w+)", template.read_text(), re.M))
+    deploy, install = (root / "deploy/deploy.sh").read_text(), (root / "deploy/aks/install.sh").read_text()
+    asked = {"deploy.sh": set(re.findall(r"(?<!-)\boutput (\w+)\)", deploy)), "aks/install.sh": set(re.findall(r"(\w+)\.value\b", install))}
+    for file, names in asked.items():
+        for name in sorted(names - outputs):
+            yield f"deploy/{file}: infra/main.bicep has no output {name}"
+    for path in sorted((root / "infra").glob("*.bicepparam")):
+        for name in re.findall(r"readEnvironmentVariable\('(\w+)'", path.read_text()):
+            # The four passwords are exported by a loop over their names.
+            if name not in deploy and not re.fullmatch("DELTAWAVE_(ROOT|LOADER|READER|METADATA)_PASSWORD", name):
+                yield f"deploy/deploy.sh: does not set {name}, which {path.relative_to(root)} reads"
+
+
+CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, dockerfile, shell, chart, manifests, infra)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2])
+    parser.add_argument("names", nargs="*", choices=[[], *CHECKS], metavar="NAME")
+    arguments = parser.parse_args()
+    wrong = 0
+    for name in arguments.names or CHECKS:
+        problems = list(CHECKS[name](arguments.root))
+        print(f"{name}: {'ok' if not problems else 'WRONG'}", flush=True)
+        for problem in problems:
+            print(f"  {problem}", flush=True)
+        wrong += len(problems)
+    sys.exit(wrong > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Shows that each check fails: plants one mistake at a time in a copy of the files."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import check
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "infra", "rust-toolchain.toml", "src/offline/parts"]
+# check, file, what stands there, the mistake
+MISTAKES = [
+    ("workflows", ".github/workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-24.40"),
+    ("workflows", ".github/workflows/release.yml", "needs: [binaries, sbom, image]", "needs: [binaries, sbom, picture]"),
+    ("workflows", ".github/workflows/deploy.yml", '"$GROUP" -p "$PARAMETERS" -y', '$GROUP -p "$PARAMETERS" -y'),
+    ("workflows", ".github/workflows/deploy.yml", 'deploy/deploy.sh -g "$GROUP" -p "$PARAMETERS" -y', 'deploy/deploy.sh -g "${{ github.head_ref }}"'),
+    ("pins", ".github/workflows/ci.yml", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
+    ("pins", ".github/workflows/release.yml", "permissions: {}", "permissions: write-all"),
+    ("dependabot", ".github/dependabot.yml", "interval: weekly", "interval: sometimes"),
+    ("dependabot", ".github/dependabot.yml", "directory: /deploy\n", "directory: /docker\n"),
+    ("compose", "deploy/local/compose.yaml", "healthcheck:", "healthchecks:"),
+    ("compose", "deploy/local/compose.yaml", "apache/kafka:4.3.1", "apache/kafka:latest"),
+    ("compose", "deploy/local/compose.yaml", '"127.0.0.1:4566:4566"', '"4566:4566"'),
+    ("compose", "deploy/local/compose.yaml", "      topic: {condition", "      topics: {condition"),
+    ("dockerfile", "deploy/Dockerfile", "debian:trixie-slim", "debian"),
+    ("dockerfile", "deploy/Dockerfile", "rust:1.95.0-", "rust:1.80.0-"),
+    ("dockerfile", "deploy/Dockerfile", "USER 10001:10001", "USER root"),
+    ("dockerfile", ".dockerignore", "!sql\n", ""),
+    ("shell", "deploy/deploy.sh", 'mktemp -d)\n', "mktemp -d)\n  rm -rf $work/old\n"),
+    ("chart", "deploy/aks/risingwave.values.yaml", "computeComponent:", "compute:"),
+    ("chart", "deploy/aks/install.sh", "metaStore.postgresql.host=", "metaStore.postgres.host="),
+    ("manifests", "deploy/aks/loader.yaml", "terminationGracePeriodSeconds: 30", "terminationGraceSeconds: 30"),
+    ("manifests", "deploy/aks/guard.yaml", "readinessProbe:", "startupProbe:"),
+    ("manifests", "deploy/aks/guard.yaml", '"keyvault:risingwave-root-password"', '"hunter2"'),
+    ("manifests", "deploy/aks/loader.yaml", "key: ROUTE", "key: ROUTES"),
+    ("manifests", "deploy/aks/loader.yaml", "$(POD_INDEX)/$(SHARDS)", "0/$(SHARDS)"),
+    ("infra", "deploy/deploy.sh", "output frontAddress", "output address"),
+    ("infra", "deploy/aks/install.sh", "captureContainerUrl.value", "captureUrl.value"),
+    ("infra", "deploy/deploy.sh", "DELTAWAVE_TLS_KEY", "DELTAWAVE_TLS_PRIVATE_KEY"),
+]
+
+
+def main():
+    missed = 0
+    for name, file, right, wrong in MISTAKES:
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            for part in FILES:
+                source = ROOT / part
+                if source.is_dir():
+                    shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+                elif source.exists():
+                    (root / part).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(source, root / part)
+            text = (root / file).read_text()
+            if right not in text:
+                print(f"{name}: {file} no longer has {right!r}: mend MISTAKES", file=sys.stderr)
+                missed += 1
+                continue
+            (root / file).write_text(text.replace(right, wrong))
+            problems = "\n".join(check.CHECKS[name](root))
+            if file not in problems:
+                print(f"{name}: did not see {wrong!r} in {file}; it said: {problems or 'nothing'}", file=sys.stderr)
+                missed += 1
+    missing = set(check.CHECKS) - {mistake[0] for mistake in MISTAKES}
+    if missing:
+        print(f"no mistake is planted for {', '.join(sorted(missing))}", file=sys.stderr)
+    print(f"{len(MISTAKES) - missed} of {len(MISTAKES)} planted mistakes found")
+    sys.exit(bool(missed or missing))
+
+
+main()
