@@ -9,8 +9,34 @@ use super::{Secret, SecretSource};
 
 /// Why a secret could not be read: one sentence that names it and says what to do, and never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SecretError(pub String);
+#[error("{text}")]
+pub struct SecretError {
+    text: String,
+    passes: bool,
+}
+
+impl SecretError {
+    /// Of what stays until someone mends it.
+    pub fn new(text: impl Into<String>) -> Self {
+        SecretError { text: text.into(), passes: false }
+    }
+
+    /// Of what may pass by itself: a keeper that is away.
+    pub fn passing(text: impl Into<String>) -> Self {
+        SecretError { text: text.into(), passes: true }
+    }
+
+    /// Whether reading it again may help.
+    pub fn is_transient(&self) -> bool {
+        self.passes
+    }
+
+    /// The same with words before it.
+    #[must_use]
+    pub fn after(self, words: &str) -> Self {
+        SecretError { text: format!("{words}{}", self.text), ..self }
+    }
+}
 
 /// Reads secrets from where they are kept.
 pub trait SecretReader: Send + Sync {
@@ -80,7 +106,7 @@ mod tests {
     impl SecretReader for Changing {
         fn read<'a>(&'a self, _: &'a SecretSource) -> BoxFuture<'a, Result<Secret, SecretError>> {
             let next = self.0.lock().unwrap().pop();
-            Box::pin(async move { next.map(Secret::new).ok_or_else(|| SecretError("gone".to_owned())) })
+            Box::pin(async move { next.map(Secret::new).ok_or_else(|| SecretError::new("gone")) })
         }
     }
 
@@ -94,7 +120,7 @@ mod tests {
         // Not read a fourth time, which would fail.
         assert!(clone.renew(&old).await.unwrap());
         assert_eq!(clone.current().expose(), "new");
-        assert_eq!(secret.renew(&clone.current()).await, Err(SecretError("gone".to_owned())));
+        assert_eq!(secret.renew(&clone.current()).await, Err(SecretError::new("gone")));
         assert_eq!(secret.current().expose(), "new");
     }
 }

@@ -49,6 +49,26 @@ impl SecretSource {
     pub fn needs_vault(&self) -> bool {
         matches!(self, SecretSource::KeyVault { .. })
     }
+
+    /// What is wrong with it, as far as can be told without looking there.
+    pub fn fault(&self) -> Option<&'static str> {
+        let is_word = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        match self {
+            SecretSource::Literal(secret) if secret.expose().is_empty() => Some("is empty"),
+            SecretSource::Literal(_) => None,
+            SecretSource::File(path) if path.as_os_str().is_empty() => Some("names no file: give file:PATH"),
+            SecretSource::File(_) => None,
+            SecretSource::KeyVault { name, .. } if !is_word(name, 127) => {
+                Some("names no secret: give keyvault:NAME, of 1 to 127 letters, digits and hyphens")
+            }
+            SecretSource::KeyVault { version: Some(version), .. } if !is_word(version, 64) => {
+                Some("names no version: give keyvault:NAME/VERSION, or keyvault:NAME for the newest")
+            }
+            SecretSource::KeyVault { .. } => None,
+        }
+    }
 }
 
 impl FromStr for SecretSource {
@@ -89,6 +109,18 @@ mod tests {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
         let literal: SecretSource = "hunter2".parse().unwrap();
         assert!(!format!("{literal:?} {literal}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_place_that_is_none_is_told() {
+        for text in
+            ["", "file:", "keyvault:", "keyvault:/1", "keyvault:a b", "keyvault:a/", "keyvault:a/b/c", "keyvault:.."]
+        {
+            assert!(text.parse::<SecretSource>().unwrap().fault().is_some(), "{text}");
+        }
+        for text in ["s", "file:/x", "keyvault:a-1", "keyvault:a/0af1"] {
+            assert_eq!(text.parse::<SecretSource>().unwrap().fault(), None, "{text}");
+        }
     }
 
     #[test]
