@@ -77,7 +77,9 @@ impl Attempts<'_> {
 /// What is wrong, without the address and the advice that a reader has from elsewhere.
 pub(super) fn reason(error: &BlobError) -> String {
     match error {
-        BlobError::Transient { reason, .. } | BlobError::NoToken { reason, .. } => reason.clone(),
+        BlobError::Transient { reason, .. } | BlobError::NoToken { reason, .. } | BlobError::NoSas { reason, .. } => {
+            reason.clone()
+        }
         error => error.to_string(),
     }
 }

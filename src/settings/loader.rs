@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::identity::IdentityArgs;
+use super::identity::{BlobSasArgs, IdentityArgs};
 use super::notifications::{NotificationArgs, Notifications};
 use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
+use crate::base::SecretSource;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
 use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
@@ -21,6 +22,8 @@ pub struct LoaderArgs {
     #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
     blob: String,
+    #[command(flatten)]
+    blob_sas: BlobSasArgs,
     /// Where rows go: a libpq URL of RisingWave or PostgreSQL
     #[arg(
         long,
@@ -135,6 +138,8 @@ const PARALLEL_FILES: usize = 4;
 pub struct LoaderSettings {
     /// Where files are.
     pub blob: BlobAddress,
+    /// A SAS for it, beside the address.
+    pub blob_sas: Option<SecretSource>,
     /// Where rows go.
     pub store: StoreAddress,
     /// How files are named.
@@ -204,6 +209,7 @@ impl LoaderSettings {
     pub fn new(blob: BlobAddress, store: StoreAddress, routes: Vec<Route>) -> Self {
         LoaderSettings {
             blob,
+            blob_sas: None,
             store,
             name_format: NameFormat::default(),
             routes,
@@ -270,11 +276,15 @@ impl LoaderArgs {
                 "no service tells of files in a directory (--blob); leave it out",
             ),
         ];
+        let blob_sas = self.blob_sas.check(blob.as_ref(), &mut faults);
+        let secrets =
+            [("--blob-sas", blob_sas.as_ref()), ("--notifications-sas", self.notifications.notifications_sas.as_ref())];
+        let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
-        let identity = self.identity.check(&[], &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
+                blob_sas,
                 store: store?,
                 name_format: name_format?,
                 routes: routes?,

@@ -13,6 +13,7 @@ use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::name::PARTIAL;
 use super::walk::{self, Walk};
+use crate::azure::endpoint::Opener;
 
 /// A directory that stands for a container: the blob `a/b` is the file `a/b` below it. Blocking work runs on the
 /// runtime's threads for it.
@@ -149,7 +150,7 @@ impl Directory {
     }
 
     fn call<'a>(&'a self, intent: Intent<'a>) -> Call<'a> {
-        Call { address: &self.address, intent }
+        Call { address: &self.address, intent, opener: Opener::Token }
     }
 }
 

@@ -192,6 +192,7 @@ async fn a_run_inside_another_program_is_counted_and_stopped() {
         kafka: KafkaSettings { broker: broker.bootstrap_servers().parse().unwrap(), security: Security::Plaintext },
         hubs: vec![hub.clone()],
         blob: container.address().clone(),
+        blob_sas: None,
         name_format: NameFormat::default(),
         limits: WindowLimits { interval: Duration::from_secs(900), size: 300 << 20 },
         empty_windows: EmptyWindows::Write,
