@@ -10,7 +10,7 @@ use url::Url;
 
 use super::access::{Key, Sas};
 use super::sas;
-use super::transport::{Repeats, options};
+use super::transport::{Manner, Repeats, options};
 use crate::base::Secret;
 
 /// One container or queue of a storage service. `Debug` never shows a SAS.
@@ -140,8 +140,11 @@ impl Endpoint {
             (Some(Key::Token(credential)), Access::Token) => (Some(credential), None),
             (None, Access::Token) => return Err(Unopened::NoCredential),
         };
-        let opener = if sas.is_some() { Opener::Sas } else { Opener::Token };
-        let options = options(silence, Repeats::Never, sas);
+        let (opener, manner) = match sas {
+            Some(sas) => (Opener::Sas, Manner::Signed(sas)),
+            None => (Opener::Token, Manner::Plain),
+        };
+        let options = options(silence, Repeats::Never, manner);
         Ok(Connection { url: self.url.clone(), credential, options, opener })
     }
 }

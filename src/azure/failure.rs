@@ -94,7 +94,12 @@ pub(super) fn cure(
         ("AuthorizationSourceIPMismatch", _) => {
             "the SAS is for other addresses than this machine's, so make one for these"
         }
-        ("AuthorizationFailure", _) => {
+        // What an emulator says of any SAS it does not like.
+        ("AuthorizationFailure", Opener::Sas) => {
+            "the account's firewall keeps this network out, or the SAS has expired or is wrong, so let the network \
+             through or make a new SAS"
+        }
+        ("AuthorizationFailure", Opener::Token) => {
             "the account's firewall keeps this network out, so let it through or use a private endpoint"
         }
         ("KeyBasedAuthenticationNotPermitted", _) => {

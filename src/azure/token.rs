@@ -13,7 +13,7 @@ use azure_identity::{
 
 use super::failure::root;
 use super::identity::{CredentialKind, IdentitySettings};
-use super::transport::{Repeats, options};
+use super::transport::{Manner, Repeats, options};
 
 /// How long an identity endpoint may be silent.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -26,16 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The platform lacks a variable or a file that it should provide: a sentence without a secret.
 pub(super) fn credential(settings: &IdentitySettings) -> Result<Arc<dyn TokenCredential>, String> {
     let client_id = settings.client_id.clone();
-    let client_options = || options(SILENCE, Repeats::AFewTimes, None);
+    let client_options = |manner| options(SILENCE, Repeats::AFewTimes, manner);
     let made: azure_core::Result<Arc<dyn TokenCredential>> = match settings.kind {
         CredentialKind::ManagedIdentity => ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
-            client_options: client_options(),
+            client_options: client_options(Manner::Plain),
         }))
         .map(|credential| credential as _),
         CredentialKind::Workload => WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
             client_id: client_id.clone(),
-            credential_options: ClientAssertionCredentialOptions { client_options: client_options() },
+            credential_options: ClientAssertionCredentialOptions { client_options: client_options(Manner::Authority) },
             ..WorkloadIdentityCredentialOptions::default()
         }))
         .map(|credential| credential as _),

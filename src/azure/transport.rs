@@ -19,6 +19,8 @@ const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 /// An upload's answer may take a second longer for each of these bytes sent.
 const SLOWEST_UPLOAD: u64 = 64 << 10;
 
+/// Bytes of a refusal that are looked at.
+const MOST_OF_A_REFUSAL: usize = 64 << 10;
 /// How many signatures one request is tried with: each next one only if it was changed after the last was refused.
 const MOST_SIGNATURES: usize = 3;
 
@@ -31,10 +33,20 @@ pub(super) enum Repeats {
     AFewTimes,
 }
 
+/// What is done to requests and answers on their way.
+#[derive(Debug)]
+pub(super) enum Manner {
+    Plain,
+    /// Requests are signed.
+    Signed(Sas),
+    /// Refusals of a tenant's authority are made such that the SDK can read them.
+    Authority,
+}
+
 /// What every client of Azure's services is made with: our name in their logs, a limit for silence (before an answer,
-/// and between two pieces of its body), and requests signed by a SAS if there is one. The SDK itself has no such
-/// limit; its client waits 60 s.
-pub(super) fn options(silence: Duration, repeats: Repeats, sas: Option<Sas>) -> ClientOptions {
+/// and between two pieces of its body), and what is done on the way. The SDK itself has no such limit; its client waits
+/// 60 s.
+pub(super) fn options(silence: Duration, repeats: Repeats, manner: Manner) -> ClientOptions {
     // Decompression off, as the SDK has it: ranges count the bytes as they are stored.
     let inner = new_http_client(Some(HttpClientOptions { automatic_decompression: false }));
     let retry = match repeats {
@@ -47,7 +59,7 @@ pub(super) fn options(silence: Duration, repeats: Repeats, sas: Option<Sas>) -> 
     };
     ClientOptions {
         retry,
-        transport: Some(Transport::new(Arc::new(Impatient { inner, silence, sas }))),
+        transport: Some(Transport::new(Arc::new(Impatient { inner, silence, manner }))),
         user_agent: UserAgentOptions { application_id: Some(application_id()) },
         ..ClientOptions::default()
     }
@@ -62,7 +74,7 @@ fn application_id() -> String {
 struct Impatient {
     inner: Arc<dyn HttpClient>,
     silence: Duration,
-    sas: Option<Sas>,
+    manner: Manner,
 }
 
 impl Impatient {
@@ -121,9 +133,10 @@ impl HttpClient for Impatient {
         'request: 'answer,
     {
         Box::pin(async move {
-            match &self.sas {
-                Some(sas) => self.send_signed(request, sas).await,
-                None => self.send(request).await,
+            match &self.manner {
+                Manner::Plain => self.send(request).await,
+                Manner::Signed(sas) => self.send_signed(request, sas).await,
+                Manner::Authority => legible(self.send(request).await?).await,
             }
         })
     }
@@ -136,6 +149,25 @@ fn sign(request: &mut Request, sas: &str) {
         _ => sas.to_owned(),
     };
     url.set_query(Some(&query));
+}
+
+/// Leaves of a refusal its error codes only. The SDK cannot read a description with a line end in it, which all of
+/// them have, and would lose the codes with it; and a description may quote what was sent.
+async fn legible(answer: AsyncRawResponse) -> azure_core::Result<AsyncRawResponse> {
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let (status, headers, mut body) = answer.deconstruct();
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await
+        && bytes.len() < MOST_OF_A_REFUSAL
+    {
+        bytes.extend_from_slice(&piece?);
+    }
+    let said: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let codes: Vec<_> = said["error_codes"].as_array().into_iter().flatten().filter_map(|code| code.as_i64()).collect();
+    let kept = serde_json::json!({"error_codes": codes, "error_description": ""}).to_string();
+    Ok(AsyncRawResponse::from_bytes(status, headers, kept))
 }
 
 fn watched(

@@ -11,8 +11,8 @@ use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use serde::Deserialize;
 
 use super::failure::root;
-use super::transport::{Repeats, options};
-use crate::base::{Secret, SecretError};
+use super::transport::{Manner, Repeats, options};
+use crate::base::{Secret, SecretError, chain};
 
 /// How long a vault may be silent.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ impl Vault {
     pub fn open(url: &Url, credential: Arc<dyn TokenCredential>) -> Result<Self, SecretError> {
         let shown = url.as_str().trim_end_matches('/').to_owned();
         // That a vault asks for tokens of its own kind only is checked by the SDK, as long as nobody says otherwise.
-        let client_options = options(SILENCE, Repeats::AFewTimes, None);
+        let client_options = options(SILENCE, Repeats::AFewTimes, Manner::Plain);
         let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
         let client = SecretClient::new(url.as_str(), credential, Some(options))
             .map_err(|error| SecretError::new(format!("--key-vault-url {shown} cannot be used: {}", root(&error))))?;
@@ -102,7 +102,7 @@ impl Failure {
             }
             ErrorKind::Connection | ErrorKind::Io => Failure::Away(root(error)),
             ErrorKind::Credential => Failure::NoToken(error.to_string()),
-            _ if error.to_string().contains("challenge") => Failure::NoVault,
+            _ if chain(error).contains("challenge") => Failure::NoVault,
             _ => Failure::Nonsense,
         }
     }

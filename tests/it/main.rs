@@ -2,6 +2,7 @@
 //!
 //! | module | tests |
 //! |---|---|
+//! | `azure` | programs towards Azure: tokens, signatures and secrets that change, and every refusal in one sentence |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `docs` | that the documentation's commands, links and flags exist |
@@ -30,6 +31,7 @@
 //! With `DELTAWAVE_TEST_STORE_URL` (a libpq URL without a password) the tests of programs that write to a store do so in
 //! databases of their own on that server, a RisingWave, instead of PostgreSQL.
 
+mod azure;
 mod blob;
 mod capture;
 mod docs;

@@ -15,7 +15,15 @@ use deltawave::kafka::{KafkaSettings, Security};
 use deltawave::settings::{CaptureSettings, EmptyWindows, FileCodec, Until};
 use tokio_util::sync::CancellationToken;
 
-use bench::{DEADLINE, FAST, Sent, TOPIC, broker, capture, container, files, offsets, produce, text};
+pub use bench::broker;
+use bench::{DEADLINE, FAST, Sent, TOPIC, capture, container, files, offsets, produce, text};
+
+/// Produces so many events to partition 0 as the loader's tests count them.
+pub fn produce_plain(bootstrap: &str, events: i64) {
+    let bodies: Vec<_> =
+        (0..events).map(|number| Sent { payload: crate::support::plain(0, number).body, ..Sent::default() }).collect();
+    produce(bootstrap, TOPIC, 0, &bodies);
+}
 
 #[tokio::test]
 async fn every_record_comes_out_as_it_went_in() {
