@@ -85,7 +85,7 @@ impl Sas {
         if url::form_urlencoded::parse(query.as_bytes()).any(|(key, value)| key == "sig" && !value.is_empty()) {
             return Ok(query);
         }
-        Err(SecretError::new(format!("{self} holds no SAS: it must be a URL query with sig=…")))
+        Err(SecretError::new(format!("{self} holds no SAS: it must be a URL query with a signature (sig)")))
     }
 }
 

@@ -12,17 +12,24 @@ use crate::base::SecretError;
 /// A clock that is further off makes the services refuse tokens and signatures.
 const SKEW: i64 = 5 * 60;
 
-/// The innermost cause: the outer ones quote the request's URL, and with it the SAS.
+/// The innermost cause: the outer ones quote the request's URL.
 pub(super) fn root(error: &azure_core::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let text = cause.to_string();
-    match text.find("sig=") {
-        Some(at) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text,
-    }
+    unsaid(&cause.to_string())
+}
+
+/// The first line of what a service says, up to what it may quote of a signature or a token.
+pub(super) fn unsaid(text: &str) -> String {
+    const MOST: usize = 300;
+    let line = text.lines().next().unwrap_or_default();
+    let lower = line.to_ascii_lowercase();
+    let quoted = ["sig=", "sig%3d", "bearer "].into_iter().filter_map(|start| lower.find(start)).min();
+    let end = quoted.unwrap_or(line.len()).min(line.floor_char_boundary(MOST));
+    let kept = line.get(..end).unwrap_or_default();
+    if end < line.len() { format!("{kept}…") } else { kept.to_owned() }
 }
 
 /// How long the service asks to be left alone, if its answer says so.

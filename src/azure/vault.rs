@@ -10,7 +10,7 @@ use azure_security_keyvault_secrets::models::SecretClientGetSecretOptions;
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use serde::Deserialize;
 
-use super::failure::root;
+use super::failure::{root, unsaid};
 use super::transport::{Manner, Repeats, options};
 use crate::base::{Secret, SecretError, chain};
 
@@ -97,7 +97,7 @@ impl Failure {
                 let said = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.error.innermost());
                 Failure::Refused {
                     status: u16::from(*status),
-                    code: said.or_else(|| error_code.clone()).unwrap_or_default(),
+                    code: unsaid(&said.or_else(|| error_code.clone()).unwrap_or_default()),
                 }
             }
             ErrorKind::Connection | ErrorKind::Io => Failure::Away(root(error)),

@@ -22,6 +22,14 @@ impl Secret {
     }
 }
 
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Secret::new(text))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -50,7 +58,8 @@ impl SecretSource {
         matches!(self, SecretSource::KeyVault { .. })
     }
 
-    /// What is wrong with it, as far as can be told without looking there.
+    /// What is wrong with it, as far as can be told without looking there. Does not quote it: what stands for no place
+    /// may be a secret that came there by mistake.
     pub fn fault(&self) -> Option<&'static str> {
         let is_word = |text: &str, most: usize| {
             (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -58,13 +67,16 @@ impl SecretSource {
         match self {
             SecretSource::Literal(secret) if secret.expose().is_empty() => Some("is empty"),
             SecretSource::Literal(_) => None,
-            SecretSource::File(path) if path.as_os_str().is_empty() => Some("names no file: give file:PATH"),
-            SecretSource::File(_) => None,
+            SecretSource::File(path) => {
+                let text = path.to_string_lossy().to_ascii_lowercase();
+                let is_path = !text.is_empty() && !text.contains("sig=") && !text.contains("key=");
+                (!is_path).then_some("names no file after file: (file:PATH)")
+            }
             SecretSource::KeyVault { name, .. } if !is_word(name, 127) => {
-                Some("names no secret: give keyvault:NAME, of 1 to 127 letters, digits and hyphens")
+                Some("names no secret after keyvault: (1 to 127 letters, digits and hyphens)")
             }
             SecretSource::KeyVault { version: Some(version), .. } if !is_word(version, 64) => {
-                Some("names no version: give keyvault:NAME/VERSION, or keyvault:NAME for the newest")
+                Some("names no version after the slash (keyvault:NAME/VERSION; keyvault:NAME is the newest)")
             }
             SecretSource::KeyVault { .. } => None,
         }

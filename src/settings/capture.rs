@@ -7,7 +7,7 @@ use super::identity::{BlobSasArgs, IdentityArgs};
 use super::producer::topic_name;
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
-use crate::base::SecretSource;
+use crate::base::{Secret, SecretSource};
 use crate::capture::{Hub, NameFormat, WindowLimits};
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
 
@@ -22,7 +22,7 @@ pub struct CaptureArgs {
     topic: Vec<String>,
     /// Container to write to: azurite, a container's URL (with a SAS or not), or a directory
     #[arg(long, env = "DELTAWAVE_BLOB", value_name = "ADDRESS", default_value = "azurite", hide_env_values = true)]
-    blob: String,
+    blob: Secret,
     #[command(flatten)]
     blob_sas: BlobSasArgs,
     /// What stands for the Event Hubs namespace in the files' names
@@ -119,7 +119,7 @@ impl CaptureArgs {
     pub fn validate(self) -> Result<CaptureSettings, Faults> {
         let mut faults = Faults::default();
         let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
-        let blob = faults.check("--blob", self.blob.parse::<BlobAddress>());
+        let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let name_format =
             faults.check("--name-format", self.name_format.as_deref().map_or(Ok(NameFormat::default()), str::parse));
         let hubs = hubs(&mut faults, &self.namespace, self.topic);

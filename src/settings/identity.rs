@@ -64,7 +64,7 @@ impl IdentityArgs {
         for (flag, source) in secrets {
             let Some(source) = source else { continue };
             if let Some(fault) = source.fault() {
-                faults.add(flag, format_args!("{source} {fault}"));
+                faults.add(flag, fault);
             } else if source.needs_vault() && self.key_vault_url.is_none() {
                 faults.add(flag, format_args!("{source} is in a Key Vault: say which by --key-vault-url"));
             }

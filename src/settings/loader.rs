@@ -8,9 +8,9 @@ use super::notifications::{NotificationArgs, Notifications};
 use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
-use crate::base::SecretSource;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
+use crate::base::{Secret, SecretSource};
 use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
 use crate::store::StoreAddress;
 
@@ -21,7 +21,7 @@ pub struct LoaderArgs {
     // This is also the help text, where a link would show its brackets.
     #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
-    blob: String,
+    blob: Secret,
     #[command(flatten)]
     blob_sas: BlobSasArgs,
     /// Where rows go: a libpq URL of RisingWave or PostgreSQL
@@ -242,7 +242,7 @@ impl LoaderArgs {
     /// Every fault at once.
     pub fn validate(self) -> Result<LoaderSettings, Faults> {
         let mut faults = Faults::default();
-        let blob = faults.check("--blob", self.blob.parse());
+        let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let store = faults.check("--store-url", self.store_url.parse());
         let name_format = match &self.name_format {
             Some(text) => faults.check("--name-format", text.parse()),

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Faults, Seconds};
 use crate::azure::queue::QueueAddress;
-use crate::base::SecretSource;
+use crate::base::{Secret, SecretSource};
 
 const LEASE: Seconds = Seconds(Duration::from_secs(600));
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(super) struct NotificationArgs {
     // This is also the help text, where a link would show its brackets.
     #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_NOTIFICATIONS", value_name = "URL", hide_env_values = true)]
-    notifications: Option<String>,
+    notifications: Option<Secret>,
     /// A SAS for the queue, read again when it is refused: the text itself, file:PATH, or keyvault:NAME[/VERSION]
     #[arg(long, env = "DELTAWAVE_NOTIFICATIONS_SAS", value_name = "SECRET", hide_env_values = true)]
     pub(super) notifications_sas: Option<SecretSource>,
@@ -58,7 +58,7 @@ impl NotificationArgs {
         for (_, reason) in unfit.iter().filter(|(given, _)| *given) {
             faults.add(FLAG, reason);
         }
-        let queue: Option<QueueAddress> = faults.check(FLAG, text.parse());
+        let queue: Option<QueueAddress> = faults.check(FLAG, text.expose().parse());
         if self.notifications_sas.is_some() && queue.as_ref().is_some_and(QueueAddress::has_sas) {
             faults.add(SAS, "the address (--notifications) has a SAS already: give one of the two");
         }

@@ -22,6 +22,7 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
@@ -51,5 +52,6 @@ mod notifications;
 mod offline;
 mod pipeline;
 mod producer;
+mod secrets;
 mod support;
 mod up;

@@ -6,7 +6,7 @@ use azure_core::time::OffsetDateTime;
 use azure_storage_blob::StorageError;
 
 use crate::azure::endpoint::Opener;
-use crate::azure::failure::{cure, retry_after, root, unsigned};
+use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
 
 /// Why a blob call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.
@@ -120,7 +120,7 @@ impl Call<'_> {
     pub fn explain(self, error: azure_core::Error) -> BlobError {
         match error.kind() {
             ErrorKind::HttpResponse { status, error_code, raw_response } => {
-                let (status, code) = (u16::from(*status), error_code.clone().unwrap_or_default());
+                let (status, code) = (u16::from(*status), error_code.as_deref().map(unsaid).unwrap_or_default());
                 let now = OffsetDateTime::now_utc();
                 if matches!(status, 401 | 403) {
                     let cure = cure(&code, self.opener, self.intent.role(), raw_response.as_deref(), now);
@@ -213,6 +213,5 @@ impl Call<'_> {
 
 /// The service's own sentence, without the request's id and time that follow it on lines of their own.
 fn message(error: azure_core::Error) -> Option<String> {
-    let message = StorageError::try_from(error).ok()?.message?;
-    message.lines().next().map(str::to_owned)
+    StorageError::try_from(error).ok()?.message.map(|message| unsaid(&message))
 }

@@ -4,7 +4,7 @@ use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 
 use crate::azure::endpoint::Opener;
-use crate::azure::failure::{cure, retry_after, root, unsigned};
+use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
 
 /// Why a queue call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.
@@ -100,7 +100,8 @@ impl Call<'_> {
         let address = self.address.to_owned();
         match error.kind() {
             ErrorKind::HttpResponse { status, error_code, raw_response } => {
-                let (status, code) = (u16::from(*status), error_code.as_deref().unwrap_or_default());
+                let code = error_code.as_deref().map(unsaid).unwrap_or_default();
+                let (status, code) = (u16::from(*status), code.as_str());
                 let now = OffsetDateTime::now_utc();
                 if matches!(status, 401 | 403) {
                     let cure = cure(code, self.opener, self.intent.role(), raw_response.as_deref(), now);

@@ -97,7 +97,7 @@ async fn a_sas_given_as_it_is_opens_for_loader_and_capture_and_a_wrong_one_is_to
     let text = super::sentence(&with(&wrong_sas()).await);
     assert!(text.contains("or the SAS has expired or is wrong, so"), "{text}");
     let text = super::sentence(&with("sv=1").await);
-    assert!(text.contains("a secret given as it is holds no SAS: it must be a URL query with sig="), "{text}");
+    assert!(text.contains("a secret given as it is holds no SAS: it must be a URL query with a signature"), "{text}");
     let text = super::sentence(&with("file:/nowhere/sas").await);
     assert!(text.contains("no SAS for") && text.contains("file:/nowhere/sas cannot be read"), "{text}");
 

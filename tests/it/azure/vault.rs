@@ -83,10 +83,10 @@ async fn a_vault_that_gives_no_secret_is_told_in_one_sentence() {
 #[tokio::test]
 async fn a_secret_that_names_no_place_is_a_fault_of_the_settings() {
     for (flags, words) in [
-        (vec!["--blob-sas", "keyvault:"], "--blob-sas: keyvault: names no secret"),
-        (vec!["--blob-sas", "keyvault:x/"], "--blob-sas: keyvault:x/ names no version"),
-        (vec!["--blob-sas", "file:"], "--blob-sas: file: names no file"),
-        (vec!["--blob-sas", ""], "--blob-sas: a secret given as it is is empty"),
+        (vec!["--blob-sas", "keyvault:"], "--blob-sas: names no secret after keyvault:"),
+        (vec!["--blob-sas", "keyvault:x/"], "--blob-sas: names no version after the slash"),
+        (vec!["--blob-sas", "file:"], "--blob-sas: names no file after file:"),
+        (vec!["--blob-sas", ""], "--blob-sas: is empty"),
         (vec!["--blob-sas", "keyvault:x"], "say which by --key-vault-url"),
         (vec!["--notifications-sas", "x"], "--notifications-sas: opens nothing"),
         (vec!["--blob", "/tmp", "--blob-sas", "x"], "--blob-sas: a directory (--blob) takes no SAS"),

@@ -18,7 +18,7 @@ use deltawave::offline::{Azurite, Parts, Persistence};
 use super::{home, quiet};
 
 pub use certificates::Certificates;
-pub use identity::{ManagedIdentity, claims, token};
+pub use identity::{HEADER, ManagedIdentity, claims, token};
 pub use played::{Answer, Asked, Played, Relay, Tunnel};
 pub use sas::{sas_until, wrong_sas};
 pub use vault::{Held, Vault};
