@@ -53,10 +53,26 @@ impl Cloud {
             Err(error) if has_code(&error, "ContainerAlreadyExists") => Ok(()),
             // The right to write blobs does not include the right to make containers.
             Err(error) if error.http_status() == Some(StatusCode::Forbidden) => {
-                let there = self.client.exists().await.unwrap_or_default();
-                if there { Ok(()) } else { Err(self.call(Intent::Ensure).explain(error)) }
+                if self.is_there().await {
+                    Ok(())
+                } else {
+                    Err(self.call(Intent::Ensure).explain(error))
+                }
             }
             made => made.map(drop).map_err(|error| self.call(Intent::Ensure).explain(error)),
+        }
+    }
+
+    /// Whether it is known to be there. A container's own SAS does not let anyone look at the container, but at what is
+    /// in it.
+    async fn is_there(&self) -> bool {
+        if self.client.exists().await.is_ok_and(|there| there) {
+            return true;
+        }
+        let options = BlobContainerClientListBlobsOptions { maxresults: Some(1), ..Default::default() };
+        match self.client.list_blobs(Some(options)) {
+            Ok(pager) => matches!(pager.into_pages().try_next().await, Ok(Some(_))),
+            Err(_) => false,
         }
     }
 

@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::{FILES, QUICK, Site, stopped};
 use crate::loader::Bench;
-use crate::support::cloud::{sas_until, wrong_sas};
+use crate::support::cloud::{container_sas, sas_until, wrong_sas};
 use crate::support::{Running, azurite, program, run, unique};
 
 /// The plain Azurite's container as an address that a SAS has to open.
@@ -112,5 +112,29 @@ async fn a_sas_given_as_it_is_opens_for_loader_and_capture_and_a_wrong_one_is_to
         let ended = run(command).await;
         assert_eq!(ended.code, Some(code), "{}", ended.err);
     }
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_containers_own_sas_with_the_least_rights_is_enough() {
+    let bench = Bench::new().await;
+    let name = bench.files.container.name();
+    let broker = crate::capture::broker(1);
+    crate::capture::produce_plain(&broker.bootstrap_servers(), 3);
+    let bootstrap = broker.bootstrap_servers();
+    let flags = ["--broker", &bootstrap, "--blob", &address(&bench), "--window", "1", "--until-end", "--skip-empty"];
+    let mut command = program(env!("CARGO_BIN_EXE_capture"), &flags);
+    command.env("DELTAWAVE_BLOB_SAS", container_sas(name, "rcwl"));
+    let ended = run(command).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let mut command = bench.loader(&["--once"]);
+    command.env("DELTAWAVE_BLOB_SAS", container_sas(name, "rl"));
+    let ended = run(command).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    bench.assert_all(1, 3).await;
+    let mut command = bench.loader(&["--once", "--log", "off"]);
+    command.env("DELTAWAVE_BLOB_SAS", container_sas(name, "r"));
+    let text = super::sentence(&run(command).await);
+    assert!(text.contains("403 AuthorizationPermissionMismatch): the SAS allows something else"), "{text}");
     bench.passed().await;
 }

@@ -20,7 +20,7 @@ use super::{home, quiet};
 pub use certificates::Certificates;
 pub use identity::{HEADER, ManagedIdentity, claims, token};
 pub use played::{Answer, Asked, Played, Relay, Tunnel};
-pub use sas::{sas_until, wrong_sas};
+pub use sas::{container_sas, sas_until, wrong_sas};
 pub use vault::{Held, Vault};
 
 /// Azurite over https, which takes tokens.

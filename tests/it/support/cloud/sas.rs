@@ -7,6 +7,7 @@ use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
 const ACCOUNT: &str = "devstoreaccount1";
+const VERSION: &str = "2022-11-02";
 /// The key every storage emulator has; it is published.
 const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
@@ -20,22 +21,34 @@ pub fn wrong_sas() -> String {
     sas(Duration::hours(1), &BASE64_STANDARD.encode("not the key of the account, which is longer"))
 }
 
+/// One for a single container, with these permissions: what most people are given.
+pub fn container_sas(container: &str, permissions: &str) -> String {
+    let (expiry, version, protocols) = (expiry(Duration::hours(1)), VERSION, "https,http");
+    let resource = format!("/blob/{ACCOUNT}/{container}");
+    // Start, identifier, addresses; then snapshot, encryption scope and five headers of the answer.
+    let text = format!("{permissions}\n\n{expiry}\n{resource}\n\n\n{protocols}\n{version}\nc\n\n\n\n\n\n\n");
+    let fields = [("sv", version), ("sr", "c"), ("sp", permissions), ("se", &expiry), ("spr", protocols)];
+    signed(&text, KEY, &fields)
+}
+
 fn sas(lifetime: Duration, key: &str) -> String {
+    let expiry = expiry(lifetime);
+    let (permissions, services, kinds, protocols) = ("rwdlacup", "bq", "sco", "https,http");
+    let text = format!("{ACCOUNT}\n{permissions}\n{services}\n{kinds}\n\n{expiry}\n\n{protocols}\n{VERSION}\n\n");
+    let fields =
+        [("sv", VERSION), ("ss", services), ("srt", kinds), ("sp", permissions), ("se", &expiry), ("spr", protocols)];
+    signed(&text, key, &fields)
+}
+
+fn expiry(lifetime: Duration) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let expiry = (OffsetDateTime::now_utc() + lifetime).format(form).unwrap();
-    let (permissions, services, kinds, protocols, version) = ("rwdlacup", "bq", "sco", "https,http", "2022-11-02");
-    let text = format!("{ACCOUNT}\n{permissions}\n{services}\n{kinds}\n\n{expiry}\n\n{protocols}\n{version}\n\n");
+    (OffsetDateTime::now_utc() + lifetime).format(form).unwrap()
+}
+
+fn signed(text: &str, key: &str, fields: &[(&str, &str)]) -> String {
     let key = PKey::hmac(&BASE64_STANDARD.decode(key).unwrap()).unwrap();
     let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
     signer.update(text.as_bytes()).unwrap();
     let signature = BASE64_STANDARD.encode(signer.sign_to_vec().unwrap());
-    url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("sv", version)
-        .append_pair("ss", services)
-        .append_pair("srt", kinds)
-        .append_pair("sp", permissions)
-        .append_pair("se", &expiry)
-        .append_pair("spr", protocols)
-        .append_pair("sig", &signature)
-        .finish()
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).append_pair("sig", &signature).finish()
 }
