@@ -90,6 +90,9 @@ fn choose(choice: Choice, client_id: bool, is_set: impl Fn(&str) -> bool) -> (Cr
                 (CredentialKind::Workload, "AZURE_FEDERATED_TOKEN_FILE is set".to_owned())
             } else if is_set("IDENTITY_ENDPOINT") {
                 (CredentialKind::ManagedIdentity, "IDENTITY_ENDPOINT is set".to_owned())
+            } else if is_set("IDENTITY_HEADER") {
+                // All that a container group is told.
+                (CredentialKind::ManagedIdentity, "IDENTITY_HEADER is set".to_owned())
             } else if client_id {
                 (CredentialKind::ManagedIdentity, "--client-id is given".to_owned())
             } else {
@@ -118,6 +121,7 @@ mod tests {
         let all = ["AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT"];
         assert_eq!(chosen(true, &all), CredentialKind::Workload);
         assert_eq!(chosen(true, &all[1..]), CredentialKind::ManagedIdentity);
+        assert_eq!(chosen(false, &["IDENTITY_HEADER"]), CredentialKind::ManagedIdentity);
         assert_eq!(chosen(true, &[]), CredentialKind::ManagedIdentity);
         assert_eq!(chosen(false, &[]), CredentialKind::Developer);
         assert_eq!(choose(Choice::Developer, true, |_| true).0, CredentialKind::Developer);

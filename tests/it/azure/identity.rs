@@ -47,6 +47,24 @@ async fn a_managed_identity_opens_blobs_and_queues_and_its_tokens_are_renewed() 
     site.bench.passed().await;
 }
 
+#[tokio::test]
+async fn a_container_group_gets_its_tokens_from_the_metadata_endpoint() {
+    let site = Site::new().await;
+    site.file(0).await;
+    let mut command = site.loader(&["--once"]);
+    // That endpoint has an address of its own everywhere, where only a proxy leads elsewhere.
+    let endpoint = format!("http://127.0.0.1:{}", site.cloud.identity.port());
+    command.env_remove("IDENTITY_ENDPOINT").env("HTTP_PROXY", endpoint);
+    let ended = run(command).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("credential=managed-identity because=\"IDENTITY_HEADER is set\""), "{}", ended.err);
+    let asked = &site.cloud.identity.asked()[0];
+    assert!(asked.path.starts_with("http://169.254.169.254/metadata/identity/oauth2/token?"), "{asked:?}");
+    assert_eq!(asked.header("metadata"), Some("true"));
+    site.loaded(1).await;
+    site.bench.passed().await;
+}
+
 /// The authority of a tenant, which gives a token for the right assertion.
 async fn authority(assertion: &'static str, answer: Option<u16>) -> Played {
     Played::https(move |asked: &Asked| {

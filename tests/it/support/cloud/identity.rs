@@ -52,6 +52,10 @@ impl ManagedIdentity {
         self.status.store(status, Ordering::SeqCst);
     }
 
+    pub fn port(&self) -> u16 {
+        self.endpoint.port()
+    }
+
     pub fn asked(&self) -> Vec<Asked> {
         self.endpoint.asked()
     }
