@@ -137,8 +137,8 @@ fn why(kind: CredentialKind, client_id: Option<&str>, failure: &Failure) -> Stri
             }
         },
         (CredentialKind::ManagedIdentity, Failure::Refused(status, _)) => format!(
-            "the managed identity endpoint refuses ({status}): see that IDENTITY_ENDPOINT and IDENTITY_HEADER are \
-             this machine's own"
+            "the managed identity endpoint refuses ({status}): see that an identity is assigned to this machine, and \
+             that IDENTITY_ENDPOINT and IDENTITY_HEADER are its own, if they are set"
         ),
         (CredentialKind::ManagedIdentity, Failure::Away(reason)) => format!(
             "no managed identity endpoint answers here ({reason}): run this in Azure with an identity assigned, or \

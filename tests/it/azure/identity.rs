@@ -181,7 +181,7 @@ async fn what_gives_no_token_says_in_one_sentence_what_to_do() {
     told(named, "the managed identity me is not assigned to this machine: assign it, or correct --client-id");
     identity.answer(200);
     let wrong = site.fails(|command| command.env("IDENTITY_HEADER", "other")).await;
-    told(wrong, "refuses (403): see that IDENTITY_ENDPOINT and IDENTITY_HEADER");
+    told(wrong, "refuses (403): see that an identity is assigned to this machine, and that IDENTITY_ENDPOINT");
     let nobody = site.fails(|command| command.env("IDENTITY_ENDPOINT", "http://127.0.0.1:1/token")).await;
     told(nobody, "no managed identity endpoint answers here (");
     let arc =

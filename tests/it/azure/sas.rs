@@ -138,3 +138,30 @@ async fn a_containers_own_sas_with_the_least_rights_is_enough() {
     assert!(text.contains("403 AuthorizationPermissionMismatch): the SAS allows something else"), "{text}");
     bench.passed().await;
 }
+
+#[tokio::test]
+async fn a_capture_whose_sas_ends_keeps_what_it_has_until_there_is_another() {
+    let bench = Bench::new().await;
+    let broker = crate::capture::broker(1);
+    let bootstrap = broker.bootstrap_servers();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sas");
+    fs::write(&file, sas_until(Duration::seconds(4))).unwrap();
+    let source = format!("file:{}", file.display());
+    let blob = address(&bench);
+    let flags = ["--broker", &bootstrap, "--blob", &blob, "--blob-sas", &source, "--window", "1", "--skip-empty"];
+    let running = Running::start(program(env!("CARGO_BIN_EXE_capture"), &flags));
+    crate::capture::produce_plain(&bootstrap, 3);
+    running.says("records=3").await;
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    crate::capture::produce_plain(&bootstrap, 3);
+    running.says("SAS has expired").await;
+    running.says("this does not pass by itself: trying until it is mended").await;
+    fs::write(&file, sas_until(Duration::hours(1))).unwrap();
+    running.says("is back").await;
+    let said = stopped(running).await;
+    assert_eq!(said.matches("ERROR").count(), 1, "{said}");
+    bench.once(&[]).await;
+    assert_eq!(bench.store.count("user_event_log").await, 6);
+    bench.passed().await;
+}
