@@ -80,7 +80,7 @@ impl IdentityArgs {
 
 /// What `auto` looks at, in this order.
 fn choose(choice: Choice, client_id: bool, is_set: impl Fn(&str) -> bool) -> (CredentialKind, String) {
-    let by_flag = |kind| (kind, "--credential".to_owned());
+    let by_flag = |kind| (kind, "--credential says so".to_owned());
     match choice {
         Choice::ManagedIdentity => by_flag(CredentialKind::ManagedIdentity),
         Choice::Workload => by_flag(CredentialKind::Workload),

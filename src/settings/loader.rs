@@ -418,4 +418,18 @@ mod tests {
         assert_eq!(notifications.poison.to_string(), "https://a.queue.core.windows.net/events-poison");
         assert_eq!(notifications.lease, Duration::from_secs(600));
     }
+
+    #[test]
+    fn neither_flags_nor_settings_print_a_secret() {
+        let blob = "https://a.blob.core.windows.net/capture?sig=hunter2";
+        let queue = "https://a.queue.core.windows.net/events";
+        for flags in [
+            ["--blob", blob, "--notifications", queue, "--notifications-sas", "sig=hunter2"],
+            ["--blob", queue, "--notifications", blob, "--blob-sas", "sig=hunter2"],
+        ] {
+            let cli = Cli::try_parse_from([&["loader"], &flags[..]].concat()).unwrap();
+            let told = format!("{:?} {:?}", cli.args.clone(), cli.args.validate());
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
 }
