@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, RetryOptions, UserAgentOptions};
+use azure_core::http::ClientOptions;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{sas, transport};
+use super::access::{Key, Sas};
+use super::sas;
+use super::transport::{Manner, Repeats, options};
 use crate::base::Secret;
 
 /// One container or queue of a storage service. `Debug` never shows a SAS.
@@ -27,8 +29,15 @@ enum Access {
     DevelopmentKey,
     /// A shared access signature, as a URL query without `?`.
     Sas(Secret),
-    /// A token of the program's own identity.
+    /// Nothing that the address says.
     Token,
+}
+
+/// What a request is opened by, for the advice when it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opener {
+    Token,
+    Sas,
 }
 
 /// How one service's addresses differ from another's.
@@ -43,11 +52,12 @@ pub(super) struct Dialect {
 
 /// What an SDK client is made with.
 pub(super) struct Connection {
-    /// With the SAS, if that is what opens it.
+    /// Without a SAS: the transport puts it on each request, where no error and no log of the SDK sees it.
     pub url: Url,
     pub credential: Option<Arc<dyn TokenCredential>>,
     /// The SDK repeats nothing: callers have their own patience.
     pub options: ClientOptions,
+    pub opener: Opener,
 }
 
 /// Why there is no connection.
@@ -112,32 +122,30 @@ impl Endpoint {
         is_name(&name).then(|| Endpoint { url, name, access: self.access.clone() })
     }
 
-    /// Sends nothing. A server may be silent for so long. A credential that is not needed is not used.
-    pub fn connect(
-        &self,
-        credential: Option<Arc<dyn TokenCredential>>,
-        silence: Duration,
-    ) -> Result<Connection, Unopened> {
-        let mut url = self.url.clone();
-        let credential = match &self.access {
-            Access::DevelopmentKey => {
+    /// Whether the address itself has a SAS.
+    pub fn has_sas(&self) -> bool {
+        matches!(self.access, Access::Sas(_))
+    }
+
+    /// Sends nothing. A server may be silent for so long. A token that is not needed is not used; a SAS given beside
+    /// the address goes before what the address says.
+    pub fn connect(&self, key: Option<Key>, silence: Duration) -> Result<Connection, Unopened> {
+        let (credential, sas) = match (key, &self.access) {
+            (Some(Key::Sas(sas)), _) => (None, Some(sas)),
+            (_, Access::DevelopmentKey) => {
                 let query = sas::development(OffsetDateTime::now_utc()).map_err(Unopened::Signature)?;
-                url.set_query(Some(query.expose()));
-                None
+                (None, Some(Sas::fixed(query)))
             }
-            Access::Sas(query) => {
-                url.set_query(Some(query.expose()));
-                None
-            }
-            Access::Token => Some(credential.ok_or(Unopened::NoCredential)?),
+            (_, Access::Sas(query)) => (None, Some(Sas::fixed(query.clone()))),
+            (Some(Key::Token(credential)), Access::Token) => (Some(credential), None),
+            (None, Access::Token) => return Err(Unopened::NoCredential),
         };
-        let options = ClientOptions {
-            retry: RetryOptions::none(),
-            transport: Some(transport::impatient(silence)),
-            user_agent: UserAgentOptions { application_id: Some(application_id()) },
-            ..ClientOptions::default()
+        let (opener, manner) = match sas {
+            Some(sas) => (Opener::Sas, Manner::Signed(sas)),
+            None => (Opener::Token, Manner::Plain),
         };
-        Ok(Connection { url, credential, options })
+        let options = options(silence, Repeats::Never, manner);
+        Ok(Connection { url: self.url.clone(), credential, options, opener })
     }
 }
 
@@ -156,9 +164,4 @@ pub(super) fn without_secrets(text: &str) -> String {
         return "…".to_owned();
     }
     shown.to_owned()
-}
-
-/// How the service's logs name this program; the SDK panics past 24 characters, and at a slash.
-fn application_id() -> String {
-    format!("deltawave-{}", env!("CARGO_PKG_VERSION")).chars().take(24).collect()
 }

@@ -5,14 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::Url;
-use azure_identity::{
-    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
-    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
-};
 use futures::future::BoxFuture;
 
+use super::access::{Key, Sas};
+use super::token;
 use super::vault::Vault;
-use crate::base::{RotatingSecret, Secret, SecretError, SecretReader, SecretSource, chain};
+use crate::base::{RotatingSecret, Secret, SecretError, SecretReader, SecretSource};
 
 /// How tokens are got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +58,12 @@ impl Default for IdentitySettings {
 pub struct Identity {
     settings: IdentitySettings,
     credential: OnceLock<Result<Arc<dyn TokenCredential>, String>>,
+    vault: OnceLock<Result<Vault, SecretError>>,
 }
 
 /// Why there is no credential.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("--credential {kind} (by {because}) cannot be used: {reason}")]
+#[error("--credential {kind} (because {because}) cannot be used: {reason}")]
 pub struct IdentityError {
     kind: CredentialKind,
     because: String,
@@ -74,7 +73,7 @@ pub struct IdentityError {
 impl Identity {
     /// Sends nothing.
     pub fn new(settings: IdentitySettings) -> Arc<Self> {
-        Arc::new(Identity { settings, credential: OnceLock::new() })
+        Arc::new(Identity { settings, credential: OnceLock::new(), vault: OnceLock::new() })
     }
 
     /// What it was made from.
@@ -87,19 +86,28 @@ impl Identity {
     /// # Errors
     /// Its settings lack something: a variable or a file that the platform should provide.
     pub fn credential(&self) -> Result<Arc<dyn TokenCredential>, IdentityError> {
-        self.credential.get_or_init(|| make(&self.settings)).clone().map_err(|reason| IdentityError {
+        self.credential.get_or_init(|| self.make()).clone().map_err(|reason| IdentityError {
             kind: self.settings.kind,
             because: self.settings.because.clone(),
             reason,
         })
     }
 
-    /// The credential for what is opened by a token only, and none for what is not.
+    /// What opens a container or a queue: the SAS given beside its address, or else a token if it takes one. Sends and
+    /// reads nothing.
     ///
     /// # Errors
     /// As [`credential`](Self::credential).
-    pub fn credential_if(&self, needed: bool) -> Result<Option<Arc<dyn TokenCredential>>, IdentityError> {
-        needed.then(|| self.credential()).transpose()
+    pub fn key(
+        self: &Arc<Self>,
+        needs_credential: bool,
+        sas: Option<&SecretSource>,
+    ) -> Result<Option<Key>, IdentityError> {
+        match sas {
+            Some(source) => Ok(Some(Key::Sas(Sas::rotating(source.clone(), Arc::clone(self))))),
+            None if needs_credential => self.credential().map(|credential| Some(Key::Token(credential))),
+            None => Ok(None),
+        }
     }
 
     /// Reads a secret that can be read again when it is refused.
@@ -114,17 +122,37 @@ impl Identity {
         match source {
             SecretSource::Literal(secret) => Ok(secret.clone()),
             SecretSource::File(path) => match tokio::fs::read_to_string(path).await {
-                Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-                Err(error) => Err(SecretError(format!("{source} cannot be read: {error}"))),
+                Ok(text) => match text.trim_end_matches(['\r', '\n']) {
+                    // Between emptying a file and writing it there is a moment.
+                    "" => Err(SecretError::passing(format!("{source} is empty: write the secret into it"))),
+                    text => Ok(Secret::new(text)),
+                },
+                Err(error) => Err(SecretError::new(format!(
+                    "{source} cannot be read ({error}): see that the file is there and this user may read it"
+                ))),
             },
-            SecretSource::KeyVault { name, version } => {
-                let Some(url) = &self.settings.key_vault else {
-                    return Err(SecretError(format!("{source} needs --key-vault-url")));
-                };
-                let credential = self.credential().map_err(|error| SecretError(error.to_string()))?;
-                Vault::open(url, credential)?.secret(name, version.as_deref()).await
-            }
+            SecretSource::KeyVault { name, version } => self.vault()?.secret(name, version.as_deref()).await,
         }
+    }
+
+    fn vault(&self) -> Result<&Vault, SecretError> {
+        let Some(url) = &self.settings.key_vault else {
+            return Err(SecretError::new("secrets in a Key Vault need --key-vault-url"));
+        };
+        let credential = self.credential().map_err(|error| SecretError::new(error.to_string()))?;
+        self.vault.get_or_init(|| Vault::open(url, credential)).as_ref().map_err(Clone::clone)
+    }
+
+    fn make(&self) -> Result<Arc<dyn TokenCredential>, String> {
+        let IdentitySettings { kind, because, client_id, .. } = &self.settings;
+        let credential = token::credential(&self.settings)?;
+        tracing::info!(
+            credential = %kind,
+            because,
+            client_id = client_id.as_deref().unwrap_or("none given"),
+            "tokens for Azure's services"
+        );
+        Ok(credential)
     }
 }
 
@@ -138,21 +166,4 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Identity").field(&self.settings).finish()
     }
-}
-
-fn make(settings: &IdentitySettings) -> Result<Arc<dyn TokenCredential>, String> {
-    let client_id = settings.client_id.clone();
-    let credential: azure_core::Result<Arc<dyn TokenCredential>> = match settings.kind {
-        CredentialKind::ManagedIdentity => ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-            user_assigned_id: client_id.map(UserAssignedId::ClientId),
-            ..Default::default()
-        }))
-        .map(|credential| credential as _),
-        CredentialKind::Workload => {
-            WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions { client_id, ..Default::default() }))
-                .map(|credential| credential as _)
-        }
-        CredentialKind::Developer => DeveloperToolsCredential::new(None).map(|credential| credential as _),
-    };
-    credential.map_err(|error| chain(&error))
 }

@@ -4,8 +4,12 @@ pub mod blob;
 pub mod identity;
 pub mod queue;
 
+mod access;
 mod endpoint;
 mod failure;
 mod sas;
+mod token;
 mod transport;
 mod vault;
+
+pub use access::{Key, Sas};

@@ -22,6 +22,14 @@ impl Secret {
     }
 }
 
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Secret::new(text))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -48,6 +56,30 @@ impl SecretSource {
     /// Whether it can be read only with a vault's address.
     pub fn needs_vault(&self) -> bool {
         matches!(self, SecretSource::KeyVault { .. })
+    }
+
+    /// What is wrong with it, as far as can be told without looking there. Does not quote it: what stands for no place
+    /// may be a secret that came there by mistake.
+    pub fn fault(&self) -> Option<&'static str> {
+        let is_word = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        match self {
+            SecretSource::Literal(secret) if secret.expose().is_empty() => Some("is empty"),
+            SecretSource::Literal(_) => None,
+            SecretSource::File(path) => {
+                let text = path.to_string_lossy().to_ascii_lowercase();
+                let is_path = !text.is_empty() && !text.contains("sig=") && !text.contains("key=");
+                (!is_path).then_some("names no file after file: (file:PATH)")
+            }
+            SecretSource::KeyVault { name, .. } if !is_word(name, 127) => {
+                Some("names no secret after keyvault: (1 to 127 letters, digits and hyphens)")
+            }
+            SecretSource::KeyVault { version: Some(version), .. } if !is_word(version, 64) => {
+                Some("names no version after the slash (keyvault:NAME/VERSION; keyvault:NAME is the newest)")
+            }
+            SecretSource::KeyVault { .. } => None,
+        }
     }
 }
 
@@ -89,6 +121,18 @@ mod tests {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
         let literal: SecretSource = "hunter2".parse().unwrap();
         assert!(!format!("{literal:?} {literal}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_place_that_is_none_is_told() {
+        for text in
+            ["", "file:", "keyvault:", "keyvault:/1", "keyvault:a b", "keyvault:a/", "keyvault:a/b/c", "keyvault:.."]
+        {
+            assert!(text.parse::<SecretSource>().unwrap().fault().is_some(), "{text}");
+        }
+        for text in ["s", "file:/x", "keyvault:a-1", "keyvault:a/0af1"] {
+            assert_eq!(text.parse::<SecretSource>().unwrap().fault(), None, "{text}");
+        }
     }
 
     #[test]

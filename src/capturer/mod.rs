@@ -103,7 +103,8 @@ async fn start(
     progress: Arc<Progress>,
 ) -> Result<Shared, CaptureError> {
     let identity = Identity::new(settings.identity.clone());
-    let container = Container::open(&settings.blob, identity.credential_if(settings.blob.needs_credential())?)?;
+    let container =
+        Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
     let blob_trouble = Arc::new(Trouble::new(container.address()));
     let files = Files::new(container.clone(), settings.name_format.clone(), Arc::clone(&blob_trouble))
         .map_err(|source| CaptureError::Encode { blob: "an empty file".to_owned(), source })?;

@@ -30,6 +30,13 @@ impl Trouble {
         }
     }
 
+    /// It was refused, which somebody has to mend.
+    fn refused(&self, error: &dyn fmt::Display) {
+        if !self.present.swap(true, Ordering::Relaxed) {
+            tracing::error!("{error}; this does not pass by itself: trying until it is mended");
+        }
+    }
+
     /// It worked.
     pub fn over(&self) {
         if self.present.load(Ordering::Relaxed) && self.present.swap(false, Ordering::Relaxed) {
@@ -51,16 +58,21 @@ pub(super) struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Waits for the next attempt.
+    /// Waits for the next attempt. Without an end to its patience also for access to be given again: what is in hand
+    /// is kept meanwhile.
     ///
     /// # Errors
     /// The error itself when no further attempt is worth it or patience is over.
     pub async fn after(&mut self, error: BlobError) -> Result<(), BlobError> {
         let now = Instant::now();
-        if !error.is_transient() || self.deadline.is_some_and(|deadline| deadline <= now) {
+        let is_refused = matches!(error, BlobError::Denied { .. } | BlobError::NoSas { .. }) && self.deadline.is_none();
+        if !(error.is_transient() || is_refused) || self.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(error);
         }
-        self.trouble.met(&reason(&error));
+        match error.is_transient() {
+            true => self.trouble.met(&reason(&error)),
+            false => self.trouble.refused(&error),
+        }
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
         let next = now + self.pause.mul_f64(rand::random_range(0.5..1.0)).max(asked);
         self.pause = (self.pause * 2).min(PAUSES.1);
@@ -77,7 +89,9 @@ impl Attempts<'_> {
 /// What is wrong, without the address and the advice that a reader has from elsewhere.
 pub(super) fn reason(error: &BlobError) -> String {
     match error {
-        BlobError::Transient { reason, .. } | BlobError::NoToken { reason, .. } => reason.clone(),
+        BlobError::Transient { reason, .. } | BlobError::NoToken { reason, .. } | BlobError::NoSas { reason, .. } => {
+            reason.clone()
+        }
         error => error.to_string(),
     }
 }

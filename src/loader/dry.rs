@@ -87,7 +87,8 @@ pub async fn dry_run(
     let progress = Arc::new(Progress::new(settings.poll));
     let patience = Patience::new(true, settings, shutdown, Arc::clone(&progress));
     let identity = Identity::new(settings.identity.clone());
-    let container = Container::open(&settings.blob, identity.credential_if(settings.blob.needs_credential())?)?;
+    let container =
+        Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
     let budget = Budget::of(settings);
     let means = Means {
         container: &container,

@@ -73,7 +73,8 @@ async fn work(
 ) -> Result<(), LoadError> {
     let patience = Patience::new(settings.once, settings, shutdown.clone(), Arc::clone(progress));
     let identity = Identity::new(settings.identity.clone());
-    let container = Container::open(&settings.blob, identity.credential_if(settings.blob.needs_credential())?)?;
+    let container =
+        Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
     let mut lanes = Lane::several(settings.connections, &settings.store, settings.store_timeout, &patience);
     let mut streams = Vec::new();
     for route in &settings.routes {

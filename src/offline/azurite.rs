@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::parts::{Part, Parts};
@@ -11,13 +11,23 @@ use super::{OfflineError, Persistence, Progress};
 /// The account every Azurite has; its key is well known and no secret.
 const ACCOUNT: &str = "devstoreaccount1";
 
-/// Azure Blob and Queue storage on this machine, over plain http on loopback.
+/// Azure Blob and Queue storage on this machine, on loopback: over plain http, or over https where it takes tokens.
 #[derive(Debug)]
 pub struct Azurite {
     /// The process: stop it, kill it, start it again.
     pub service: Service,
+    scheme: &'static str,
     blob: u16,
     queue: u16,
+}
+
+/// What Azurite shows those who connect, so that it may take tokens: it looks at what they claim, and at no signature.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The certificate, with those it depends on after it, as PEM.
+    pub chain: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
 }
 
 impl Azurite {
@@ -26,6 +36,27 @@ impl Azurite {
         parts: &Parts,
         directory: &Path,
         persistence: Persistence,
+        progress: Progress<'_>,
+    ) -> Result<Self, OfflineError> {
+        Self::launch(parts, directory, persistence, None, progress).await
+    }
+
+    /// As [`start`](Self::start), over https and open to tokens beside its key.
+    pub async fn start_encrypted(
+        parts: &Parts,
+        directory: &Path,
+        persistence: Persistence,
+        certificate: &Certificate,
+        progress: Progress<'_>,
+    ) -> Result<Self, OfflineError> {
+        Self::launch(parts, directory, persistence, Some(certificate), progress).await
+    }
+
+    async fn launch(
+        parts: &Parts,
+        directory: &Path,
+        persistence: Persistence,
+        certificate: Option<&Certificate>,
         progress: Progress<'_>,
     ) -> Result<Self, OfflineError> {
         let program = parts.get(Part::Azurite, progress).await?.join("node_modules/azurite/dist/src/azurite.js");
@@ -44,6 +75,10 @@ impl Azurite {
                 arguments.extend([flag.into(), value.into()]);
             }
             arguments.extend(["--disableTelemetry".into(), "--silent".into()]);
+            if let Some(Certificate { chain, key }) = certificate {
+                arguments.extend(["--oauth".into(), "basic".into()]);
+                arguments.extend(["--cert".into(), chain.into(), "--key".into(), key.into()]);
+            }
             match persistence {
                 Persistence::Memory => arguments.push("--inMemoryPersistence".into()),
                 Persistence::Directory => arguments.extend(["--location".into(), (&home.directory).into()]),
@@ -68,16 +103,17 @@ impl Azurite {
             })
         })
         .await?;
-        Ok(Self { service, blob, queue })
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        Ok(Self { service, scheme, blob, queue })
     }
 
     /// `http://127.0.0.1:PORT/devstoreaccount1`
     pub fn blob_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}/{ACCOUNT}", self.blob)
+        format!("{}://127.0.0.1:{}/{ACCOUNT}", self.scheme, self.blob)
     }
 
     /// The same form as the blob endpoint, with a port of its own.
     pub fn queue_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}/{ACCOUNT}", self.queue)
+        format!("{}://127.0.0.1:{}/{ACCOUNT}", self.scheme, self.queue)
     }
 }

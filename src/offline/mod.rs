@@ -24,7 +24,7 @@ mod scratch;
 mod service;
 mod unix;
 
-pub use azurite::Azurite;
+pub use azurite::{Azurite, Certificate};
 pub use broker::EmbeddedBroker;
 pub use error::OfflineError;
 pub use kafka::Kafka;

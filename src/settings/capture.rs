@@ -3,10 +3,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Faults;
-use super::identity::IdentityArgs;
+use super::identity::{BlobSasArgs, IdentityArgs};
 use super::producer::topic_name;
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
+use crate::base::{Secret, SecretSource};
 use crate::capture::{Hub, NameFormat, WindowLimits};
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
 
@@ -20,8 +21,10 @@ pub struct CaptureArgs {
     #[arg(long, env = "DELTAWAVE_TOPIC", value_delimiter = ',', default_value = "user-events")]
     topic: Vec<String>,
     /// Container to write to: azurite, a container's URL (with a SAS or not), or a directory
-    #[arg(long, env = "DELTAWAVE_BLOB", value_name = "ADDRESS", default_value = "azurite")]
-    blob: String,
+    #[arg(long, env = "DELTAWAVE_BLOB", value_name = "ADDRESS", default_value = "azurite", hide_env_values = true)]
+    blob: Secret,
+    #[command(flatten)]
+    blob_sas: BlobSasArgs,
     /// What stands for the Event Hubs namespace in the files' names
     #[arg(long, env = "DELTAWAVE_NAMESPACE", default_value = "local")]
     namespace: String,
@@ -90,6 +93,8 @@ pub struct CaptureSettings {
     pub hubs: Vec<Hub>,
     /// Where to write.
     pub blob: BlobAddress,
+    /// A SAS for it, beside the address.
+    pub blob_sas: Option<SecretSource>,
     /// How files are named.
     pub name_format: NameFormat,
     /// When files are closed.
@@ -114,16 +119,18 @@ impl CaptureArgs {
     pub fn validate(self) -> Result<CaptureSettings, Faults> {
         let mut faults = Faults::default();
         let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
-        let blob = faults.check("--blob", self.blob.parse::<BlobAddress>());
+        let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let name_format =
             faults.check("--name-format", self.name_format.as_deref().map_or(Ok(NameFormat::default()), str::parse));
         let hubs = hubs(&mut faults, &self.namespace, self.topic);
-        let identity = self.identity.check(&[], &mut faults);
+        let blob_sas = self.blob_sas.check(blob.as_ref(), &mut faults);
+        let identity = self.identity.check(&[("--blob-sas", blob_sas.as_ref())], &mut faults);
         let parts = broker.zip(blob).zip(name_format).zip(identity);
         let settings = parts.map(|(((broker, blob), name_format), identity)| CaptureSettings {
             kafka: KafkaSettings { broker, security: Security::Plaintext },
             hubs,
             blob,
+            blob_sas,
             name_format,
             limits: WindowLimits { interval: Duration::from_secs(self.window), size: self.size },
             empty_windows: if self.skip_empty { EmptyWindows::Skip } else { EmptyWindows::Write },

@@ -3,13 +3,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::identity::IdentityArgs;
+use super::identity::{BlobSasArgs, IdentityArgs};
 use super::notifications::{NotificationArgs, Notifications};
 use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
+use crate::base::{Secret, SecretSource};
 use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
 use crate::store::StoreAddress;
 
@@ -20,7 +21,9 @@ pub struct LoaderArgs {
     // This is also the help text, where a link would show its brackets.
     #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
-    blob: String,
+    blob: Secret,
+    #[command(flatten)]
+    blob_sas: BlobSasArgs,
     /// Where rows go: a libpq URL of RisingWave or PostgreSQL
     #[arg(
         long,
@@ -135,6 +138,8 @@ const PARALLEL_FILES: usize = 4;
 pub struct LoaderSettings {
     /// Where files are.
     pub blob: BlobAddress,
+    /// A SAS for it, beside the address.
+    pub blob_sas: Option<SecretSource>,
     /// Where rows go.
     pub store: StoreAddress,
     /// How files are named.
@@ -204,6 +209,7 @@ impl LoaderSettings {
     pub fn new(blob: BlobAddress, store: StoreAddress, routes: Vec<Route>) -> Self {
         LoaderSettings {
             blob,
+            blob_sas: None,
             store,
             name_format: NameFormat::default(),
             routes,
@@ -236,7 +242,7 @@ impl LoaderArgs {
     /// Every fault at once.
     pub fn validate(self) -> Result<LoaderSettings, Faults> {
         let mut faults = Faults::default();
-        let blob = faults.check("--blob", self.blob.parse());
+        let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let store = faults.check("--store-url", self.store_url.parse());
         let name_format = match &self.name_format {
             Some(text) => faults.check("--name-format", text.parse()),
@@ -270,11 +276,15 @@ impl LoaderArgs {
                 "no service tells of files in a directory (--blob); leave it out",
             ),
         ];
+        let blob_sas = self.blob_sas.check(blob.as_ref(), &mut faults);
+        let secrets =
+            [("--blob-sas", blob_sas.as_ref()), ("--notifications-sas", self.notifications.notifications_sas.as_ref())];
+        let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
-        let identity = self.identity.check(&[], &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
+                blob_sas,
                 store: store?,
                 name_format: name_format?,
                 routes: routes?,
@@ -407,5 +417,19 @@ mod tests {
         assert_eq!(notifications.queue.to_string(), "https://a.queue.core.windows.net/events");
         assert_eq!(notifications.poison.to_string(), "https://a.queue.core.windows.net/events-poison");
         assert_eq!(notifications.lease, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn neither_flags_nor_settings_print_a_secret() {
+        let blob = "https://a.blob.core.windows.net/capture?sig=hunter2";
+        let queue = "https://a.queue.core.windows.net/events";
+        for flags in [
+            ["--blob", blob, "--notifications", queue, "--notifications-sas", "sig=hunter2"],
+            ["--blob", queue, "--notifications", blob, "--blob-sas", "sig=hunter2"],
+        ] {
+            let cli = Cli::try_parse_from([&["loader"], &flags[..]].concat()).unwrap();
+            let told = format!("{:?} {:?}", cli.args.clone(), cli.args.validate());
+            assert!(!told.contains("hunter2"), "{told}");
+        }
     }
 }

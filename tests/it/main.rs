@@ -2,6 +2,7 @@
 //!
 //! | module | tests |
 //! |---|---|
+//! | `azure` | programs towards Azure: tokens, signatures and secrets that change, and every refusal in one sentence |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `docs` | that the documentation's commands, links and flags exist |
@@ -21,6 +22,7 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
@@ -30,6 +32,7 @@
 //! With `DELTAWAVE_TEST_STORE_URL` (a libpq URL without a password) the tests of programs that write to a store do so in
 //! databases of their own on that server, a RisingWave, instead of PostgreSQL.
 
+mod azure;
 mod blob;
 mod capture;
 mod docs;
@@ -49,5 +52,6 @@ mod notifications;
 mod offline;
 mod pipeline;
 mod producer;
+mod secrets;
 mod support;
 mod up;

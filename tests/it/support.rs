@@ -3,6 +3,7 @@
 //! They outlive the runtime of that test, as their handles belong to none, and end with the process. Tests keep apart
 //! by names of their own: see [`unique`].
 
+pub mod cloud;
 mod fake_risingwave;
 mod files;
 mod giant;

@@ -45,6 +45,11 @@ impl BlobAddress {
         matches!(&self.place, Place::Service(endpoint) if endpoint.needs_credential())
     }
 
+    /// Whether it has a SAS of its own, which leaves no room for another.
+    pub fn has_sas(&self) -> bool {
+        matches!(&self.place, Place::Service(endpoint) if endpoint.has_sas())
+    }
+
     /// Whether it is a directory of this machine, of which no service tells anything.
     pub fn is_directory(&self) -> bool {
         matches!(self.place, Place::Directory(_))

@@ -2,7 +2,6 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
 use azure_core::http::headers::Headers;
 use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::models::{
@@ -17,12 +16,14 @@ use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::upload::CloudUpload;
 use super::{CHUNK, READ_AHEAD};
-use crate::azure::endpoint::{Connection, Endpoint, Unopened};
+use crate::azure::Key;
+use crate::azure::endpoint::{Connection, Endpoint, Opener, Unopened};
 use crate::azure::failure::has_code;
 
 /// A container of a storage service.
 pub(super) struct Cloud {
     address: String,
+    opener: Opener,
     client: BlobContainerClient,
 }
 
@@ -34,21 +35,17 @@ struct Chunk {
 }
 
 impl Cloud {
-    pub fn open(
-        endpoint: &Endpoint,
-        credential: Option<Arc<dyn TokenCredential>>,
-        silence: Duration,
-    ) -> Result<Self, BlobError> {
+    pub fn open(endpoint: &Endpoint, key: Option<Key>, silence: Duration) -> Result<Self, BlobError> {
         let address = endpoint.shown().to_owned();
-        let call = Call { address: &address, intent: Intent::Ensure };
-        let Connection { url, credential, options: client_options } =
-            endpoint.connect(credential, silence).map_err(|error| match error {
+        let call = Call { address: &address, intent: Intent::Ensure, opener: Opener::Sas };
+        let Connection { url, credential, options: client_options, opener } =
+            endpoint.connect(key, silence).map_err(|error| match error {
                 Unopened::NoCredential => BlobError::NoCredential { address: address.clone() },
                 Unopened::Signature(error) => call.explain(error),
             })?;
         let options = BlobContainerClientOptions { client_options, ..BlobContainerClientOptions::default() };
         let client = BlobContainerClient::new(url, credential, Some(options)).map_err(|error| call.explain(error))?;
-        Ok(Cloud { address, client })
+        Ok(Cloud { address, opener, client })
     }
 
     pub async fn ensure(&self) -> Result<(), BlobError> {
@@ -56,10 +53,26 @@ impl Cloud {
             Err(error) if has_code(&error, "ContainerAlreadyExists") => Ok(()),
             // The right to write blobs does not include the right to make containers.
             Err(error) if error.http_status() == Some(StatusCode::Forbidden) => {
-                let there = self.client.exists().await.unwrap_or_default();
-                if there { Ok(()) } else { Err(self.call(Intent::Ensure).explain(error)) }
+                if self.is_there().await {
+                    Ok(())
+                } else {
+                    Err(self.call(Intent::Ensure).explain(error))
+                }
             }
             made => made.map(drop).map_err(|error| self.call(Intent::Ensure).explain(error)),
+        }
+    }
+
+    /// Whether it is known to be there. A container's own SAS does not let anyone look at the container, but at what is
+    /// in it.
+    async fn is_there(&self) -> bool {
+        if self.client.exists().await.is_ok_and(|there| there) {
+            return true;
+        }
+        let options = BlobContainerClientListBlobsOptions { maxresults: Some(1), ..Default::default() };
+        match self.client.list_blobs(Some(options)) {
+            Ok(pager) => matches!(pager.into_pages().try_next().await, Ok(Some(_))),
+            Err(_) => false,
         }
     }
 
@@ -194,7 +207,7 @@ impl Cloud {
     }
 
     pub(super) fn call<'a>(&'a self, intent: Intent<'a>) -> Call<'a> {
-        Call { address: &self.address, intent }
+        Call { address: &self.address, intent, opener: self.opener }
     }
 }
 

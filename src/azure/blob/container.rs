@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
@@ -15,6 +14,7 @@ use super::dir::Directory;
 use super::error::BlobError;
 use super::name;
 use super::upload::StagedUpload;
+use crate::azure::Key;
 
 /// The longest a server may be silent, unless the caller says otherwise.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -50,10 +50,10 @@ impl Container {
     /// Opens a container without touching it: nothing is sent. Calls give up on a server that is silent for 30 s.
     ///
     /// # Errors
-    /// [`BlobError::NoCredential`] if the address [needs a credential](BlobAddress::needs_credential) and none is
-    /// given. A credential that is not needed is not used.
-    pub fn open(address: &BlobAddress, credential: Option<Arc<dyn TokenCredential>>) -> Result<Self, BlobError> {
-        Self::open_with_silence(address, credential, SILENCE)
+    /// [`BlobError::NoCredential`] if the address [needs a credential](BlobAddress::needs_credential) and no key is
+    /// given. A token that is not needed is not used; a SAS is always used.
+    pub fn open(address: &BlobAddress, key: Option<Key>) -> Result<Self, BlobError> {
+        Self::open_with_silence(address, key, SILENCE)
     }
 
     /// As [`open`](Self::open), with another limit for a silent server. A call is one request (a listing and a read
@@ -61,14 +61,10 @@ impl Container {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_with_silence(
-        address: &BlobAddress,
-        credential: Option<Arc<dyn TokenCredential>>,
-        silence: Duration,
-    ) -> Result<Self, BlobError> {
+    pub fn open_with_silence(address: &BlobAddress, key: Option<Key>, silence: Duration) -> Result<Self, BlobError> {
         let (name, backend) = match &address.place {
             Place::Service(endpoint) => {
-                let cloud = Cloud::open(endpoint, credential, silence)?;
+                let cloud = Cloud::open(endpoint, key, silence)?;
                 (endpoint.name().to_owned(), Backend::Cloud(Arc::new(cloud)))
             }
             Place::Directory(root) => {

@@ -12,6 +12,7 @@ use super::container::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::name::PARTIAL;
 use super::walk::{self, Walk};
+use crate::azure::endpoint::Opener;
 
 /// How much is read from a file at once: little enough to stay in a core's cache until it is decoded.
 const PIECE: u64 = 512 << 10;
@@ -151,7 +152,7 @@ impl Directory {
     }
 
     fn call<'a>(&'a self, intent: Intent<'a>) -> Call<'a> {
-        Call { address: &self.address, intent }
+        Call { address: &self.address, intent, opener: Opener::Token }
     }
 }
 

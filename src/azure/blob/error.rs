@@ -5,7 +5,8 @@ use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::StorageError;
 
-use crate::azure::failure::{retry_after, root};
+use crate::azure::endpoint::Opener;
+use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
 
 /// Why a blob call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.
@@ -22,11 +23,8 @@ pub enum BlobError {
     #[error("{address} already has blob {blob}: it was not replaced, so choose another name")]
     AlreadyExists { address: String, blob: String },
     /// The service knows the caller and refuses, or does not know it.
-    #[error(
-        "access to {address} is refused ({code}): give the program's identity the role Storage Blob Data Reader \
-         (Contributor to write), let its network through the account's firewall, or renew the SAS"
-    )]
-    Denied { address: String, status: u16, code: String },
+    #[error("access to {address} is refused ({code}): {cure}")]
+    Denied { address: String, status: u16, code: String, cure: String },
     /// The operating system refuses access to a file or directory.
     #[error("access to {address} is refused by the operating system: give this user the right to {doing}")]
     Forbidden { address: String, doing: String },
@@ -37,11 +35,14 @@ pub enum BlobError {
     #[error("cannot {doing} in {address} now ({reason}): see that it is reachable, then try again")]
     Transient { address: String, doing: String, reason: String, retry_after: Option<Duration> },
     /// The address has neither a SAS nor a key, and there is no identity to use.
-    #[error("{address} needs a credential: append a SAS to the address")]
+    #[error("{address} needs a credential: append a SAS to the address, give one beside it, or choose a --credential")]
     NoCredential { address: String },
     /// The credential gave no token.
-    #[error("no token for {address} ({reason}): check --credential and the identity it names")]
+    #[error("no token for {address}: {reason}")]
     NoToken { address: String, reason: String },
+    /// The SAS could not be read.
+    #[error("no SAS for {address}: {reason}")]
+    NoSas { address: String, reason: String, is_transient: bool },
     /// The blob is larger than the caller takes.
     #[error("blob {blob} of {address} has {size} bytes, more than the {limit} that are read: check what wrote it")]
     TooLarge { address: String, blob: String, size: u64, limit: u64 },
@@ -56,7 +57,10 @@ pub enum BlobError {
 impl BlobError {
     /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
     pub fn is_transient(&self) -> bool {
-        matches!(self, BlobError::Transient { .. } | BlobError::NoToken { .. })
+        matches!(
+            self,
+            BlobError::Transient { .. } | BlobError::NoToken { .. } | BlobError::NoSas { is_transient: true, .. }
+        )
     }
 
     /// How long the service asked to be left alone.
@@ -73,6 +77,7 @@ impl BlobError {
 pub(super) struct Call<'a> {
     pub address: &'a str,
     pub intent: Intent<'a>,
+    pub opener: Opener,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +97,14 @@ impl<'a> Intent<'a> {
         }
     }
 
+    /// The least role that allows it.
+    fn role(self) -> &'static str {
+        match self {
+            Intent::List | Intent::Read(..) => "Storage Blob Data Reader",
+            Intent::Ensure | Intent::Create(_) => "Storage Blob Data Contributor",
+        }
+    }
+
     fn doing(self) -> String {
         match self {
             Intent::Ensure => "create the container".to_owned(),
@@ -107,12 +120,26 @@ impl Call<'_> {
     pub fn explain(self, error: azure_core::Error) -> BlobError {
         match error.kind() {
             ErrorKind::HttpResponse { status, error_code, raw_response } => {
-                let (status, code) = (u16::from(*status), error_code.clone().unwrap_or_default());
-                let pause = raw_response.as_deref().and_then(|answer| retry_after(answer, OffsetDateTime::now_utc()));
+                let (status, code) = (u16::from(*status), error_code.as_deref().map(unsaid).unwrap_or_default());
+                let now = OffsetDateTime::now_utc();
+                if matches!(status, 401 | 403) {
+                    let cure = cure(&code, self.opener, self.intent.role(), raw_response.as_deref(), now);
+                    let code = format!("{status} {code}").trim_end().to_owned();
+                    return BlobError::Denied { address: self.address.to_owned(), status, code, cure };
+                }
+                let pause = raw_response.as_deref().and_then(|answer| retry_after(answer, now));
                 self.refusal(status, &code, pause, error)
             }
             ErrorKind::Connection | ErrorKind::Io => self.transient(root(&error)),
-            ErrorKind::Credential => BlobError::NoToken { address: self.address.to_owned(), reason: root(&error) },
+            ErrorKind::Credential => {
+                let address = self.address.to_owned();
+                match unsigned(&error) {
+                    Some(error) => {
+                        BlobError::NoSas { address, reason: error.to_string(), is_transient: error.is_transient() }
+                    }
+                    None => BlobError::NoToken { address, reason: error.to_string() },
+                }
+            }
             _ => self.other(root(&error)),
         }
     }
@@ -126,7 +153,6 @@ impl Call<'_> {
             (404, ..) => self.no_container(),
             (409, "BlobAlreadyExists", Intent::Create(_)) | (412, _, Intent::Create(_)) => self.already_exists(),
             (412, _, Intent::Read(_, Some(etag))) => self.changed(etag),
-            (401 | 403, ..) => BlobError::Denied { address, status, code: reason },
             // A container of the same name is still being deleted.
             (408 | 429 | 500.., ..) | (409, "ContainerBeingDeleted", _) => {
                 BlobError::Transient { address, doing: self.intent.doing(), reason, retry_after: pause }
@@ -187,6 +213,5 @@ impl Call<'_> {
 
 /// The service's own sentence, without the request's id and time that follow it on lines of their own.
 fn message(error: azure_core::Error) -> Option<String> {
-    let message = StorageError::try_from(error).ok()?.message?;
-    message.lines().next().map(str::to_owned)
+    StorageError::try_from(error).ok()?.message.map(|message| unsaid(&message))
 }

@@ -32,6 +32,11 @@ impl QueueAddress {
         self.endpoint.needs_credential()
     }
 
+    /// Whether it has a SAS of its own, which leaves no room for another.
+    pub fn has_sas(&self) -> bool {
+        self.endpoint.has_sas()
+    }
+
     /// The queue of the same account whose name has `suffix` after this one's.
     ///
     /// # Errors

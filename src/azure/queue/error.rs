@@ -3,7 +3,8 @@ use std::time::Duration;
 use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 
-use crate::azure::failure::{retry_after, root};
+use crate::azure::endpoint::Opener;
+use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
 
 /// Why a queue call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.
@@ -16,20 +17,20 @@ pub enum QueueError {
     #[error("message {id} of {address} is no longer ours: it was deleted, or its lease ended before")]
     Lost { address: String, id: String },
     /// The service knows the caller and refuses, or does not know it.
-    #[error(
-        "access to queue {address} is refused ({code}): give the program's identity the role Storage Queue Data \
-         {role}, let its network through the account's firewall, or renew the SAS"
-    )]
-    Denied { address: String, code: String, role: &'static str },
+    #[error("access to queue {address} is refused ({code}): {cure}")]
+    Denied { address: String, code: String, cure: String },
     /// It may work later: no connection, a silent server, an answer cut short, throttling, a fault of the service.
     #[error("cannot {doing} queue {address} now ({reason}): see that it is reachable, then try again")]
     Transient { address: String, doing: &'static str, reason: String, retry_after: Option<Duration> },
     /// The address has neither a SAS nor a key, and there is no identity to use.
-    #[error("{address} needs a credential: append a SAS to the address, or choose an identity with --credential")]
+    #[error("{address} needs a credential: append a SAS to the address, give one beside it, or choose a --credential")]
     NoCredential { address: String },
     /// The credential gave no token.
-    #[error("no token for {address} ({reason}): check --credential and the identity it names")]
+    #[error("no token for queue {address}: {reason}")]
     NoToken { address: String, reason: String },
+    /// The SAS could not be read.
+    #[error("no SAS for queue {address}: {reason}")]
+    NoSas { address: String, reason: String, is_transient: bool },
     /// Something repeating does not mend.
     #[error("cannot {doing} queue {address} ({reason}): look the code up in the service's documentation")]
     Other { address: String, doing: &'static str, reason: String },
@@ -38,7 +39,10 @@ pub enum QueueError {
 impl QueueError {
     /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
     pub fn is_transient(&self) -> bool {
-        matches!(self, QueueError::Transient { .. } | QueueError::NoToken { .. })
+        matches!(
+            self,
+            QueueError::Transient { .. } | QueueError::NoToken { .. } | QueueError::NoSas { is_transient: true, .. }
+        )
     }
 
     /// How long the service asked to be left alone.
@@ -55,6 +59,7 @@ impl QueueError {
 pub(super) struct Call<'a> {
     pub address: &'a str,
     pub intent: Intent<'a>,
+    pub opener: Opener,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,13 +83,13 @@ impl Intent<'_> {
         }
     }
 
-    /// The least role that allows it, without the words that all of them begin with.
+    /// The least role that allows it.
     fn role(self) -> &'static str {
         match self {
-            Intent::Ensure => "Contributor",
-            Intent::Look => "Reader",
-            Intent::Receive | Intent::Delete(_) => "Message Processor",
-            Intent::Put => "Message Sender",
+            Intent::Ensure => "Storage Queue Data Contributor",
+            Intent::Look => "Storage Queue Data Reader",
+            Intent::Receive | Intent::Delete(_) => "Storage Queue Data Message Processor",
+            Intent::Put => "Storage Queue Data Message Sender",
         }
     }
 }
@@ -95,14 +100,29 @@ impl Call<'_> {
         let address = self.address.to_owned();
         match error.kind() {
             ErrorKind::HttpResponse { status, error_code, raw_response } => {
-                let (status, code) = (u16::from(*status), error_code.as_deref().unwrap_or_default());
-                let pause = raw_response.as_deref().and_then(|answer| retry_after(answer, OffsetDateTime::now_utc()));
+                let code = error_code.as_deref().map(unsaid).unwrap_or_default();
+                let (status, code) = (u16::from(*status), code.as_str());
+                let now = OffsetDateTime::now_utc();
+                if matches!(status, 401 | 403) {
+                    let cure = cure(code, self.opener, self.intent.role(), raw_response.as_deref(), now);
+                    return QueueError::Denied {
+                        address,
+                        code: format!("{status} {code}").trim_end().to_owned(),
+                        cure,
+                    };
+                }
+                let pause = raw_response.as_deref().and_then(|answer| retry_after(answer, now));
                 self.refusal(status, code, pause)
             }
             ErrorKind::Connection | ErrorKind::Io => {
                 QueueError::Transient { address, doing: self.intent.doing(), reason: root(error), retry_after: None }
             }
-            ErrorKind::Credential => QueueError::NoToken { address, reason: root(error) },
+            ErrorKind::Credential => match unsigned(error) {
+                Some(error) => {
+                    QueueError::NoSas { address, reason: error.to_string(), is_transient: error.is_transient() }
+                }
+                None => QueueError::NoToken { address, reason: error.to_string() },
+            },
             _ => self.other(root(error)),
         }
     }
@@ -115,7 +135,6 @@ impl Call<'_> {
                 QueueError::Lost { address, id: id.to_owned() }
             }
             (404, ..) => QueueError::NoQueue { address },
-            (401 | 403, ..) => QueueError::Denied { address, code: reason, role: self.intent.role() },
             // A queue of the same name is still being deleted.
             (408 | 429 | 500.., ..) | (409, "QueueBeingDeleted", _) => {
                 QueueError::Transient { address, doing: self.intent.doing(), reason, retry_after: pause }

@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
 use azure_core::http::{RequestContent, StatusCode};
 use azure_storage_queue::models::{
     QueueClientGetPropertiesResultHeaders as _, QueueClientReceiveMessagesOptions, QueueClientSendMessageOptions,
@@ -12,7 +11,8 @@ use azure_storage_queue::{QueueClient, QueueClientOptions};
 
 use super::address::QueueAddress;
 use super::error::{Call, Intent, QueueError};
-use crate::azure::endpoint::{Connection, Unopened};
+use crate::azure::Key;
+use crate::azure::endpoint::{Connection, Opener, Unopened};
 use crate::azure::failure::has_code;
 
 /// The longest a server may be silent: calls are small, and nobody is to wait for a queue that is away.
@@ -38,6 +38,7 @@ pub struct Message {
 #[derive(Clone)]
 pub struct Queue {
     address: Arc<str>,
+    opener: Opener,
     client: Arc<QueueClient>,
 }
 
@@ -45,19 +46,19 @@ impl Queue {
     /// Opens a queue without touching it: nothing is sent. Calls give up on a server that is silent for 10 s.
     ///
     /// # Errors
-    /// [`QueueError::NoCredential`] if the address [needs a credential](QueueAddress::needs_credential) and none is
-    /// given. A credential that is not needed is not used.
-    pub fn open(address: &QueueAddress, credential: Option<Arc<dyn TokenCredential>>) -> Result<Self, QueueError> {
+    /// [`QueueError::NoCredential`] if the address [needs a credential](QueueAddress::needs_credential) and no key is
+    /// given. A token that is not needed is not used; a SAS is always used.
+    pub fn open(address: &QueueAddress, key: Option<Key>) -> Result<Self, QueueError> {
         let shown = address.to_string();
-        let call = Call { address: &shown, intent: Intent::Receive };
-        let Connection { url, credential, options: client_options } =
-            address.endpoint.connect(credential, SILENCE).map_err(|error| match error {
+        let call = Call { address: &shown, intent: Intent::Receive, opener: Opener::Sas };
+        let Connection { url, credential, options: client_options, opener } =
+            address.endpoint.connect(key, SILENCE).map_err(|error| match error {
                 Unopened::NoCredential => QueueError::NoCredential { address: shown.clone() },
                 Unopened::Signature(error) => call.explain(&error),
             })?;
         let options = QueueClientOptions { client_options, ..QueueClientOptions::default() };
         let client = QueueClient::new(url, credential, Some(options)).map_err(|error| call.explain(&error))?;
-        Ok(Queue { address: shown.into(), client: Arc::new(client) })
+        Ok(Queue { address: shown.into(), opener, client: Arc::new(client) })
     }
 
     /// Makes the queue if it is missing.
@@ -134,7 +135,7 @@ impl Queue {
     }
 
     fn call<'a>(&'a self, intent: Intent<'a>) -> Call<'a> {
-        Call { address: &self.address, intent }
+        Call { address: &self.address, intent, opener: self.opener }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The receiving end: a task that asks the queue, tells good messages from bad, and is never far ahead of the loader.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
@@ -44,15 +45,15 @@ impl Inbox {
     pub(in crate::loader) fn open(
         settings: &LoaderSettings,
         container: &Container,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         patience: &Patience,
     ) -> Result<Self, LoadError> {
         let mut told = None;
         if let Some(notifications) = &settings.notifications {
-            let credential = identity.credential_if(notifications.queue.needs_credential())?;
+            let key = identity.key(notifications.queue.needs_credential(), notifications.sas.as_ref())?;
             let receiver = Receiver {
-                queue: Queue::open(&notifications.queue, credential.clone())?,
-                poison: Queue::open(&notifications.poison, credential)?,
+                queue: Queue::open(&notifications.queue, key.clone())?,
+                poison: Queue::open(&notifications.poison, key)?,
                 lease: notifications.lease,
                 container: container.name().to_owned(),
                 hubs: settings.routes.iter().map(|route| route.hub.clone()).collect(),

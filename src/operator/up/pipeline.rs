@@ -76,6 +76,7 @@ impl Pipeline {
             kafka: components.kafka().clone(),
             hubs: vec![hub.clone()],
             blob: components.blob().clone(),
+            blob_sas: None,
             name_format: NameFormat::default(),
             limits: WindowLimits { interval: settings.window, size: 100 << 20 },
             // A file a second and partition for nothing would be noise on a quiet machine.

@@ -15,7 +15,15 @@ use deltawave::kafka::{KafkaSettings, Security};
 use deltawave::settings::{CaptureSettings, EmptyWindows, FileCodec, Until};
 use tokio_util::sync::CancellationToken;
 
-use bench::{DEADLINE, FAST, Sent, TOPIC, broker, capture, container, files, offsets, produce, text};
+pub use bench::broker;
+use bench::{DEADLINE, FAST, Sent, TOPIC, capture, container, files, offsets, produce, text};
+
+/// Produces so many events to partition 0 as the loader's tests count them.
+pub fn produce_plain(bootstrap: &str, events: i64) {
+    let bodies: Vec<_> =
+        (0..events).map(|number| Sent { payload: crate::support::plain(0, number).body, ..Sent::default() }).collect();
+    produce(bootstrap, TOPIC, 0, &bodies);
+}
 
 #[tokio::test]
 async fn every_record_comes_out_as_it_went_in() {
@@ -192,6 +200,7 @@ async fn a_run_inside_another_program_is_counted_and_stopped() {
         kafka: KafkaSettings { broker: broker.bootstrap_servers().parse().unwrap(), security: Security::Plaintext },
         hubs: vec![hub.clone()],
         blob: container.address().clone(),
+        blob_sas: None,
         name_format: NameFormat::default(),
         limits: WindowLimits { interval: Duration::from_secs(900), size: 300 << 20 },
         empty_windows: EmptyWindows::Write,

@@ -1,0 +1,235 @@
+//! Small servers that answer as a test wants.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use openssl::ssl::{Ssl, SslAcceptor, SslConnector, SslFiletype, SslMethod, SslVerifyMode};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_openssl::SslStream;
+
+use super::Certificates;
+
+/// What a server was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    /// Their names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Asked {
+    pub fn header(&self, wanted: &str) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| &**value)
+    }
+
+    /// A value of the query.
+    pub fn query(&self, wanted: &str) -> Option<String> {
+        let url = url::Url::parse("http://x").unwrap().join(&self.path).unwrap();
+        url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+    }
+}
+
+/// What it answers.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(status: u16, body: serde_json::Value) -> Answer {
+        Answer { status, headers: vec![("content-type", "application/json".to_owned())], body: body.to_string() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+type Answering = dyn Fn(&Asked) -> Answer + Send + Sync;
+
+/// A server that answers until it is dropped. One request a connection.
+pub struct Played {
+    port: u16,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    listener: JoinHandle<()>,
+}
+
+impl Played {
+    pub async fn http(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Played {
+        Played::start(None, Arc::new(answer)).await
+    }
+
+    pub async fn https(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Played {
+        let certificate = &Certificates::get().server;
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        acceptor.set_certificate_chain_file(&certificate.chain).unwrap();
+        acceptor.set_private_key_file(&certificate.key, SslFiletype::PEM).unwrap();
+        Played::start(Some(acceptor.build()), Arc::new(answer)).await
+    }
+
+    async fn start(tls: Option<SslAcceptor>, answer: Arc<Answering>) -> Played {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (noted, tls) = (Arc::clone(&asked), tls.map(Arc::new));
+        let listener = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (noted, tls, answer) = (Arc::clone(&noted), tls.clone(), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, &noted, &*answer).await,
+                        Some(tls) => {
+                            let mut stream = SslStream::new(Ssl::new(tls.context()).unwrap(), stream).unwrap();
+                            if Pin::new(&mut stream).accept().await.is_ok() {
+                                serve(stream, &noted, &*answer).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Played { port, asked, listener }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, noted: &Mutex<Vec<Asked>>, answer: &Answering) {
+    let mut stream = BufReader::new(stream);
+    let Some(asked) = read(&mut stream).await else { return };
+    noted.lock().unwrap().push(asked.clone());
+    let Answer { status, headers, body } = answer(&asked);
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let body = if asked.method == "HEAD" { "" } else { &body };
+    let text =
+        format!("HTTP/1.1 {status} Played\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
+    let _ = stream.write_all(text.as_bytes()).await;
+    let _ = stream.flush().await;
+    let _ = stream.shutdown().await;
+}
+
+async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Option<Asked> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok()?;
+    let mut words = line.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let mut asked = Asked { method, path, headers, body: String::new() };
+    let length = asked.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    asked.body = String::from_utf8_lossy(&body).into_owned();
+    Some(asked)
+}
+
+/// An HTTP proxy that leads every host it knows to a port of this machine, whatever the port asked for.
+pub struct Tunnel {
+    port: u16,
+    listener: JoinHandle<()>,
+}
+
+impl Tunnel {
+    pub async fn to(hosts: &[(&'static str, u16)]) -> Tunnel {
+        let hosts = hosts.to_vec();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let listener = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let hosts = hosts.clone();
+                tokio::spawn(async move {
+                    let mut client = BufReader::new(client);
+                    let Some(Asked { path, .. }) = read(&mut client).await else { return };
+                    let host = path.split(':').next().unwrap_or_default();
+                    let Some((_, port)) = hosts.iter().find(|(end, _)| host.ends_with(end)) else {
+                        let _ = client.write_all(b"HTTP/1.1 502 Unknown\r\ncontent-length: 0\r\n\r\n").await;
+                        return;
+                    };
+                    let Ok(mut server) = TcpStream::connect(("127.0.0.1", *port)).await else { return };
+                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Tunnel { port, listener }
+    }
+
+    /// What programs take as `HTTPS_PROXY`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+/// A plain port that leads to an encrypted one of this machine, for the tests' own process, which does not trust the
+/// tests' authority.
+pub struct Relay {
+    port: u16,
+    listener: JoinHandle<()>,
+}
+
+impl Relay {
+    pub async fn to(server: u16) -> Relay {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        let connector = connector.build();
+        let listener = tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let ssl = connector.configure().unwrap().verify_hostname(false).into_ssl("127.0.0.1").unwrap();
+                tokio::spawn(async move {
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    let mut server = SslStream::new(ssl, server).unwrap();
+                    if Pin::new(&mut server).connect().await.is_ok() {
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        });
+        Relay { port, listener }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
