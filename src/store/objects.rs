@@ -39,6 +39,15 @@ impl Object {
     }
 }
 
+/// Each table and view as GRANT names it, and whether it is a table. PostgreSQL calls all of them tables.
+pub(super) fn grantable(kind: Kind) -> impl Iterator<Item = (String, bool)> {
+    OBJECTS.iter().map(move |object| {
+        let (what, is_table) = (object.on(kind).0, object.postgres.0 == "TABLE");
+        let said = if kind == Kind::PostgreSql { "TABLE" } else { what };
+        (format!("{said} {}", object.name), is_table)
+    })
+}
+
 /// Makes the tables and views that are not there yet, telling each one's name; what is there stays as it is.
 ///
 /// # Errors

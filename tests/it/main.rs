@@ -21,6 +21,7 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `store_tls` | TLS to the store: every mode against certificates good and bad |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
@@ -49,5 +50,6 @@ mod notifications;
 mod offline;
 mod pipeline;
 mod producer;
+mod store_tls;
 mod support;
 mod up;
