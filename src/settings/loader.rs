@@ -5,9 +5,11 @@ use clap::Args;
 
 use super::identity::IdentityArgs;
 use super::notifications::{NotificationArgs, Notifications};
+use super::store::StoreArgs;
 use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
+use crate::base::SecretSource;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
 use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
@@ -21,15 +23,8 @@ pub struct LoaderArgs {
     #[allow(rustdoc::bare_urls)]
     #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
     blob: String,
-    /// Where rows go: a libpq URL of RisingWave or PostgreSQL
-    #[arg(
-        long,
-        env = "DELTAWAVE_STORE_URL",
-        value_name = "URL",
-        default_value = "postgresql://root@localhost:4566/dev",
-        hide_env_values = true
-    )]
-    store_url: String,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Event Hubs namespace in the files' names; what `capture --namespace` says for a plain Kafka broker
     #[arg(long, env = "DELTAWAVE_NAMESPACE", default_value = "local")]
     namespace: String,
@@ -137,6 +132,8 @@ pub struct LoaderSettings {
     pub blob: BlobAddress,
     /// Where rows go.
     pub store: StoreAddress,
+    /// Where the store's password is read.
+    pub store_password: Option<SecretSource>,
     /// How files are named.
     pub name_format: NameFormat,
     /// Which hub goes into which table.
@@ -205,6 +202,7 @@ impl LoaderSettings {
         LoaderSettings {
             blob,
             store,
+            store_password: None,
             name_format: NameFormat::default(),
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
@@ -237,7 +235,7 @@ impl LoaderArgs {
     pub fn validate(self) -> Result<LoaderSettings, Faults> {
         let mut faults = Faults::default();
         let blob = faults.check("--blob", self.blob.parse());
-        let store = faults.check("--store-url", self.store_url.parse());
+        let store = self.store.check(&mut faults);
         let name_format = match &self.name_format {
             Some(text) => faults.check("--name-format", text.parse()),
             None => Some(NameFormat::default()),
@@ -271,11 +269,13 @@ impl LoaderArgs {
             ),
         ];
         let notifications = self.notifications.check(&unfit, &mut faults);
-        let identity = self.identity.check(&[], &mut faults);
+        let store_password = store.as_ref().and_then(|store| store.password.clone());
+        let identity = self.identity.check(&[("--store-password", store_password.as_ref())], &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
-                store: store?,
+                store_password,
+                store: store?.address,
                 name_format: name_format?,
                 routes: routes?,
                 require: self.require,

@@ -6,6 +6,7 @@
 mod capture;
 mod faults;
 mod identity;
+mod init;
 mod loader;
 mod log;
 mod notifications;
@@ -14,13 +15,15 @@ mod producer;
 mod rate;
 mod route;
 mod seconds;
+mod store;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use faults::Faults;
+pub use init::{FrontSettings, GuardArgs, GuardSettings, InitArgs, InitSettings, Recreate, SetupSettings};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
-pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
+pub use operator::{BrokerChoice, StoreChoice, UpArgs, UpSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};
 pub use rate::{Rate, RateError};
 pub use route::Route;
