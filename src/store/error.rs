@@ -48,7 +48,11 @@ impl StoreError {
         {
             (reason, fault) = (format!("{meaning} ({reason})"), Fault::Permanent);
         }
-        StoreError { address: address.to_string(), reason, fault, refused: refused(error) }
+        let refused = refused(error);
+        if refused == Some(Refused::Password) && error.as_db_error().is_none() {
+            reason = "it asks for a password, and none was given (--store-password)".to_owned();
+        }
+        StoreError { address: address.to_string(), reason, fault, refused }
     }
 
     /// As [`new`](Self::new), of a statement that holds a secret, which the server may quote.
@@ -111,7 +115,7 @@ impl StoreError {
 
 fn refused(error: &tokio_postgres::Error) -> Option<Refused> {
     let Some(db) = error.as_db_error() else {
-        return error.to_string().contains("password missing").then_some(Refused::Password);
+        return crate::base::chain(error).contains("password missing").then_some(Refused::Password);
     };
     // RisingWave says the latter, and `XX000`.
     if *db.code() == SqlState::INVALID_PASSWORD || db.message().contains("Invalid password") {

@@ -1,7 +1,7 @@
 //! The users that `deltawave init` makes, and what each of them may do.
 
 use super::error::{Fault, StoreError};
-use super::objects::grantable;
+use super::objects::{Grantable, grantable};
 use super::session::{Kind, Session};
 use crate::base::Secret;
 
@@ -23,11 +23,12 @@ impl User {
         }
     }
 
-    fn may_on_tables(self, kind: Kind) -> &'static str {
+    fn rights(self, kind: Kind, on: &Grantable) -> &'static str {
         match (self, kind) {
-            // RisingWave overwrites by the table's own conflict behaviour. PostgreSQL's DO UPDATE asks for the right.
-            (User::Loader, Kind::RisingWave) => "SELECT, INSERT",
-            (User::Loader, Kind::PostgreSql) => "SELECT, INSERT, UPDATE",
+            (User::Loader, _) if !on.is_table => "SELECT",
+            // RisingWave overwrites by the table's own conflict behaviour; PostgreSQL's DO UPDATE asks for the right.
+            (User::Loader, Kind::PostgreSql) if on.is_ledger => "SELECT, INSERT, UPDATE",
+            (User::Loader, _) => "SELECT, INSERT",
             (User::Reader, _) => "SELECT",
         }
     }
@@ -100,9 +101,9 @@ pub async fn set_user(session: &Session, user: User, password: &Secret) -> Resul
     }
     let database = session.address().database().replace('"', "\"\"");
     session.execute_script(&format!("GRANT CONNECT ON DATABASE \"{database}\" TO {name}")).await?;
-    for (object, is_table) in grantable(session.kind()) {
-        let rights = if is_table { user.may_on_tables(session.kind()) } else { "SELECT" };
-        session.execute_script(&format!("GRANT {rights} ON {object} TO {name}")).await?;
+    for on in grantable(session.kind()) {
+        let rights = user.rights(session.kind(), &on);
+        session.execute_script(&format!("GRANT {rights} ON {} TO {name}", on.object)).await?;
     }
     Ok(())
 }

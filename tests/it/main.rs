@@ -22,6 +22,7 @@
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
+//! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
@@ -51,5 +52,6 @@ mod offline;
 mod pipeline;
 mod producer;
 mod store_tls;
+mod store_users;
 mod support;
 mod up;
