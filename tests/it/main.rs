@@ -5,6 +5,8 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
+//! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
@@ -35,6 +37,8 @@
 mod blob;
 mod capture;
 mod docs;
+mod guard;
+mod guard_recover;
 mod kafka;
 mod loader;
 mod loader_bad;
