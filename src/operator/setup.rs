@@ -8,7 +8,9 @@ use tokio::time::{Instant, sleep};
 use crate::azure::identity::Identity;
 use crate::base::{Secret, SecretError, SecretReader as _, SecretSource};
 use crate::settings::SetupSettings;
-use crate::store::{InvalidPassword, Kind, Session, StoreError, User, check_password, set_own_password, set_user};
+use crate::store::{
+    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, set_own_password, set_user,
+};
 
 /// Why users cannot be made. It never holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,10 @@ impl Setup {
     pub(super) fn new(settings: SetupSettings) -> Self {
         let identity = Identity::new(settings.identity.clone());
         Setup { settings, identity, worked: Mutex::default() }
+    }
+
+    pub(super) fn store(&self) -> &StoreAddress {
+        &self.settings.store
     }
 
     /// Reads every password that was given.

@@ -9,7 +9,7 @@ use super::front::{Front, FrontError};
 use super::health::{Health, Stage};
 use crate::operator::setup::{Passwords, Setup, SetupError};
 use crate::settings::GuardSettings;
-use crate::store::{Fault, Session, StoreError, create_objects, missing_ledger_table};
+use crate::store::{Fault, Session, StoreAddress, StoreError, create_objects, missing_ledger_table};
 
 /// How long making everything may take: a materialized view is filled from what its tables hold.
 const PREPARE: Duration = Duration::from_secs(30 * 60);
@@ -71,7 +71,7 @@ impl Watch {
     /// Sets the store up and stays with it until it is lost.
     async fn once(&self) -> Result<std::convert::Infallible, Trouble> {
         let passwords = self.setup.read().await?;
-        let session = self.setup.connect(&passwords).await?;
+        let session = self.connect(&passwords).await?;
         self.health.enter(Stage::Preparing);
         self.unless_lost(&session, PREPARE, self.prepare(&session, &passwords)).await?;
         let open = match &self.front {
@@ -92,6 +92,14 @@ impl Watch {
         Err(ended)
     }
 
+    /// A server that takes connections may still not answer.
+    async fn connect(&self, passwords: &Passwords) -> Result<Session, Trouble> {
+        match timeout(ANSWER, self.setup.connect(passwords)).await {
+            Ok(connected) => Ok(connected?),
+            Err(_) => Err(late(self.setup.store()).into()),
+        }
+    }
+
     async fn prepare(&self, session: &Session, passwords: &Passwords) -> Result<(), Trouble> {
         // A store that takes no changes makes no views either.
         if missing_ledger_table(session).await?.is_none() {
@@ -106,7 +114,7 @@ impl Watch {
         let deadline = Instant::now() + WRITABLE;
         let mut recovery = Recovery::default();
         loop {
-            match session.check_writes().await {
+            match timeout(ANSWER, session.check_writes()).await.unwrap_or_else(|_| Err(late(session.address()))) {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(error.into()),
                 Err(error) => match error.fault() {
@@ -190,7 +198,7 @@ impl Watch {
             biased;
             done = timeout(limit, work) => match done {
                 Ok(done) => done,
-                Err(_) => Err(StoreError::timed_out(session.address(), &format!("an answer within {} s", limit.as_secs())).into()),
+                Err(_) => Err(StoreError::timed_out(session.address(), "an answer").into()),
             },
             () = lost => Err(self.lost(session)),
         }
@@ -199,6 +207,10 @@ impl Watch {
     fn lost(&self, session: &Session) -> Trouble {
         Trouble::Lost(session.address().to_string())
     }
+}
+
+fn late(store: &StoreAddress) -> StoreError {
+    StoreError::timed_out(store, &format!("an answer within {} s", ANSWER.as_secs()))
 }
 
 /// Asks for a recovery, once in the time that one takes.
