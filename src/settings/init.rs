@@ -167,6 +167,9 @@ pub struct GuardArgs {
     /// How often to look whether the store answers and takes writes, in seconds
     #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value = "5")]
     poll: Seconds,
+    /// How long the store may take to answer before it counts as lost, in seconds
+    #[arg(long, env = "DELTAWAVE_STORE_TIMEOUT", value_name = "SECONDS", default_value = "30")]
+    store_timeout: Seconds,
     /// How often to read the passwords again, and to set those that changed, in seconds
     #[arg(long, env = "DELTAWAVE_REREAD", value_name = "SECONDS", default_value = "60")]
     reread: Seconds,
@@ -183,6 +186,8 @@ pub struct GuardSettings {
     pub front: Option<FrontSettings>,
     /// Time between looks at the store.
     pub poll: Duration,
+    /// How long the store may take to answer.
+    pub store_timeout: Duration,
     /// Time between looks at the passwords.
     pub reread: Duration,
 }
@@ -210,9 +215,13 @@ impl GuardArgs {
     pub fn validate(self) -> Result<GuardSettings, Faults> {
         let mut faults = Faults::default();
         let setup = self.setup.check(&mut faults);
-        for (flag, time) in [("--poll", self.poll.0), ("--reread", self.reread.0)] {
-            if time < Duration::from_millis(10) {
-                faults.add(flag, "must be at least 0.01 s");
+        for (flag, time, least) in [
+            ("--poll", self.poll.0, 0.01),
+            ("--store-timeout", self.store_timeout.0, 0.1),
+            ("--reread", self.reread.0, 0.01),
+        ] {
+            if time < Duration::from_secs_f64(least) {
+                faults.add(flag, format_args!("must be at least {least} s"));
             }
         }
         let mut front = None;
@@ -235,6 +244,7 @@ impl GuardArgs {
             http: self.http,
             front,
             poll: self.poll.0,
+            store_timeout: self.store_timeout.0,
             reread: self.reread.0,
         });
         faults.finish(settings)

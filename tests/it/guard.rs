@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 
 use crate::store_users::Guarded;
-use crate::support::{Authority, Files, Http, Issued, Running, event, eventually, program, run};
+use crate::support::{Authority, Files, Http, Issued, Manner, Proxy, Running, event, eventually, program, run};
 
 /// A store, and the files and the address of a guard beside it.
 struct Bench {
@@ -270,6 +270,32 @@ async fn statements_are_cancelled_and_too_many_clients_turned_away() {
     drop(third);
     eventually("a place", async || bench.connect("reader", READER).await.map(drop)).await;
     second.check().await.unwrap();
+    ends(running).await;
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_lost_until_it_does() {
+    let mut bench = Bench::new().await;
+    let proxy = Proxy::to(&bench.guarded.url()).await;
+    bench.guarded.store.address = proxy.url(&bench.guarded.url()).parse().unwrap();
+    let running = bench.start(&["--store-timeout", "0.5"]);
+    let http = Http::of(&running).await;
+    http.until(None).await;
+    let client = bench.connect("reader", READER).await.unwrap();
+    proxy.set(Manner::Stall);
+    http.until(Some("an answer within 0.5 s did not come")).await;
+    eventually("the client is cut off", async || if client.is_closed() { Ok(()) } else { Err("still there") }).await;
+    bench.closed().await;
+    proxy.set(Manner::Pass);
+    http.until(None).await;
+    bench.connect("reader", READER).await.unwrap();
+    let (status, _, metrics) = http.get("/metrics").await;
+    assert_eq!(status, 200);
+    for line in
+        ["deltawave_guard_ready 1", "deltawave_guard_certificate_days_left 1", "# HELP deltawave_guard_clients "]
+    {
+        assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
+    }
     ends(running).await;
 }
 

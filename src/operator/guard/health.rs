@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use metrics::{describe_counter, describe_gauge, gauge};
 use serde_json::{Value, json};
 
 use crate::service::http::Status;
@@ -122,5 +123,20 @@ impl Status for Health {
         (ready, answer)
     }
 
-    fn refresh_metrics(&self) {}
+    fn refresh_metrics(&self) {
+        let state = self.lock();
+        gauge!("deltawave_guard_ready").set(f64::from(u8::from(state.stage == Stage::Serving)));
+        gauge!("deltawave_guard_clients").set(state.clients as f64);
+        if let Some(days) = state.certificate_days {
+            gauge!("deltawave_guard_certificate_days_left").set(f64::from(days));
+        }
+    }
+}
+
+/// Says what each metric means, in `/metrics` itself.
+pub(super) fn describe() {
+    describe_gauge!("deltawave_guard_ready", "1 while the store is set up and takes changes, else 0");
+    describe_gauge!("deltawave_guard_clients", "Clients that are in by --listen");
+    describe_gauge!("deltawave_guard_certificate_days_left", "Days until the certificate of --listen expires");
+    describe_counter!("deltawave_guard_recoveries_total", "How often RisingWave was asked to RECOVER");
 }

@@ -53,6 +53,7 @@ pub async fn guard(settings: GuardSettings, shutdown: CancellationToken) -> Resu
     };
     if let Some(address) = settings.http {
         http::serve(address, Arc::clone(&health) as _).await?;
+        health::describe();
     }
     tracing::info!(store = %settings.setup.store, "guarding");
     let watch = Watch::new(settings, health, front);

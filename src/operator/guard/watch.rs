@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::counter;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::front::{Front, FrontError};
@@ -13,8 +14,6 @@ use crate::store::{Fault, Session, StoreAddress, StoreError, create_objects, mis
 
 /// How long making everything may take: a materialized view is filled from what its tables hold.
 const PREPARE: Duration = Duration::from_secs(30 * 60);
-/// How long the store may take to answer while it is watched.
-const ANSWER: Duration = Duration::from_secs(30);
 /// How long a RisingWave may take to be well again after it was asked to recover; it takes about five seconds.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// How long a store that has just started may refuse changes before it is set up from the beginning.
@@ -39,13 +38,14 @@ pub(super) struct Watch {
     health: Arc<Health>,
     front: Option<Front>,
     poll: Duration,
+    answer: Duration,
     reread: Duration,
 }
 
 impl Watch {
     pub(super) fn new(settings: GuardSettings, health: Arc<Health>, front: Option<Front>) -> Self {
-        let (poll, reread) = (settings.poll, settings.reread);
-        Watch { setup: Setup::new(settings.setup), health, front, poll, reread }
+        let GuardSettings { setup, poll, store_timeout: answer, reread, .. } = settings;
+        Watch { setup: Setup::new(setup), health, front, poll, answer, reread }
     }
 
     /// Never ends.
@@ -94,9 +94,9 @@ impl Watch {
 
     /// A server that takes connections may still not answer.
     async fn connect(&self, passwords: &Passwords) -> Result<Session, Trouble> {
-        match timeout(ANSWER, self.setup.connect(passwords)).await {
+        match timeout(self.answer, self.setup.connect(passwords)).await {
             Ok(connected) => Ok(connected?),
-            Err(_) => Err(late(self.setup.store()).into()),
+            Err(_) => Err(late(self.setup.store(), self.answer).into()),
         }
     }
 
@@ -114,7 +114,8 @@ impl Watch {
         let deadline = Instant::now() + WRITABLE;
         let mut recovery = Recovery::default();
         loop {
-            match timeout(ANSWER, session.check_writes()).await.unwrap_or_else(|_| Err(late(session.address()))) {
+            let checked = timeout(self.answer, session.check_writes()).await;
+            match checked.unwrap_or_else(|_| Err(late(session.address(), self.answer))) {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(error.into()),
                 Err(error) => match error.fault() {
@@ -132,7 +133,7 @@ impl Watch {
         let mut recovery = Recovery::default();
         loop {
             let error =
-                match self.unless_lost(session, ANSWER, async { Ok(session.check_writes().await.err()) }).await? {
+                match self.unless_lost(session, self.answer, async { Ok(session.check_writes().await.err()) }).await? {
                     None => {
                         if self.health.enter(Stage::Serving) {
                             tracing::info!("the store takes changes again");
@@ -146,11 +147,11 @@ impl Watch {
                 // What was made is gone, or no longer ours: it is made again.
                 return Err(error.into());
             }
-            self.unless_lost(session, ANSWER, async { Ok(session.check().await?) }).await?;
+            self.unless_lost(session, self.answer, async { Ok(session.check().await?) }).await?;
             self.health.enter(Stage::Recovering);
             self.complain(&error.to_string());
             if error.fault() == Fault::NeedsRecover {
-                self.unless_lost(session, ANSWER, async { Ok(recovery.ask(session).await?) }).await?;
+                self.unless_lost(session, self.answer, async { Ok(recovery.ask(session).await?) }).await?;
             }
             sleep(self.poll.min(SHORT * 2)).await;
         }
@@ -175,7 +176,7 @@ impl Watch {
                     let set = async {
                         Ok(self.setup.set(session, &read, |user| tracing::info!(user, "password set anew")).await?)
                     };
-                    self.unless_lost(session, ANSWER, set).await?;
+                    self.unless_lost(session, PREPARE, set).await?;
                     known = read;
                 }
             }
@@ -198,7 +199,7 @@ impl Watch {
             biased;
             done = timeout(limit, work) => match done {
                 Ok(done) => done,
-                Err(_) => Err(StoreError::timed_out(session.address(), "an answer").into()),
+                Err(_) => Err(late(session.address(), limit).into()),
             },
             () = lost => Err(self.lost(session)),
         }
@@ -209,8 +210,8 @@ impl Watch {
     }
 }
 
-fn late(store: &StoreAddress) -> StoreError {
-    StoreError::timed_out(store, &format!("an answer within {} s", ANSWER.as_secs()))
+fn late(store: &StoreAddress, limit: Duration) -> StoreError {
+    StoreError::timed_out(store, &format!("an answer within {} s", limit.as_secs_f64()))
 }
 
 /// Asks for a recovery, once in the time that one takes.
@@ -222,6 +223,7 @@ impl Recovery {
         if self.0.is_none_or(|asked| asked.elapsed() > RECOVERY) {
             self.0 = Some(Instant::now());
             tracing::warn!("the store was restarted and takes no changes: asking it to RECOVER");
+            counter!("deltawave_guard_recoveries_total").increment(1);
             session.recover().await?;
         }
         Ok(())
