@@ -11,6 +11,7 @@ use postgres_openssl::MakeTlsConnector;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
+use tokio_postgres::NoTls;
 
 use crate::store_users::Guarded;
 use crate::support::{Authority, Files, Http, Issued, Manner, Proxy, Running, event, eventually, program, run};
@@ -249,18 +250,24 @@ async fn statements_are_cancelled_and_too_many_clients_turned_away() {
         MakeTlsConnector::new(builder.build())
     };
     let url = bench.url("reader");
-    let url = format!("{}?sslmode=require", url.split('?').next().unwrap());
-    let mut config: tokio_postgres::Config = url.parse().unwrap();
+    let mut config: tokio_postgres::Config = url.split('?').next().unwrap().parse().unwrap();
     let (client, connection) = config.password(READER).connect(tls()).await.unwrap();
     tokio::spawn(connection);
     let cancel = client.cancel_token();
-    let sleep = client.simple_query("SELECT pg_sleep(60)");
-    let cancelled = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        cancel.cancel_query(tls()).await.unwrap();
-    };
-    let (slept, ()) = timeout(Duration::from_secs(10), async { tokio::join!(sleep, cancelled) }).await.unwrap();
-    assert_eq!(slept.unwrap_err().code().unwrap().code(), "57014", "cancelled");
+    for by_tls in [true, false] {
+        let sleep = client.simple_query("SELECT pg_sleep(60)");
+        let cancelled = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if by_tls {
+                cancel.cancel_query(tls()).await.unwrap();
+            } else {
+                // As libpq before 17 does.
+                cancel.cancel_query_raw(bench.raw().await, NoTls).await.unwrap();
+            }
+        };
+        let (slept, ()) = timeout(Duration::from_secs(10), async { tokio::join!(sleep, cancelled) }).await.unwrap();
+        assert_eq!(slept.unwrap_err().code().unwrap().code(), "57014", "cancelled, by TLS: {by_tls}");
+    }
 
     let second = bench.connect("reader", READER).await.unwrap();
     let third = bench.connect("reader", READER).await.unwrap();

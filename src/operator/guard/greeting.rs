@@ -44,7 +44,7 @@ pub(super) enum Refusal {
 pub(super) async fn serve(client: TcpStream, shared: &Shared) -> Result<(), Refusal> {
     settle(&client)?;
     let greeted = timeout(HANDSHAKE, greet(client, shared)).await.map_err(|_| Refusal::Late)??;
-    let Greeted { client, store, proves } = greeted;
+    let Some(Greeted { client, store, proves }) = greeted else { return Ok(()) };
     let ((mut from_client, mut to_client), (mut from_store, mut to_store)) = (split(client), store.into_split());
     let up = async {
         // However the client ends, the store is told, and has the last word.
@@ -74,7 +74,8 @@ struct Greeted {
     proves: bool,
 }
 
-async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Greeted, Refusal> {
+/// Nothing for a client that had all it wanted.
+async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Option<Greeted>, Refusal> {
     let mut beginning = read_beginning(&mut client).await?;
     if beginning.0 == Beginning::Gss {
         client.write_all(b"N").await?;
@@ -84,11 +85,19 @@ async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Greeted, Refusa
         Beginning::Tls => client.write_all(b"S").await?,
         Beginning::Startup(rest) => {
             // An answer to a question that was not read to its end may be lost.
-            skip(&mut client, rest).await?;
+            read_rest(&mut client, beginning.1, rest).await?;
             refuse(&mut client, "28000", "TLS is required: sslmode=require").await?;
             return Err(Refusal::Plain);
         }
-        Beginning::Cancel(_) => return Err(Refusal::Plain),
+        // libpq before 17 asks for this without TLS, whatever the session had. It tells nobody anything but the key to
+        // that session's statements, and gets no answer.
+        Beginning::Cancel(rest) => {
+            let message = read_rest(&mut client, beginning.1, rest).await?;
+            let mut store = shared.store().await.map_err(Refusal::StoreAway)?;
+            store.write_all(&message).await?;
+            let _ = store.read_u8().await;
+            return Ok(None);
+        }
         Beginning::Gss | Beginning::Unknown => return Err(Refusal::Foreign),
     }
     let mut client = SslStream::new(Ssl::new(shared.acceptor().await.context())?, client)?;
@@ -99,9 +108,7 @@ async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Greeted, Refusa
         Beginning::Cancel(rest) => (rest, false),
         Beginning::Tls | Beginning::Gss | Beginning::Unknown => return Err(Refusal::Foreign),
     };
-    let mut message = bytes.to_vec();
-    message.resize(BEGINNING + rest, 0);
-    client.read_exact(&mut message[BEGINNING..]).await?;
+    let message = read_rest(&mut client, bytes, rest).await?;
     let mut store = match shared.store().await {
         Ok(store) => store,
         Err(error) => {
@@ -110,7 +117,7 @@ async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Greeted, Refusa
         }
     };
     store.write_all(&message).await?;
-    Ok(Greeted { client, store, proves })
+    Ok(Some(Greeted { client, store, proves }))
 }
 
 /// Passes on what the store says until it admits the client. One that it admits at once, without a proof, is refused:
@@ -166,9 +173,16 @@ async fn read_beginning(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Be
     Ok((Beginning::of(bytes), bytes))
 }
 
-async fn skip(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<()> {
-    let mut rest = vec![0; length];
-    stream.read_exact(&mut rest).await.map(|_| ())
+/// The whole message that begins so.
+async fn read_rest(
+    stream: &mut (impl AsyncRead + Unpin),
+    beginning: [u8; BEGINNING],
+    rest: usize,
+) -> io::Result<Vec<u8>> {
+    let mut message = beginning.to_vec();
+    message.resize(BEGINNING + rest, 0);
+    stream.read_exact(&mut message[BEGINNING..]).await?;
+    Ok(message)
 }
 
 async fn refuse(stream: &mut (impl AsyncWrite + Unpin), code: &str, message: &str) -> io::Result<()> {
