@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use postgres_openssl::MakeTlsConnector;
@@ -108,39 +109,61 @@ impl Tls {
     /// # Errors
     /// A sentence, when the roots cannot be read.
     pub(super) fn connector(&self) -> Result<MakeTlsConnector, String> {
+        /// One that looks at nothing is always the same, and making one reads every root of the system.
+        static UNVERIFIED: OnceLock<SslConnector> = OnceLock::new();
         let (certificate, name) = self.checks();
-        let roots = match (&self.roots, certificate) {
-            (_, false) => None,
-            (Roots::File(path), true) => Some(read(path)?),
-            (Roots::System, true) => None,
-        };
-        let make = || -> Result<MakeTlsConnector, ErrorStack> {
-            let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-            builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-            if let Some(roots) = roots {
-                let mut store = X509StoreBuilder::new()?;
-                for root in roots {
-                    store.add_cert(root)?;
+        let failed = |error: ErrorStack| format!("TLS cannot be set up: {error}");
+        let connector = match (certificate, &self.roots) {
+            (true, Roots::File(path)) => verifying(Some(read(path)?)).map_err(failed)?,
+            (true, Roots::System) => verifying(None).map_err(failed)?,
+            (false, _) => match UNVERIFIED.get() {
+                Some(connector) => connector.clone(),
+                None => {
+                    let made = unverifying().map_err(failed)?;
+                    UNVERIFIED.get_or_init(|| made).clone()
                 }
-                builder.set_cert_store(store.build());
-            } else if certificate {
-                // The OpenSSL built in here knows no system's directory by itself.
-                let found = openssl_probe::probe();
-                let directory = found.cert_dir.iter().find(|directory| directory.is_dir());
-                if found.cert_file.is_some() || directory.is_some() {
-                    builder.load_verify_locations(found.cert_file.as_deref(), directory.map(PathBuf::as_path))?;
-                }
-            }
-            builder.set_verify(if certificate { SslVerifyMode::PEER } else { SslVerifyMode::NONE });
-            let mut connector = MakeTlsConnector::new(builder.build());
-            connector.set_callback(move |connection, _| {
-                connection.set_verify_hostname(name);
-                Ok(())
-            });
-            Ok(connector)
+            },
         };
-        make().map_err(|error| format!("TLS cannot be set up: {error}"))
+        let mut connector = MakeTlsConnector::new(connector);
+        connector.set_callback(move |connection, _| {
+            connection.set_verify_hostname(name);
+            Ok(())
+        });
+        Ok(connector)
     }
+}
+
+fn builder() -> Result<SslConnectorBuilder, ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    Ok(builder)
+}
+
+fn unverifying() -> Result<SslConnector, ErrorStack> {
+    let mut builder = builder()?;
+    builder.set_verify(SslVerifyMode::NONE);
+    Ok(builder.build())
+}
+
+/// Trusts these roots and no others, or those of this system.
+fn verifying(roots: Option<Vec<X509>>) -> Result<SslConnector, ErrorStack> {
+    let mut builder = builder()?;
+    builder.set_verify(SslVerifyMode::PEER);
+    if let Some(roots) = roots {
+        let mut store = X509StoreBuilder::new()?;
+        for root in roots {
+            store.add_cert(root)?;
+        }
+        builder.set_cert_store(store.build());
+        return Ok(builder.build());
+    }
+    // The OpenSSL built in here knows no system's directory by itself.
+    let found = openssl_probe::probe();
+    let directory = found.cert_dir.iter().find(|directory| directory.is_dir());
+    if found.cert_file.is_some() || directory.is_some() {
+        builder.load_verify_locations(found.cert_file.as_deref(), directory.map(PathBuf::as_path))?;
+    }
+    Ok(builder.build())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<X509>, String> {
