@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Done, FakeRisingWave, Http, Running, eventually, program};
+use crate::support::{Done, FakeRisingWave, Http, Running, eventually, program, run};
 
 const SECRETS: [&str; 3] = ["root-hunter", "loader-hunter", "reader-hunter"];
 
@@ -94,4 +94,32 @@ async fn a_guard_that_may_not_recover_says_so_and_goes_on_when_someone_else_does
     fake.recover();
     http.until(None).await;
     ends(running).await;
+}
+
+#[tokio::test]
+async fn a_store_that_asks_for_no_password_though_it_was_given_one_is_not_set_up() {
+    let fake = FakeRisingWave::start(true).await;
+    fake.ask_for_passwords(false);
+    let running = guard(&fake);
+    let http = Http::of(&running).await;
+    http.until(Some("it still lets root in without a password after one was set")).await;
+    fake.ask_for_passwords(true);
+    http.until(None).await;
+    ends(running).await;
+}
+
+/// It quotes the whole statement, as RisingWave does in some errors.
+#[tokio::test]
+async fn a_statement_with_a_password_is_not_shown_when_it_is_refused() {
+    let fake = FakeRisingWave::start(true).await;
+    let url = fake.url().replace("root@", "nobody@");
+    let flags = ["init", "--store-url", &url, "--root-password", "correct-horse-battery"];
+    let ended = run(program(env!("CARGO_BIN_EXE_deltawave"), &flags)).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(
+        ended.err.contains("ALTER USER nobody: its answer quotes the statement, so it is not shown"),
+        "{}",
+        ended.err
+    );
+    assert!(!format!("{}{}", ended.out, ended.err).contains("horse"), "{ended:?}");
 }

@@ -53,6 +53,8 @@ struct State {
     files: BTreeMap<String, String>,
     /// Of the users that have one.
     passwords: BTreeMap<String, String>,
+    /// Whether they are asked for.
+    asks: bool,
     /// What was granted, and to whom.
     grants: BTreeSet<String>,
     /// Whether there are tables.
@@ -85,6 +87,7 @@ impl FakeRisingWave {
             records: BTreeSet::new(),
             files: BTreeMap::new(),
             passwords: BTreeMap::new(),
+            asks: true,
             grants: BTreeSet::new(),
             made: true,
         };
@@ -129,6 +132,11 @@ impl FakeRisingWave {
     /// Of the users that have one.
     pub fn passwords(&self) -> BTreeMap<String, String> {
         self.state().passwords.clone()
+    }
+
+    /// Whether passwords are asked for of those who have one.
+    pub fn ask_for_passwords(&self, asks: bool) {
+        self.state().asks = asks;
     }
 
     /// What was granted, and to whom.

@@ -100,7 +100,10 @@ impl StartupHandler for Handler {
             PgWireFrontendMessage::PasswordMessageFamily(password) => Some(password.into_password()?.password),
             _ => return Ok(()),
         };
-        let wanted = self.0.state.lock().unwrap().passwords.get(&client.metadata()["user"]).cloned();
+        let wanted = {
+            let state = self.0.state.lock().unwrap();
+            state.passwords.get(&client.metadata()["user"]).filter(|_| state.asks).cloned()
+        };
         if wanted.is_some() && given.is_none() {
             client.set_state(PgWireConnectionState::AuthenticationInProgress);
             return Ok(client.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?);
