@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use deltawave::operator::{self, Live};
 use deltawave::service;
-use deltawave::settings::{self, InitArgs, LogArgs, UpArgs};
+use deltawave::settings::{self, GuardArgs, InitArgs, LogArgs, UpArgs};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
@@ -21,8 +21,10 @@ struct Cli {
 enum Command {
     /// Run the whole pipeline on this machine, with nothing configured
     Up(UpArgs),
-    /// Make the tables and views that are not there yet
+    /// Make the tables, views and users that are not there yet
     Init(InitArgs),
+    /// Do what init does, again after every restart of the store, and let clients in by TLS
+    Guard(GuardArgs),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +39,6 @@ fn main() -> ExitCode {
             service::run(log, faults.and(args.validate()), |settings, shutdown| operator::up(settings, live, shutdown))
         }
         Command::Init(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::init),
+        Command::Guard(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::guard),
     }
 }

@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
 use super::group::{Means, decode_all};
-use super::lane::Lane;
+use super::lane::{self, Lane};
 use super::patience::Patience;
 use super::progress::Progress;
 use super::run::{Group, open_table};
@@ -102,7 +102,8 @@ pub async fn dry_run(
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(table?),
             None => {
-                let mut lanes = Lane::several(1, &settings.store, settings.store_timeout, &patience);
+                let store = lane::address(settings, &identity, &patience).await?;
+                let mut lanes = Lane::several(1, &store, settings.store_timeout, &patience);
                 open_table(&mut lanes[0], settings, route).await?
             }
         };

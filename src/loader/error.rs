@@ -3,6 +3,7 @@ use std::time::Duration;
 use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::azure::queue::QueueError;
+use crate::base::SecretError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
 
@@ -23,6 +24,9 @@ pub enum LoadError {
     /// There is no way to get tokens.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The blob endpoint refuses.
     #[error(transparent)]
     Blob(#[from] BlobError),

@@ -8,7 +8,31 @@ use tokio::time::timeout;
 use super::error::LoadError;
 use super::patience::Patience;
 use super::recovery::Recovery;
+use crate::azure::identity::Identity;
+use crate::settings::LoaderSettings;
 use crate::store::{Fault, Session, StoreAddress, StoreError};
+
+/// The store's address, with its password where one is given, which is tried until it can be read.
+///
+/// # Errors
+/// When patience ends.
+pub(super) async fn address(
+    settings: &LoaderSettings,
+    identity: &Arc<Identity>,
+    patience: &Patience,
+) -> Result<StoreAddress, LoadError> {
+    let Some(source) = &settings.store_password else { return Ok(settings.store.clone()) };
+    let mut trouble = patience.trouble();
+    loop {
+        match identity.secret(source).await {
+            Ok(password) => {
+                trouble.healed();
+                return Ok(settings.store.with_rotating_password(password));
+            }
+            Err(error) => trouble.pause(error).await?,
+        }
+    }
+}
 
 /// A place for one session at a time. Sessions come and go with the server; the lane stays.
 pub(super) struct Lane {

@@ -9,6 +9,7 @@ use super::health::{Ailment, Party};
 use super::progress::Progress;
 use crate::azure::blob::BlobError;
 use crate::azure::queue::QueueError;
+use crate::base::SecretError;
 use crate::settings::LoaderSettings;
 use crate::store::StoreError;
 
@@ -66,6 +67,15 @@ impl Judge for StoreError {
 
     fn verdict(&self) -> Verdict {
         if self.needs_someone() { Verdict::Stays } else { Verdict::Passes(None) }
+    }
+}
+
+/// So far only of the store's password.
+impl Judge for SecretError {
+    const PARTY: Party = Party::Store;
+
+    fn verdict(&self) -> Verdict {
+        Verdict::Stays
     }
 }
 

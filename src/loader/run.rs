@@ -13,7 +13,7 @@ use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
 use super::group::{Means, load};
 use super::health;
-use super::lane::Lane;
+use super::lane::{self, Lane};
 use super::notify::{Inbox, Told};
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
@@ -75,7 +75,8 @@ async fn work(
     let identity = Identity::new(settings.identity.clone());
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let mut lanes = Lane::several(settings.connections, &settings.store, settings.store_timeout, &patience);
+    let store = lane::address(settings, &identity, &patience).await?;
+    let mut lanes = Lane::several(settings.connections, &store, settings.store_timeout, &patience);
     let mut streams = Vec::new();
     for route in &settings.routes {
         let table = open_table(&mut lanes[0], settings, route).await?;

@@ -29,7 +29,7 @@ pub use broker::EmbeddedBroker;
 pub use error::OfflineError;
 pub use kafka::Kafka;
 pub use parts::{Part, Parts};
-pub use postgres::Postgres;
+pub use postgres::{Access, Postgres};
 pub use prerequisites::{MissingTools, Need, prerequisites};
 pub use risingwave::RisingWave;
 pub use scratch::Scratch;

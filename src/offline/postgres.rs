@@ -27,12 +27,64 @@ pub struct Postgres {
     _copy: Option<Scratch>,
 }
 
+/// Who may connect to a PostgreSQL, and how. By default anyone on this machine, without TLS.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The certificate and the key of the server, PEM. Without them it speaks no TLS.
+    pub tls: Option<(String, String)>,
+    /// What `pg_hba.conf` says: who is asked for a password.
+    pub rules: Option<String>,
+}
+
+impl Access {
+    /// Writes the files, and gives the settings that name them.
+    fn settings(&self, directory: &Path, user: User) -> Result<Vec<String>, OfflineError> {
+        let mut settings = Vec::new();
+        if let Some((certificate, key)) = &self.tls {
+            let paths = [("certificate.pem", certificate, 0o644), ("key.pem", key, 0o600)];
+            for (name, content, mode) in paths {
+                let path = directory.join(name);
+                fs::write(&path, content).map_err(OfflineError::file("write", &path))?;
+                fs::set_permissions(&path, Permissions::from_mode(mode))
+                    .map_err(OfflineError::file("set the mode of", &path))?;
+                if user == User::Nobody {
+                    chown(&path, Some(NOBODY), Some(NOBODY))
+                        .map_err(OfflineError::file("change the owner of", &path))?;
+                }
+            }
+            settings.push("ssl=on".to_owned());
+            settings.push(format!("ssl_cert_file={}", directory.join("certificate.pem").display()));
+            settings.push(format!("ssl_key_file={}", directory.join("key.pem").display()));
+        }
+        if let Some(rules) = &self.rules {
+            let path = directory.join("pg_hba.conf");
+            fs::write(&path, rules).map_err(OfflineError::file("write", &path))?;
+            settings.push(format!("hba_file={}", path.display()));
+        }
+        Ok(settings)
+    }
+}
+
 impl Postgres {
     /// Starts one on a free port, its data and log in the directory, where it finds its data again.
     ///
     /// # Errors
     /// For root also when the user nobody, which then runs PostgreSQL, cannot reach the directory.
     pub async fn start(
+        parts: &Parts,
+        directory: &Path,
+        persistence: Persistence,
+        progress: Progress<'_>,
+    ) -> Result<Self, OfflineError> {
+        Self::start_for(&Access::default(), parts, directory, persistence, progress).await
+    }
+
+    /// As [`start`](Self::start), for those who may connect.
+    ///
+    /// # Errors
+    /// Also when the access's files cannot be written.
+    pub async fn start_for(
+        access: &Access,
         parts: &Parts,
         directory: &Path,
         persistence: Persistence,
@@ -55,10 +107,11 @@ impl Postgres {
         if !data.is_dir() {
             create(&programs, &home.directory, user).await?;
         }
+        let settings = access.settings(&home.directory, user)?;
         let (service, [port]) = on_free_ports(|[port]| {
             let fsync = if persistence == Persistence::Memory { "off" } else { "on" };
             let mut arguments: Vec<OsString> = vec!["-D".into(), data.clone().into()];
-            for setting in [
+            let ours = [
                 format!("port={port}"),
                 "listen_addresses=127.0.0.1".to_owned(),
                 "unix_socket_directories=".to_owned(),
@@ -68,7 +121,8 @@ impl Postgres {
                 format!("synchronous_commit={fsync}"),
                 format!("full_page_writes={fsync}"),
                 "log_checkpoints=off".to_owned(),
-            ] {
+            ];
+            for setting in ours.iter().chain(&settings) {
                 arguments.extend(["-c".into(), setting.into()]);
             }
             let recipe = Recipe {

@@ -2,7 +2,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use tokio_util::sync::CancellationToken;
 
-use super::store::connect;
+use super::setup::{Setup, SetupError};
+use super::store::connect_by;
 use crate::service::Exit;
 use crate::settings::{InitSettings, Recreate};
 use crate::store::{StoreError, create_objects, drop_objects};
@@ -13,28 +14,35 @@ pub enum InitError {
     /// The store is away or refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The users cannot be made.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// Nobody agreed to dropping what is there.
     #[error("nothing was dropped or made: {0}")]
     NotAgreed(&'static str),
 }
 
-/// Makes the tables and views that are not there yet, or all anew.
+/// Makes the tables and views that are not there yet, or all anew, and the users with their passwords.
 ///
 /// # Errors
 /// When the store is away for too long or refuses; it may be run again at any time.
 pub async fn init(settings: InitSettings, shutdown: CancellationToken) -> Result<Exit, InitError> {
-    let session = connect(&settings.store, settings.give_up, &shutdown).await?;
-    println!("{} at {}", session.engine(), settings.store);
+    let store = settings.setup.store.clone();
+    let setup = Setup::new(settings.setup);
+    let passwords = setup.read().await?;
+    let session = connect_by(async || setup.connect(&passwords).await, settings.give_up, &shutdown).await?;
+    println!("{} at {store}", session.engine());
     match settings.recreate {
         Recreate::No => {}
         Recreate::Ask => {
-            agree(&settings.store.to_string())?;
+            agree(&store.to_string())?;
             drop_objects(&session, |name| println!("  dropped  {name}")).await?;
         }
         Recreate::Yes => drop_objects(&session, |name| println!("  dropped  {name}")).await?,
     }
     create_objects(&session, |name| println!("  ready    {name}")).await?;
-    println!("look at it with: {}", settings.store.psql());
+    setup.set(&session, &passwords, |user| println!("  ready    user {user}")).await?;
+    println!("look at it with: {}", store.psql());
     Ok(Exit::Done)
 }
 

@@ -13,10 +13,22 @@ pub(super) async fn connect(
     give_up: Duration,
     shutdown: &CancellationToken,
 ) -> Result<Session, StoreError> {
+    connect_by(async || Session::connect(address).await, give_up, shutdown).await
+}
+
+/// As [`connect`], in a way of the caller's.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn connect_by(
+    connect: impl AsyncFn() -> Result<Session, StoreError>,
+    give_up: Duration,
+    shutdown: &CancellationToken,
+) -> Result<Session, StoreError> {
     let began = Instant::now();
     let mut told = false;
     loop {
-        let error = match Session::connect(address).await {
+        let error = match connect().await {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::notifications::{NotificationArgs, Notifications};
+use super::store::StoreArgs;
 use super::{Faults, Route, Seconds, route};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
@@ -24,15 +25,8 @@ pub struct LoaderArgs {
     blob: Secret,
     #[command(flatten)]
     blob_sas: BlobSasArgs,
-    /// Where rows go: a libpq URL of RisingWave or PostgreSQL
-    #[arg(
-        long,
-        env = "DELTAWAVE_STORE_URL",
-        value_name = "URL",
-        default_value = "postgresql://root@localhost:4566/dev",
-        hide_env_values = true
-    )]
-    store_url: String,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Event Hubs namespace in the files' names; what `capture --namespace` says for a plain Kafka broker
     #[arg(long, env = "DELTAWAVE_NAMESPACE", default_value = "local")]
     namespace: String,
@@ -142,6 +136,8 @@ pub struct LoaderSettings {
     pub blob_sas: Option<SecretSource>,
     /// Where rows go.
     pub store: StoreAddress,
+    /// Where the store's password is read.
+    pub store_password: Option<SecretSource>,
     /// How files are named.
     pub name_format: NameFormat,
     /// Which hub goes into which table.
@@ -211,6 +207,7 @@ impl LoaderSettings {
             blob,
             blob_sas: None,
             store,
+            store_password: None,
             name_format: NameFormat::default(),
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
@@ -243,7 +240,7 @@ impl LoaderArgs {
     pub fn validate(self) -> Result<LoaderSettings, Faults> {
         let mut faults = Faults::default();
         let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
-        let store = faults.check("--store-url", self.store_url.parse());
+        let store = self.store.check(&mut faults);
         let name_format = match &self.name_format {
             Some(text) => faults.check("--name-format", text.parse()),
             None => Some(NameFormat::default()),
@@ -277,15 +274,20 @@ impl LoaderArgs {
             ),
         ];
         let blob_sas = self.blob_sas.check(blob.as_ref(), &mut faults);
-        let secrets =
-            [("--blob-sas", blob_sas.as_ref()), ("--notifications-sas", self.notifications.notifications_sas.as_ref())];
+        let store_password = store.as_ref().and_then(|store| store.password.clone());
+        let secrets = [
+            ("--blob-sas", blob_sas.as_ref()),
+            ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
+            ("--store-password", store_password.as_ref()),
+        ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
                 blob_sas,
-                store: store?,
+                store_password,
+                store: store?.address,
                 name_format: name_format?,
                 routes: routes?,
                 require: self.require,

@@ -8,12 +8,16 @@ mod catalog;
 mod error;
 mod ledger;
 mod objects;
+mod options;
 mod rejects;
 mod session;
 mod statement;
+mod tls;
+mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
 pub use error::{Fault, StoreError};
 pub use objects::{create_objects, default_table, drop_objects, missing_ledger_table};
 pub use rejects::Rejected;
 pub use session::{Cell, Kind, Session};
+pub use users::{InvalidPassword, User, check_password, set_own_password, set_user};

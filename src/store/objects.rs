@@ -30,6 +30,9 @@ const OBJECTS: [Object; 7] = [
     object!("41", "capture_gaps", "VIEW", "VIEW"),
 ];
 
+/// The tables behind every load.
+const LEDGER: [&str; 2] = ["capture_files", "rejected_events"];
+
 impl Object {
     fn on(&self, kind: Kind) -> (&'static str, &'static str) {
         match kind {
@@ -37,6 +40,24 @@ impl Object {
             Kind::PostgreSql => self.postgres,
         }
     }
+}
+
+/// One object as a GRANT names it.
+pub(super) struct Grantable {
+    pub object: String,
+    pub is_table: bool,
+    /// Whether a row of it may be replaced by another of its key.
+    pub is_ledger: bool,
+}
+
+/// All of ours. PostgreSQL calls all of them tables.
+pub(super) fn grantable(kind: Kind) -> impl Iterator<Item = Grantable> {
+    OBJECTS.iter().map(move |object| {
+        let what = if kind == Kind::PostgreSql { "TABLE" } else { object.on(kind).0 };
+        let is_table = object.postgres.0 == "TABLE";
+        let is_ledger = LEDGER.contains(&object.name);
+        Grantable { object: format!("{what} {}", object.name), is_table, is_ledger }
+    })
 }
 
 /// Makes the tables and views that are not there yet, telling each one's name; what is there stays as it is.
@@ -60,7 +81,7 @@ pub async fn missing_ledger_table(session: &Session) -> Result<Option<&'static s
          WHERE table_schema = 'public' AND table_name IN ('capture_files', 'rejected_events')";
     let rows = session.query(THERE, &[]).await?;
     let there: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(["capture_files", "rejected_events"].into_iter().find(|table| !there.iter().any(|name| name == table)))
+    Ok(LEDGER.into_iter().find(|table| !there.iter().any(|name| name == table)))
 }
 
 /// Drops the tables and views with all they hold, if they are there.

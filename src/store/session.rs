@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
+use tokio_postgres::Config;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, SimpleQueryMessage, Statement};
+use tokio_util::sync::CancellationToken;
 
 use super::address::StoreAddress;
 use super::error::StoreError;
@@ -31,37 +33,68 @@ pub struct Session {
     /// Statements by their text; they live as long as the connection.
     prepared: Mutex<HashMap<String, Statement>>,
     repeats: Repeats,
-    _connection: Connection,
+    connection: Connection,
 }
 
 /// The task that serves a connection. It ends with this, since a server that does not answer would keep it for ever.
-struct Connection(AbortHandle);
+struct Connection {
+    task: AbortHandle,
+    ended: CancellationToken,
+}
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
 impl Session {
-    /// Connects and asks which engine it is.
+    /// Connects and asks which engine it is. A rotating password that is refused is read again and tried once more.
     ///
     /// # Errors
     /// When the server is away or refuses; the error names the address, never the password.
     pub async fn connect(address: &StoreAddress) -> Result<Self, StoreError> {
+        let Some(password) = address.password() else {
+            return Self::connect_once(address, address.config()).await;
+        };
+        let mut tried = false;
+        loop {
+            let current = password.current();
+            let mut config = address.config().clone();
+            config.password(current.expose());
+            let refusal = match Self::connect_once(address, &config).await {
+                Err(error) if error.is_wrong_password() => error,
+                connected => return connected,
+            };
+            match password.renew(&current).await {
+                Ok(true) if !tried => {
+                    tracing::info!(store = %address, "password refused, read again from {}", password.source());
+                    tried = true;
+                }
+                Ok(_) => return Err(refusal.adding(format_args!("it was read from {}", password.source()))),
+                Err(error) => return Err(refusal.adding(error)),
+            }
+        }
+    }
+
+    async fn connect_once(address: &StoreAddress, config: &Config) -> Result<Self, StoreError> {
         const CONNECT: Duration = Duration::from_secs(15);
-        let connecting = address.config().connect(NoTls);
+        let tls = address.tls().connector().map_err(|reason| StoreError::permanent(address, reason))?;
+        let connecting = config.connect(tls);
         let (client, connection) = tokio::time::timeout(CONNECT, connecting)
             .await
             .map_err(|_| StoreError::timed_out(address, "a connection"))?
             .map_err(|error| StoreError::new(address, &error))?;
         // What breaks it is told to whoever waits for an answer.
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
         let connection = tokio::spawn(async move {
+            let _ended = guard;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "store connection ended");
             }
         });
-        let connection = Connection(connection.abort_handle());
+        let connection = Connection { task: connection.abort_handle(), ended };
         let row = client.query_one("SELECT version()", &[]).await.map_err(|error| StoreError::new(address, &error))?;
         let version: String = row.get(0);
         let kind = if version.contains("RisingWave") { Kind::RisingWave } else { Kind::PostgreSql };
@@ -72,7 +105,7 @@ impl Session {
             version,
             prepared: Mutex::default(),
             repeats: Repeats::default(),
-            _connection: connection,
+            connection,
         })
     }
 
@@ -101,6 +134,11 @@ impl Session {
         self.client.is_closed()
     }
 
+    /// Comes when the connection broke.
+    pub async fn closed(&self) {
+        self.connection.ended.cancelled().await;
+    }
+
     /// Waits until all that was inserted is durable and visible. On PostgreSQL every statement already is.
     pub async fn flush(&self) -> Result<(), StoreError> {
         match self.kind {
@@ -115,6 +153,15 @@ impl Session {
     /// When there is none.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.execute_script("SELECT 1").await
+    }
+
+    /// Asks whether changes are taken, by one that changes nothing: no file has an empty name. A RisingWave that was
+    /// restarted refuses every change until it is asked to recover, and answers every query.
+    ///
+    /// # Errors
+    /// [`super::Fault::NeedsRecover`] in that state. The ledger must exist.
+    pub async fn check_writes(&self) -> Result<(), StoreError> {
+        self.execute_script("DELETE FROM capture_files WHERE container = '' AND target = '' AND blob = ''").await
     }
 
     /// Heals a RisingWave that takes no writes since its graceful restart; it does again within seconds.

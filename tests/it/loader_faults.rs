@@ -195,7 +195,8 @@ async fn a_store_that_is_silent_does_not_outlast_a_request_to_stop() {
     let bench = Bench::new().await;
     let proxy = Proxy::to(&bench.store.url()).await;
     let start = async |minute| {
-        let mut command = bench.loader(&["--poll", "0.05"]);
+        // One that is there already: what is still connecting gives up sooner.
+        let mut command = bench.loader(&["--poll", "0.05", "--connections", "1"]);
         command.env("DELTAWAVE_STORE_URL", proxy.url(&bench.store.url()));
         let running = Running::start(command);
         running.says("loading").await;

@@ -6,6 +6,8 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
+//! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
@@ -23,6 +25,8 @@
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
+//! | `store_tls` | TLS to the store: every mode against certificates good and bad |
+//! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
@@ -36,6 +40,8 @@ mod azure;
 mod blob;
 mod capture;
 mod docs;
+mod guard;
+mod guard_recover;
 mod kafka;
 mod loader;
 mod loader_bad;
@@ -53,5 +59,7 @@ mod offline;
 mod pipeline;
 mod producer;
 mod secrets;
+mod store_tls;
+mod store_users;
 mod support;
 mod up;

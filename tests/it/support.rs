@@ -3,6 +3,7 @@
 //! They outlive the runtime of that test, as their handles belong to none, and end with the process. Tests keep apart
 //! by names of their own: see [`unique`].
 
+mod certificates;
 pub mod cloud;
 mod fake_risingwave;
 mod files;
@@ -17,10 +18,11 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use deltawave::offline::{Azurite, Kafka, OfflineError, Parts, Persistence, Postgres, Scratch};
+use deltawave::offline::{Access, Azurite, Kafka, OfflineError, Parts, Persistence, Postgres, Scratch};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
+pub use certificates::{Authority, Issued};
 pub use fake_risingwave::{Done, FakeRisingWave};
 pub use files::{Files, capture_file, event, plain, user};
 pub use giant::{Giant, bomb};
@@ -53,6 +55,13 @@ pub async fn postgres() -> &'static Postgres {
             started(Postgres::start(&Parts::locate(), &home("postgres"), Persistence::Memory, &quiet).await)
         })
         .await
+}
+
+/// A PostgreSQL of the test's own, for tests of users and of TLS, which all databases of a server share.
+pub async fn postgres_for(access: &Access) -> Postgres {
+    started(
+        Postgres::start_for(access, &Parts::locate(), &home(&unique("postgres")), Persistence::Memory, &quiet).await,
+    )
 }
 
 /// A name that starts with the given word and that nothing else has: fit for a container, a topic, a table.

@@ -1,7 +1,7 @@
-//! Plays as much of a RisingWave 2.6.1 as a loader sees of one, and notes what it is told, in order.
+//! Plays as much of a RisingWave 2.6.1 as a loader or a guard sees of one, and notes what it is told, in order.
 //!
 //! It knows the default table and the ledger, keeps the keys of what is inserted, and refuses every statement that the
-//! real one does not take or a loader has no business to send.
+//! real one does not take or neither has any business to send.
 
 mod wire;
 
@@ -51,6 +51,14 @@ struct State {
     foreign: BTreeSet<String>,
     records: BTreeSet<(i32, i64)>,
     files: BTreeMap<String, String>,
+    /// Of the users that have one.
+    passwords: BTreeMap<String, String>,
+    /// Whether they are asked for.
+    asks: bool,
+    /// What was granted, and to whom.
+    grants: BTreeSet<String>,
+    /// Whether there are tables.
+    made: bool,
 }
 
 /// Listens as long as its test runs.
@@ -78,6 +86,10 @@ impl FakeRisingWave {
             foreign: BTreeSet::new(),
             records: BTreeSet::new(),
             files: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            asks: true,
+            grants: BTreeSet::new(),
+            made: true,
         };
         let restarts = watch::Sender::new(0);
         let shared = Arc::new(Shared { state: Mutex::new(state), restarts, parser: Arc::new(NoopQueryParser::new()) });
@@ -105,6 +117,31 @@ impl FakeRisingWave {
     pub fn restart(&self) {
         self.state().engine = Engine::NeedsRecover;
         self.shared.restarts.send_modify(|restarts| *restarts += 1);
+    }
+
+    /// Starts again with nothing: no tables, no passwords.
+    pub fn wipe(&self) {
+        let mut state = self.state();
+        (state.engine, state.made) = (Engine::Well, false);
+        state.passwords.clear();
+        state.grants.clear();
+        drop(state);
+        self.shared.restarts.send_modify(|restarts| *restarts += 1);
+    }
+
+    /// Of the users that have one.
+    pub fn passwords(&self) -> BTreeMap<String, String> {
+        self.state().passwords.clone()
+    }
+
+    /// Whether passwords are asked for of those who have one.
+    pub fn ask_for_passwords(&self, asks: bool) {
+        self.state().asks = asks;
+    }
+
+    /// What was granted, and to whom.
+    pub fn grants(&self) -> BTreeSet<String> {
+        self.state().grants.clone()
     }
 
     /// What a superuser does elsewhere.
@@ -182,7 +219,8 @@ impl State {
             return Some(Answer { columns: text(&["indkey"]), rows: vec![vec!["{7,8,9,10}".to_owned()]] });
         }
         if sql.starts_with("SELECT DISTINCT table_name::varchar FROM information_schema.columns") {
-            let rows = ["capture_files", "rejected_events"].map(|name| vec![name.to_owned()]).to_vec();
+            let tables: &[&str] = if self.made { &["capture_files", "rejected_events"] } else { &[] };
+            let rows = tables.iter().map(|name| vec![(*name).to_owned()]).collect();
             return Some(Answer { columns: text(&["table_name"]), rows });
         }
         if sql.starts_with("SELECT blob, etag FROM capture_files") {
@@ -209,6 +247,11 @@ impl State {
                 self.engine = Engine::RecoveringUntil(Instant::now() + RECOVERY);
                 self.done.push(Done::Recover);
             }
+            // Of no row.
+            "DELETE FROM capture_files WHERE container = '' AND target = '' AND blob = ''" => self.can_write()?,
+            _ if sql.starts_with("-- ") && sql.contains(" IF NOT EXISTS ") => self.made = true,
+            _ if sql.starts_with("GRANT ") => drop(self.grants.insert(sql.to_owned())),
+            _ if sql.contains(" USER ") && sql.contains(" WITH PASSWORD ") => self.set_password(sql)?,
             _ if sql.starts_with("INSERT INTO ") => {
                 self.can_write()?;
                 self.insert(sql, parameters);
@@ -218,6 +261,20 @@ impl State {
                 return Err(format!("Unhandled statement: {sql}"));
             }
         }
+        Ok(())
+    }
+
+    fn set_password(&mut self, sql: &str) -> Result<(), String> {
+        let (verb, rest) = sql.split_once(" USER \"").unwrap();
+        let (user, rest) = rest.split_once("\" WITH PASSWORD '").unwrap();
+        let there = ["root", "postgres"].contains(&user) || self.passwords.contains_key(user);
+        match (verb, there) {
+            ("CREATE", true) => return Err(format!("Catalog error: user with name {user} exists: {sql}")),
+            ("ALTER", false) => return Err(format!("Catalog error: user not found: {user}: {sql}")),
+            ("CREATE" | "ALTER", _) => {}
+            _ => drop(self.foreign.insert(sql.to_owned())),
+        }
+        self.passwords.insert(user.to_owned(), rest.trim_end_matches('\'').to_owned());
         Ok(())
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{Sink, stream};
-use pgwire::api::auth::StartupHandler;
-use pgwire::api::auth::noop::NoopStartupHandler;
+use futures::{Sink, SinkExt as _, stream};
+use pgwire::api::auth::{DefaultServerParameterProvider, StartupHandler, finish_authentication};
+use pgwire::api::auth::{protocol_negotiation, save_startup_parameters_to_metadata};
 use pgwire::api::portal::Portal;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use pgwire::api::results::{
@@ -16,9 +16,10 @@ use pgwire::api::results::{
 };
 use pgwire::api::stmt::{NoopQueryParser, StoredStatement};
 use pgwire::api::store::PortalStore;
-use pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
+use pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState, PgWireServerHandlers, Type};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
-use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::startup::Authentication;
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::{Answer, Shared};
 
@@ -81,7 +82,38 @@ impl PgWireServerHandlers for Handlers {
     }
 }
 
-impl NoopStartupHandler for Handler {}
+/// A user with a password is asked for it, and any other is let in at once.
+#[async_trait]
+impl StartupHandler for Handler {
+    async fn on_startup<C>(&self, client: &mut C, message: PgWireFrontendMessage) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let given = match message {
+            PgWireFrontendMessage::Startup(startup) => {
+                protocol_negotiation(client, &startup).await?;
+                save_startup_parameters_to_metadata(client, &startup);
+                None
+            }
+            PgWireFrontendMessage::PasswordMessageFamily(password) => Some(password.into_password()?.password),
+            _ => return Ok(()),
+        };
+        let wanted = {
+            let state = self.0.state.lock().unwrap();
+            state.passwords.get(&client.metadata()["user"]).filter(|_| state.asks).cloned()
+        };
+        if wanted.is_some() && given.is_none() {
+            client.set_state(PgWireConnectionState::AuthenticationInProgress);
+            return Ok(client.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?);
+        }
+        if wanted.is_some() && wanted != given {
+            return Err(refusal("Failed to get/create session: Invalid password".to_owned()));
+        }
+        finish_authentication(client, &DefaultServerParameterProvider::default()).await
+    }
+}
 
 #[async_trait]
 impl SimpleQueryHandler for Handler {
