@@ -5,11 +5,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use deltawave::operator::{self, Live};
 use deltawave::service;
-use deltawave::settings::{InitArgs, LogArgs, UpArgs};
+use deltawave::settings::{InitArgs, LogArgs, StatusArgs, UpArgs, VerifyArgs};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted twice")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 verify found a hole or a double, \
+                                 130 interrupted twice"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,6 +27,11 @@ enum Command {
     Up(UpArgs),
     /// Make the tables and views that are not there yet
     Init(InitArgs),
+    /// Show how far each partition is loaded, and how much is on its way
+    Status(StatusArgs),
+    /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
+    /// could not check
+    Verify(VerifyArgs),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +46,7 @@ fn main() -> ExitCode {
             service::run(log, args.validate(), |settings, shutdown| operator::up(settings, live, shutdown))
         }
         Command::Init(args) => service::run(cli.log.settings(), args.validate(), operator::init),
+        Command::Status(args) => service::run(cli.log.settings_beside_output(), args.validate(), operator::status),
+        Command::Verify(args) => service::run(cli.log.settings_beside_output(), args.validate(), operator::verify),
     }
 }

@@ -1,8 +1,16 @@
-//! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables.
+//! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables, `status` shows how far
+//! it is, `verify` proves that nothing was lost or came twice.
 
 mod init;
+mod source;
+mod status;
 mod store;
+mod table;
 mod up;
+mod verify;
 
 pub use init::{InitError, init};
+pub use source::SourceError;
+pub use status::{StatusError, status};
 pub use up::{Live, UpError, up};
+pub use verify::{VerifyError, verify};

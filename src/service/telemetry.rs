@@ -30,7 +30,8 @@ impl<'a> MakeWriter<'a> for TailWriter {
 
 pub(super) fn start(log: LogSettings) {
     let filter = tracing_subscriber::EnvFilter::new(format!(
-        "warn,deltawave={level},librdkafka=off,azure_core=off,azure_identity=off",
+        "warn,deltawave={level},librdkafka=off,azure_core=off,azure_identity=off,\
+         azure_messaging_eventhubs=off,azure_core_amqp=off,fe2o3_amqp=off",
         level = log.level
     ));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

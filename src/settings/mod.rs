@@ -4,6 +4,7 @@
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
 mod capture;
+mod check;
 mod event_hub;
 mod faults;
 mod identity;
@@ -17,6 +18,7 @@ mod route;
 mod seconds;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
+pub use check::{CheckSettings, LogSource, StatusArgs, VerifyArgs, VerifySettings};
 pub use event_hub::{EventHub, InvalidEventHub};
 pub use faults::Faults;
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};

@@ -1,0 +1,92 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::http::Url;
+use azure_messaging_eventhubs::{EventHubsError, ProducerClient, RetryOptions};
+
+use super::error::EventHubError;
+
+/// How long a connection, an authorisation and one answer may take together.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// An event hub, and where it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventHubAddress {
+    /// The namespace's host name.
+    pub host: String,
+    /// The event hub's name.
+    pub hub: String,
+    /// Where the namespace is reached, if not at its own name and port 5671.
+    pub endpoint: Option<Url>,
+}
+
+impl fmt::Display for EventHubAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.hub)?;
+        match &self.endpoint {
+            Some(endpoint) => write!(f, " (at {endpoint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A connection to one event hub. Not to be used again once a call has failed.
+pub(super) struct Client {
+    sdk: ProducerClient,
+    address: EventHubAddress,
+}
+
+impl Client {
+    /// Connects; nothing is authorised yet.
+    pub(super) async fn open(
+        address: &EventHubAddress,
+        credential: &Arc<dyn TokenCredential>,
+    ) -> Result<Client, EventHubError> {
+        // Links are told apart by this and their partition: two programs of one name would take each other's.
+        let name = format!("deltawave-{}", uuid::Uuid::new_v4().simple());
+        let mut builder = ProducerClient::builder()
+            .with_application_id(name)
+            .with_retry_options(RetryOptions { max_retries: 0, ..RetryOptions::default() });
+        if let Some(endpoint) = &address.endpoint {
+            builder = builder.with_custom_endpoint(endpoint.to_string());
+        }
+        let opening = builder.open(&address.host, &address.hub, Arc::clone(credential));
+        let sdk = within(address, opening).await?;
+        Ok(Client { sdk, address: address.clone() })
+    }
+
+    pub(super) fn sdk(&self) -> &ProducerClient {
+        &self.sdk
+    }
+
+    /// The partitions' ids, in ascending order.
+    pub(super) async fn partitions(&self) -> Result<Vec<i32>, EventHubError> {
+        let properties = self.within(self.sdk.get_eventhub_properties()).await?;
+        let id = |id: &String| {
+            id.parse().map_err(|_| EventHubError::other(&self.address, format!("it has a partition called `{id}`")))
+        };
+        let mut ids = properties.partition_ids.iter().map(id).collect::<Result<Vec<i32>, _>>()?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Waits for an answer, but not for ever: the SDK would.
+    pub(super) async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, EventHubsError>>,
+    ) -> Result<T, EventHubError> {
+        within(&self.address, call).await
+    }
+}
+
+async fn within<T>(
+    address: &EventHubAddress,
+    call: impl Future<Output = Result<T, EventHubsError>>,
+) -> Result<T, EventHubError> {
+    match tokio::time::timeout(ANSWER, call).await {
+        Ok(answer) => answer.map_err(|error| EventHubError::new(address, &error)),
+        Err(_) => Err(EventHubError::silent(address, ANSWER)),
+    }
+}

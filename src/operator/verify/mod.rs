@@ -1,0 +1,235 @@
+//! `deltawave verify`: proves that nothing was lost and nothing came twice, or names what was.
+//!
+//! ```text
+//! listing of the container ─┐
+//! capture_files ────────────┼─▶ Coverage ─▶ gaps, chunks ─▶ counts of rows and rejected records ─▶ findings ─▶ Report
+//! the broker's counters ────┘
+//! ```
+//!
+//! The listing is made before the ledger is read, and the broker is asked after it, so that what moves meanwhile shows
+//! as lag and never as a hole. Nothing is written.
+
+mod finding;
+mod listing;
+mod records;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
+
+use super::source::{self, SourceError};
+use super::store::connect;
+use crate::azure::blob::{BlobError, Container};
+use crate::azure::identity::{Identity, IdentityError};
+use crate::capture::{PartitionId, SequenceNumber};
+use crate::ledger::{Coverage, CoveredFile, EndsError, LogEnds, PartitionEnds, Span};
+use crate::service::Exit;
+use crate::settings::{Route, VerifySettings};
+use crate::store::{Session, StoreError};
+use finding::{Finding, Findings, Kind};
+use listing::Listed;
+use records::Records;
+use report::{Line, Report};
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The store is away, refuses, or lacks a table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The broker does not say where the log ends.
+    #[error(transparent)]
+    Ends(#[from] EndsError),
+    /// The container cannot be read.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The program has no identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A file that the ledger calls whole is not.
+    #[error("file {blob} cannot be read: {reason}")]
+    File {
+        /// The file.
+        blob: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Someone asked for an end.
+    #[error("interrupted before everything was checked")]
+    Interrupted,
+}
+
+/// Checks everything and prints what was found.
+///
+/// # Errors
+/// When something cannot be asked: nothing is proven then.
+pub async fn verify(settings: VerifySettings, shutdown: CancellationToken) -> Result<Exit, VerifyError> {
+    let report = tokio::select! {
+        report = check(&settings, &shutdown) => report?,
+        () = shutdown.cancelled() => return Err(VerifyError::Interrupted),
+    };
+    if settings.json {
+        println!("{:#}", report.json());
+    } else {
+        println!("{report}");
+    }
+    Ok(report.exit())
+}
+
+/// What the check is made with.
+struct Check<'a> {
+    settings: &'a VerifySettings,
+    session: &'a Session,
+    source: Option<Box<dyn LogEnds>>,
+    container: Option<Container>,
+}
+
+async fn check(settings: &VerifySettings, shutdown: &CancellationToken) -> Result<Report, VerifyError> {
+    let session = connect(&settings.check.store, settings.check.give_up, shutdown).await?;
+    let source = source::open(&settings.check).await?;
+    let container = match &settings.blob {
+        None => None,
+        Some(address) => {
+            let identity = Identity::new(settings.check.identity.clone());
+            Some(Container::open(address, identity.credential_if(address.needs_credential())?)?)
+        }
+    };
+    let check = Check { settings, session: &session, source, container };
+    let mut report = Report { lines: Vec::new(), findings: Vec::new(), looked_at: check.looked_at() };
+    for route in &settings.check.routes {
+        check.route(route, &mut report).await?;
+    }
+    for (target, hub) in session.ledger_routes().await? {
+        if !settings.check.routes.iter().any(|route| route.table == target && route.hub.name() == hub) {
+            report.findings.push(Finding {
+                kind: Kind::Note,
+                text: format!("not looked at: the ledger also has {hub}={target}; name it by --route"),
+                table: target,
+                hub,
+                partition: None,
+                span: None,
+                blob: None,
+            });
+        }
+    }
+    report.findings.sort_by_key(|finding| finding.kind);
+    Ok(report)
+}
+
+impl Check<'_> {
+    /// What is held against what, in one line.
+    fn looked_at(&self) -> String {
+        let mut text = format!("the ledger and the rows of {} at {}", self.session.engine(), self.session.address());
+        match &self.source {
+            Some(source) => text.push_str(&format!("; the counters of {source}")),
+            None => text.push_str("; no broker (--broker or --event-hub), so the lag is not known"),
+        }
+        match &self.container {
+            Some(container) => text.push_str(&format!("; the files in {}", container.address())),
+            None => text.push_str("; not the files themselves (--blob)"),
+        }
+        text
+    }
+
+    async fn route(&self, route: &Route, report: &mut Report) -> Result<(), VerifyError> {
+        let mut listed = match &self.container {
+            Some(container) => Some(listing::list(container, &self.settings.name_format, route).await?),
+            None => None,
+        };
+        let mut covered: BTreeMap<PartitionId, Vec<CoveredFile>> = BTreeMap::new();
+        for (partition, file) in self.session.ledger_files(&route.table, route.hub.name()).await? {
+            covered.entry(partition).or_default().push(file);
+        }
+        let ends = match &self.source {
+            Some(source) => source::by_partition(source.ends(route.hub.name()).await?),
+            None => BTreeMap::new(),
+        };
+        let partitions: BTreeSet<PartitionId> =
+            covered.keys().chain(ends.keys()).chain(listed.iter().flat_map(BTreeMap::keys)).copied().collect();
+        if partitions.is_empty() {
+            let mut findings = Findings::new(&route.table, &route.hub, None);
+            let text = format!("the ledger has no file of it for {}: check --route", route.table);
+            findings.add(Kind::Unproven, None, None, text);
+            report.findings.extend(findings.finish());
+        }
+        for partition in partitions {
+            let coverage = Coverage::of(covered.remove(&partition).unwrap_or_default());
+            let files = listed.as_mut().map(|listed| listed.remove(&partition).unwrap_or_default());
+            self.partition(route, partition, &coverage, ends.get(&partition), files, report).await?;
+        }
+        Ok(())
+    }
+
+    async fn partition(
+        &self,
+        route: &Route,
+        partition: PartitionId,
+        coverage: &Coverage,
+        ends: Option<&PartitionEnds>,
+        listed: Option<Listed>,
+        report: &mut Report,
+    ) -> Result<(), VerifyError> {
+        let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
+        records::check_files(coverage, self.settings.sparse, &mut findings);
+        let waiting = match (&self.container, listed) {
+            (Some(container), Some(listed)) => {
+                Some(listing::compare(container, coverage, listed, self.settings.settle, &mut findings))
+            }
+            _ => None,
+        };
+        let records = Records {
+            session: self.session,
+            target: &route.table,
+            hub: route.hub.name(),
+            partition,
+            coverage,
+            sparse: self.settings.sparse,
+            container: self.container.as_ref(),
+        };
+        let found = records.check(&mut findings).await?;
+        if let Some(ends) = ends {
+            hold_against_log(coverage.last(), ends, waiting, &mut findings);
+        }
+        report.lines.push(Line {
+            table: route.table.clone(),
+            hub: route.hub.name().to_owned(),
+            partition,
+            span: coverage.span(),
+            files: coverage.files().len(),
+            records: coverage.sum(|file| file.records),
+            rows: found.rows,
+            rejected: found.rejected,
+            lag: ends.map(|ends| ends.lag(coverage.last())),
+            waiting,
+        });
+        report.findings.extend(findings.finish());
+        Ok(())
+    }
+}
+
+/// Whether the log still holds what follows the last loaded record. `waiting` is how many finished files may.
+fn hold_against_log(
+    loaded: Option<SequenceNumber>,
+    ends: &PartitionEnds,
+    waiting: Option<u64>,
+    findings: &mut Findings<'_>,
+) {
+    let (Some(loaded), Some(last)) = (loaded, ends.last) else { return };
+    if last < loaded {
+        let text = format!("the log ends at {last}, before what is loaded ({loaded}): the hub was made anew since");
+        findings.add(Kind::Note, None, None, text);
+    } else if ends.earliest > loaded.next() {
+        let gone = Span { first: loaded.next(), last: SequenceNumber(ends.earliest.0 - 1) };
+        let fell = "fell out of the broker's retention and in no loaded file";
+        let (kind, text) = match waiting {
+            Some(0) => (Kind::Hole, format!("{fell}, nor does a file with them wait: they were never captured")),
+            Some(files) => (Kind::Note, format!("{fell}: {files} files that wait to be loaded must have them")),
+            None => (Kind::Unproven, format!("{fell}: whether a file has them, --blob can tell")),
+        };
+        findings.add(kind, Some(gone), None, text);
+    }
+}
