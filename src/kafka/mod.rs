@@ -21,6 +21,6 @@ pub use client::Context;
 pub use cluster::{Cluster, MissingTopic};
 pub use ends::Watermarks;
 pub use error::KafkaError;
-pub use publisher::{Delivered, DeliveryWatch, Publisher, Queued, Undelivered};
+pub use publisher::Publisher;
 pub use reader::{PartitionReader, Read, Reader, Record};
 pub use settings::{AddressError, BrokerAddress, KafkaSettings, Security, client_config};

@@ -36,7 +36,13 @@ struct CheckArgs {
     #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT", conflicts_with = "event_hubs")]
     broker: Option<String>,
     /// The same, for event hubs in Azure, asked over AMQP; several separated by commas
-    #[arg(long = "event-hub", env = "DELTAWAVE_EVENT_HUB", value_name = "NAMESPACE/HUB", value_delimiter = ',')]
+    #[arg(
+        long = "event-hub",
+        env = "DELTAWAVE_EVENT_HUB",
+        value_name = "NAMESPACE/HUB",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
     event_hubs: Vec<String>,
     #[command(flatten)]
     endpoint: AmqpEndpointArgs,
@@ -147,8 +153,18 @@ impl CheckArgs {
 }
 
 fn event_hubs(texts: &[String], faults: &mut Faults) -> Option<Vec<EventHub>> {
-    let hubs: Vec<_> = texts.iter().filter_map(|text| faults.check("--event-hub", text.parse())).collect();
+    let hubs: Vec<_> = texts.iter().filter_map(|text| faults.check("--event-hub", event_hub(text))).collect();
     (hubs.len() == texts.len()).then_some(hubs)
+}
+
+/// An event hub that is reached by a token. A connection string is not repeated in the fault: it holds a key.
+pub(super) fn event_hub(text: &str) -> Result<EventHub, String> {
+    if text.contains("SharedAccess") || text.trim_start().starts_with("Endpoint=") {
+        return Err("is a connection string, which cannot be used over AMQP: write NAMESPACE/HUB, and give the \
+                    program's identity the role Azure Event Hubs Data Sender"
+            .to_owned());
+    }
+    text.parse().map_err(|error: super::InvalidEventHub| error.to_string())
 }
 
 /// Flags of `deltawave status`.

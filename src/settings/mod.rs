@@ -25,7 +25,7 @@ pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
 pub use operator::{BrokerChoice, InitArgs, InitSettings, Recreate, StoreChoice, UpArgs, UpSettings};
-pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, default_order_file};
+pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file};
 pub use rate::{Rate, RateError};
 pub use route::Route;
 pub use seconds::Seconds;

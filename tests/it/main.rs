@@ -31,6 +31,7 @@
 //! With `DELTAWAVE_TEST_STORE_URL` (a libpq URL without a password) the tests of programs that write to a store do so in
 //! databases of their own on that server, a RisingWave, instead of PostgreSQL.
 
+mod amqp;
 mod blob;
 mod capture;
 mod docs;

@@ -8,8 +8,8 @@ use azure_messaging_eventhubs::{EventHubsError, ProducerClient, RetryOptions};
 
 use super::error::EventHubError;
 
-/// How long a connection, an authorisation and one answer may take together.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How long a connection, an authorisation and one answer may take together, if there is time.
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
 
 /// An event hub, and where it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +36,15 @@ impl fmt::Display for EventHubAddress {
 pub(super) struct Client {
     sdk: ProducerClient,
     address: EventHubAddress,
+    answer: Duration,
 }
 
 impl Client {
-    /// Connects; nothing is authorised yet.
+    /// Connects; nothing is authorised yet. `answer` is how long this and every call may take.
     pub(super) async fn open(
         address: &EventHubAddress,
         credential: &Arc<dyn TokenCredential>,
+        answer: Duration,
     ) -> Result<Client, EventHubError> {
         // Links are told apart by this and their partition: two programs of one name would take each other's.
         let name = format!("deltawave-{}", uuid::Uuid::new_v4().simple());
@@ -53,8 +55,8 @@ impl Client {
             builder = builder.with_custom_endpoint(endpoint.to_string());
         }
         let opening = builder.open(&address.host, &address.hub, Arc::clone(credential));
-        let sdk = within(address, opening).await?;
-        Ok(Client { sdk, address: address.clone() })
+        let sdk = within(address, answer, opening).await?;
+        Ok(Client { sdk, address: address.clone(), answer })
     }
 
     pub(super) fn sdk(&self) -> &ProducerClient {
@@ -77,16 +79,22 @@ impl Client {
         &self,
         call: impl Future<Output = Result<T, EventHubsError>>,
     ) -> Result<T, EventHubError> {
-        within(&self.address, call).await
+        within(&self.address, self.answer, call).await
+    }
+
+    /// What an error of the SDK means.
+    pub(super) fn error(&self, error: &EventHubsError) -> EventHubError {
+        EventHubError::new(&self.address, error)
     }
 }
 
 async fn within<T>(
     address: &EventHubAddress,
+    answer: Duration,
     call: impl Future<Output = Result<T, EventHubsError>>,
 ) -> Result<T, EventHubError> {
-    match tokio::time::timeout(ANSWER, call).await {
+    match tokio::time::timeout(answer, call).await {
         Ok(answer) => answer.map_err(|error| EventHubError::new(address, &error)),
-        Err(_) => Err(EventHubError::silent(address, ANSWER)),
+        Err(_) => Err(EventHubError::silent(address, answer)),
     }
 }

@@ -6,7 +6,7 @@ use azure_core::credentials::TokenCredential;
 use futures::future::BoxFuture;
 use time::OffsetDateTime;
 
-use super::client::{Client, EventHubAddress};
+use super::client::{ANSWER, Client, EventHubAddress};
 use super::error::EventHubError;
 use crate::capture::{PartitionId, SequenceNumber};
 use crate::ledger::{EndsError, LogEnds, PartitionEnds};
@@ -28,7 +28,8 @@ impl EventHubLog {
     }
 
     async fn ask(&self, address: &EventHubAddress) -> Result<Vec<PartitionEnds>, EventHubError> {
-        let client = Client::open(address, &self.credential).await?;
+        let client =
+            Client::open(address, &self.credential, ANSWER.min(self.patience.max(Duration::from_secs(1)))).await?;
         let mut ends = Vec::new();
         for partition in client.partitions().await? {
             let id = partition.to_string();

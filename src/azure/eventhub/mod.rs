@@ -1,7 +1,8 @@
 //! Event Hubs over AMQP: the only importer of its SDK crate.
 //!
 //! ```text
-//! EventHubAddress + credential ──Client──▶ partition properties ──▶ EventHubLog   where the log ends
+//! EventHubAddress + credential ──Client──┬─▶ EventHubLog         where the log ends: partition properties
+//!                                        └─▶ EventHubPublisher   a lane a partition, sharing one Link
 //! ```
 //!
 //! The SDK's client keeps a connection that broke, so a client here is thrown away with its first error, and its own
@@ -10,8 +11,12 @@
 
 mod client;
 mod error;
+mod link;
 mod log;
+mod partitioner;
+mod publisher;
 
 pub use client::EventHubAddress;
 pub use error::EventHubError;
 pub use log::EventHubLog;
+pub use publisher::EventHubPublisher;
