@@ -7,9 +7,18 @@ use azure_core::http::Url;
 use azure_messaging_eventhubs::{EventHubsError, ProducerClient, RetryOptions};
 
 use super::error::EventHubError;
+use crate::azure::failure::root;
+
+/// What tokens are for, in every cloud.
+const SCOPE: &str = "https://eventhubs.azure.net/.default";
 
 /// How long a connection, an authorisation and one answer may take together, if there is time.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
+
+/// How long a send may be without an outcome before the connection is tried, and between two tries.
+const PROBE: Duration = Duration::from_secs(2);
+/// How long that may take.
+const PROBE_ANSWER: Duration = Duration::from_secs(5);
 
 /// An event hub, and where it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +55,12 @@ impl Client {
         credential: &Arc<dyn TokenCredential>,
         answer: Duration,
     ) -> Result<Client, EventHubError> {
+        // The SDK asks for a token too, inside its calls, where a credential that does not answer looks like a service
+        // that does not. Credentials keep their tokens, so that this costs nothing.
+        match tokio::time::timeout(answer, credential.get_token(&[SCOPE], None)).await {
+            Ok(token) => token.map_err(|error| EventHubError::no_token(address, root(&error)))?,
+            Err(_) => return Err(EventHubError::no_token(address, format!("no answer within {} s", answer.as_secs()))),
+        };
         // Links are told apart by this and their partition: two programs of one name would take each other's.
         let name = format!("deltawave-{}", uuid::Uuid::new_v4().simple());
         let mut builder = ProducerClient::builder()
@@ -80,6 +95,28 @@ impl Client {
         call: impl Future<Output = Result<T, EventHubsError>>,
     ) -> Result<T, EventHubError> {
         within(&self.address, self.answer, call).await
+    }
+
+    /// Waits for a send's outcome, at most `limit`, and as long as the connection is alive. The SDK notices neither that
+    /// a connection nor that a link ended while it waits for an outcome: the first is found by asking for something
+    /// else beside it, the second only by the limit.
+    pub(super) async fn outcome<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, EventHubsError>>,
+    ) -> Result<T, EventHubError> {
+        let ended = async {
+            loop {
+                tokio::time::sleep(PROBE).await;
+                if let Err(error) = within(&self.address, PROBE_ANSWER, self.sdk.get_eventhub_properties()).await {
+                    return error;
+                }
+            }
+        };
+        tokio::select! {
+            outcome = within(&self.address, limit, call) => outcome,
+            error = ended => Err(error),
+        }
     }
 
     /// What an error of the SDK means.

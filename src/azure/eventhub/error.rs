@@ -26,6 +26,9 @@ pub enum EventHubError {
     /// The service takes no event of this size.
     #[error("{address} takes no event of {size} bytes")]
     TooLarge { address: String, size: usize },
+    /// The service is too busy for this identity or hub at the moment.
+    #[error("{address} is busy ({reason}): see whether the namespace has enough throughput units")]
+    Busy { address: String, reason: String },
     /// It may work later: no connection, one that broke, throttling, a fault of the service.
     #[error("{address} cannot be reached over AMQP now ({reason}): see that port 5671 is open")]
     Transient { address: String, reason: String },
@@ -40,7 +43,12 @@ const REASON_LIMIT: usize = 200;
 impl EventHubError {
     /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
     pub fn is_transient(&self) -> bool {
-        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. })
+        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. } | EventHubError::Busy { .. })
+    }
+
+    /// Whether the connection and its links are as good as before.
+    pub(super) fn leaves_link(&self) -> bool {
+        matches!(self, EventHubError::Busy { .. } | EventHubError::TooLarge { .. })
     }
 
     /// What the service or the library said, without the address.
@@ -50,6 +58,7 @@ impl EventHubError {
             | EventHubError::Unknown { reason, .. }
             | EventHubError::NoToken { reason, .. }
             | EventHubError::Transient { reason, .. }
+            | EventHubError::Busy { reason, .. }
             | EventHubError::Other { reason, .. } => reason.clone(),
             EventHubError::TooLarge { size, .. } => format!("an event of {size} bytes is too large"),
         }
@@ -57,6 +66,10 @@ impl EventHubError {
 
     pub(super) fn other(address: &EventHubAddress, reason: String) -> Self {
         EventHubError::Other { address: address.to_string(), reason }
+    }
+
+    pub(super) fn no_token(address: &EventHubAddress, reason: String) -> Self {
+        EventHubError::NoToken { address: address.to_string(), reason: cut(&reason) }
     }
 
     pub(super) fn silent(address: &EventHubAddress, waited: Duration) -> Self {
@@ -119,6 +132,9 @@ fn by_condition(address: String, described: &AmqpDescribedError) -> EventHubErro
         | AmqpErrorCondition::NotImplemented
         | AmqpErrorCondition::PreconditionFailed
         | AmqpErrorCondition::PublisherRevokedError => EventHubError::Other { address, reason },
+        AmqpErrorCondition::ServerBusyError | AmqpErrorCondition::ResourceLimitExceeded => {
+            EventHubError::Busy { address, reason }
+        }
         _ => EventHubError::Transient { address, reason },
     }
 }

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
-use azure_messaging_eventhubs::EventDataBatchOptions;
 use azure_messaging_eventhubs::models::EventData;
+use azure_messaging_eventhubs::{EventDataBatchOptions, SendEventOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
@@ -28,6 +28,11 @@ const LARGEST: usize = 1_000_000;
 const MOST: usize = 10_000;
 /// Between two tries, growing.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long a batch may be without an outcome before it is sent again, longer with each try.
+const OUTCOME: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
+/// The least of that, when there is hardly any time left.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Writes to one event hub over AMQP, at least once.
 ///
@@ -192,8 +197,10 @@ impl Lane {
     /// Sends as many as fit into a batch, trying until the deadline, and gives their number.
     async fn send(&self, waiting: &VecDeque<Message>, deadline: Instant) -> Result<usize, EventHubError> {
         let mut pause = PAUSES.0;
+        let mut limit = OUTCOME.0;
         loop {
-            let error = match self.attempt(waiting).await {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let error = match self.attempt(waiting, limit.min(left.max(SHORTEST))).await {
                 Ok(sent) => {
                     self.link.works();
                     return Ok(sent);
@@ -205,19 +212,27 @@ impl Lane {
             }
             tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(PAUSES.1);
+            limit = (limit * 2).min(OUTCOME.1);
         }
     }
 
-    async fn attempt(&self, waiting: &VecDeque<Message>) -> Result<usize, EventHubError> {
+    async fn attempt(&self, waiting: &VecDeque<Message>, limit: Duration) -> Result<usize, EventHubError> {
         let client = self.link.client().await?;
-        let sent = self.send_batch(&client, waiting).await;
-        if sent.is_err() {
+        let sent = self.send_batch(&client, waiting, limit).await;
+        if let Err(error) = &sent
+            && !error.leaves_link()
+        {
             self.link.discard(&client).await;
         }
         sent
     }
 
-    async fn send_batch(&self, client: &Client, waiting: &VecDeque<Message>) -> Result<usize, EventHubError> {
+    async fn send_batch(
+        &self,
+        client: &Client,
+        waiting: &VecDeque<Message>,
+        limit: Duration,
+    ) -> Result<usize, EventHubError> {
         let sdk = client.sdk();
         let options = EventDataBatchOptions { partition_id: Some(self.partition.to_string()), ..Default::default() };
         let batch = client.within(sdk.create_batch(Some(options))).await?;
@@ -230,17 +245,36 @@ impl Lane {
             taken += 1;
         }
         if taken == 0 {
-            let size = waiting.front().map_or(0, |message| message.payload.len());
-            return Err(EventHubError::TooLarge { address: self.link.address().to_string(), size });
+            return self.send_alone(client, waiting, limit).await;
         }
-        client.within(sdk.send_batch(batch, None)).await?;
+        client.outcome(limit + on_the_way(batch.size()), sdk.send_batch(batch, None)).await?;
         Ok(taken)
+    }
+
+    /// Sends one event by itself: as the first of a batch it would have to fit twice, by the SDK's count.
+    async fn send_alone(
+        &self,
+        client: &Client,
+        waiting: &VecDeque<Message>,
+        limit: Duration,
+    ) -> Result<usize, EventHubError> {
+        let Some(message) = waiting.front() else { return Ok(0) };
+        let event = EventData::builder().with_body(message.payload.as_slice()).build();
+        let options = SendEventOptions { partition_id: Some(self.partition.to_string()) };
+        let limit = limit + on_the_way(message.payload.len() as u64);
+        client.outcome(limit, client.sdk().send_event(event, Some(options))).await?;
+        Ok(1)
     }
 
     fn report(&self, messages: Vec<Message>, failure: Option<String>) {
         // The other side ends only after all of these.
         let _ = self.reports.send(Report { partition: self.partition, messages, failure });
     }
+}
+
+/// What so many bytes may take on a slow line: a second for each 64 KiB.
+fn on_the_way(bytes: u64) -> Duration {
+    Duration::from_millis(bytes * 1000 / (64 << 10))
 }
 
 /// Tells the watch of every event's end, from one thread.

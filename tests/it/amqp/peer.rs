@@ -2,7 +2,7 @@
 //! where a test wants it to.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -13,9 +13,9 @@ use fe2o3_amqp::acceptor::{
 };
 use fe2o3_amqp::types::definitions::{AmqpError, Error, ErrorCondition};
 use fe2o3_amqp::types::messaging::message::__private::Deserializable;
-use fe2o3_amqp::types::messaging::{ApplicationProperties, Body, Message, MessageId, Properties};
+use fe2o3_amqp::types::messaging::{ApplicationProperties, Body, Data, Message, MessageId, Properties};
 use fe2o3_amqp::types::primitives::{OrderedMap, SimpleValue, Symbol, Timestamp, Value};
-use fe2o3_amqp::{Delivery, Receiver, Sender};
+use fe2o3_amqp::{Receiver, Sender};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -52,7 +52,7 @@ pub struct Peer {
 struct Shared {
     partitions: Vec<Mutex<Vec<Taken>>>,
     /// The first number each partition still holds.
-    begins: i64,
+    begins: AtomicI64,
     authorisation: AtomicU16,
     /// By the number of the batch, counted from 0.
     script: Mutex<HashMap<usize, Trouble>>,
@@ -67,7 +67,7 @@ impl Peer {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
-            begins: 0,
+            begins: AtomicI64::new(0),
             authorisation: AtomicU16::new(202),
             script: Mutex::default(),
             batches: AtomicUsize::new(0),
@@ -129,6 +129,11 @@ impl Peer {
     pub fn fill(&self, partition: usize, events: usize) {
         let event = Taken { body: "{}".to_owned(), key: None };
         self.shared.partitions[partition].lock().unwrap().extend(vec![event; events]);
+    }
+
+    /// Forgets what is before this number in every partition.
+    pub fn forget(&self, before: i64) {
+        self.shared.begins.store(before, Ordering::SeqCst);
     }
 
     pub fn batches(&self) -> usize {
@@ -259,7 +264,7 @@ fn properties(asked: Option<ApplicationProperties>, shared: &Shared) -> (i32, &'
     } else {
         let events = shared.partitions[text("partition").parse::<usize>().unwrap()].lock().unwrap().len() as i64;
         put("partition", Value::String(text("partition")));
-        put("begin_sequence_number", Value::Long(shared.begins));
+        put("begin_sequence_number", Value::Long(shared.begins.load(Ordering::SeqCst)));
         put("last_enqueued_sequence_number", Value::Long(events - 1));
         put("last_enqueued_sequence_number_epoch", Value::Long(0));
         put("last_enqueued_offset", Value::String((events * 64).to_string()));
@@ -282,7 +287,6 @@ fn response(id: Option<MessageId>, status: i32, why: &str, body: Body<Value>) ->
 async fn take(mut receiver: Receiver, partition: usize, shared: Arc<Shared>, cut: Arc<Notify>) {
     const BATCH: u32 = 0x8001_3700;
     while let Ok(delivery) = receiver.recv::<Body<Value>>().await {
-        assert_eq!(delivery.message_format(), &Some(BATCH));
         let number = shared.batches.fetch_add(1, Ordering::SeqCst);
         let trouble = shared.script.lock().unwrap().remove(&number);
         let refusal = |condition, text: &str| Error::new(condition, Some(text.to_owned()), None);
@@ -302,7 +306,9 @@ async fn take(mut receiver: Receiver, partition: usize, shared: Arc<Shared>, cut
             }
             Some(Trouble::Detach | Trouble::Cut) | None => {}
         }
-        let events = events(&delivery);
+        let is_batch = delivery.message_format().unwrap_or(0) == BATCH;
+        let (info, message) = delivery.into_parts();
+        let events = if is_batch { events(message) } else { vec![event(message)] };
         shared.partitions[partition].lock().unwrap().extend(events);
         match trouble {
             Some(Trouble::Detach) => {
@@ -314,7 +320,7 @@ async fn take(mut receiver: Receiver, partition: usize, shared: Arc<Shared>, cut
                 return;
             }
             _ => {
-                if receiver.accept(&delivery).await.is_err() {
+                if receiver.accept(info).await.is_err() {
                     return;
                 }
             }
@@ -323,21 +329,20 @@ async fn take(mut receiver: Receiver, partition: usize, shared: Arc<Shared>, cut
 }
 
 /// A batch is a message whose body's sections are messages.
-fn events(delivery: &Delivery<Body<Value>>) -> Vec<Taken> {
-    let Body::Data(sections) = delivery.body() else { panic!("not a batch: {delivery:?}") };
-    let event = |section: &fe2o3_amqp::types::messaging::Data| {
-        let message: Deserializable<Message<Body<Value>>> = serde_amqp::from_slice(&section.0).unwrap();
-        let Body::Data(body) = message.0.body else { panic!("an event without a body") };
-        let key = message.0.message_annotations.and_then(|annotations| {
-            annotations.0.iter().find(|(name, _)| format!("{name:?}").contains("x-opt-partition-key")).map(
-                |(_, value)| match value {
-                    Value::String(key) => key.clone(),
-                    other => panic!("a partition key that is no text: {other:?}"),
-                },
-            )
-        });
-        let body = body.into_iter().flat_map(|data| data.0.into_vec()).collect();
-        Taken { body: String::from_utf8(body).unwrap(), key }
-    };
-    sections.iter().map(event).collect()
+fn events(batch: Message<Body<Value>>) -> Vec<Taken> {
+    let Body::Data(sections) = batch.body else { panic!("a batch without events") };
+    let message = |section: Data| serde_amqp::from_slice::<Deserializable<Message<_>>>(&section.0).unwrap().0;
+    sections.into_iter().map(|section| event(message(section))).collect()
+}
+
+fn event(message: Message<Body<Value>>) -> Taken {
+    let Body::Data(body) = message.body else { panic!("an event without a body") };
+    let named = |name: &dyn std::fmt::Debug| format!("{name:?}").contains("x-opt-partition-key");
+    let annotations = message.message_annotations.map(|annotations| annotations.0).unwrap_or_default();
+    let key = annotations.iter().find(|(name, _)| named(name)).map(|(_, value)| match value {
+        Value::String(key) => key.clone(),
+        other => panic!("a partition key that is no text: {other:?}"),
+    });
+    let body = body.into_iter().flat_map(|data| data.0.into_vec()).collect();
+    Taken { body: String::from_utf8(body).unwrap(), key }
 }
