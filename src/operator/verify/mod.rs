@@ -15,6 +15,7 @@ mod records;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -63,13 +64,25 @@ pub enum VerifyError {
     Interrupted,
 }
 
+/// After how long what was found is looked at again.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
 /// Checks everything and prints what was found.
 ///
 /// # Errors
 /// When something cannot be asked: nothing is proven then.
 pub async fn verify(settings: VerifySettings, shutdown: CancellationToken) -> Result<Exit, VerifyError> {
+    let look_twice = async {
+        let report = check(&settings, &shutdown).await?;
+        if report.exit() == Exit::Done {
+            return Ok(report);
+        }
+        // A loader at work changes what is looked at while it is looked at; what is broken stays so.
+        tokio::time::sleep(SECOND_LOOK).await;
+        check(&settings, &shutdown).await
+    };
     let report = tokio::select! {
-        report = check(&settings, &shutdown) => report?,
+        report = look_twice => report?,
         () = shutdown.cancelled() => return Err(VerifyError::Interrupted),
     };
     if settings.json {
@@ -121,18 +134,18 @@ async fn check(settings: &VerifySettings, shutdown: &CancellationToken) -> Resul
 }
 
 impl Check<'_> {
-    /// What is held against what, in one line.
-    fn looked_at(&self) -> String {
-        let mut text = format!("the ledger and the rows of {} at {}", self.session.engine(), self.session.address());
-        match &self.source {
-            Some(source) => text.push_str(&format!("; the counters of {source}")),
-            None => text.push_str("; no broker (--broker or --event-hub), so the lag is not known"),
-        }
-        match &self.container {
-            Some(container) => text.push_str(&format!("; the files in {}", container.address())),
-            None => text.push_str("; not the files themselves (--blob)"),
-        }
-        text
+    /// What is held against what.
+    fn looked_at(&self) -> Vec<String> {
+        let store = format!("ledger and rows in {} at {}", self.session.engine(), self.session.address());
+        let counters = match &self.source {
+            Some(source) => format!("counters of {source}"),
+            None => "no broker, so the lag is not known (--broker, --event-hub)".to_owned(),
+        };
+        let files = match &self.container {
+            Some(container) => format!("files in {}", container.address()),
+            None => "no files (--blob)".to_owned(),
+        };
+        vec![store, counters, files]
     }
 
     async fn route(&self, route: &Route, report: &mut Report) -> Result<(), VerifyError> {

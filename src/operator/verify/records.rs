@@ -76,8 +76,8 @@ impl Records<'_> {
         let outside = all.saturating_sub(found.rows);
         if outside > 0 {
             let text = format!(
-                "{outside} rows of {} up to there are of no file in the ledger: restart the loader, which loads and \
-                 notes their files again",
+                "{outside} rows of {} up to there are of no file in the ledger: look again when the loader has nothing to \
+                 do, or restart it; it notes their files",
                 self.target
             );
             findings.add(Kind::Unproven, Some(up_to_last), None, text);
@@ -154,11 +154,11 @@ impl Records<'_> {
         }
         if doubled.is_empty() && rows > loaded {
             let text = format!(
-                "{} has {rows} rows with these numbers, the ledger accounts for {loaded}: a file of a former life of \
-                 the hub is not in the ledger, or rows were added by hand",
+                "{} has {rows} rows with these numbers, the ledger accounts for {loaded}: a file is being loaded, one \
+                 of another life of the hub is not in the ledger, or rows were added by hand",
                 self.target
             );
-            findings.add(Kind::Double, Some(span), blob, text);
+            findings.add(Kind::Unproven, Some(span), blob, text);
         }
         Ok(!doubled.is_empty())
     }

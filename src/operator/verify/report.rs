@@ -31,7 +31,7 @@ pub(super) struct Report {
     pub(super) lines: Vec<Line>,
     pub(super) findings: Vec<Finding>,
     /// What was held against what.
-    pub(super) looked_at: String,
+    pub(super) looked_at: Vec<String>,
 }
 
 impl Report {
@@ -132,7 +132,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", self.looked_at)?;
+        for (at, what) in self.looked_at.iter().enumerate() {
+            writeln!(f, "{:<8} {what}", if at == 0 { "checked" } else { "" })?;
+        }
+        writeln!(f)?;
         let or_dash = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), |number| number.to_string());
         let mut rows = vec![
             ["table", "event hub", "partition", "first", "last", "files", "records", "rows", "rejected", "lag"]
@@ -154,6 +157,9 @@ impl fmt::Display for Report {
             ]
         }));
         f.write_str(&table::aligned(&rows, 2))?;
+        if !self.findings.is_empty() {
+            writeln!(f)?;
+        }
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
