@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +39,8 @@ pub async fn status(settings: CheckSettings, shutdown: CancellationToken) -> Res
         text = look(&settings, &shutdown) => text?,
         () = shutdown.cancelled() => return Err(StatusError::Interrupted),
     };
-    println!("{text}");
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
     Ok(Exit::Done)
 }
 

@@ -56,8 +56,8 @@ struct CheckArgs {
 /// Flag of every program that speaks AMQP.
 #[derive(Debug, Clone, Args)]
 pub(super) struct AmqpEndpointArgs {
-    /// Where to reach the namespace over AMQP if not at its own name, for a private link or a proxy:
-    /// amqps://HOST[:5671], or amqp:// without TLS
+    /// Where to reach the namespace over AMQP if not at its own name, for a private link or a proxy: amqps://HOST:5671,
+    /// whose certificate is for HOST, or amqp:// without TLS
     #[arg(long, env = "DELTAWAVE_AMQP_ENDPOINT", value_name = "URL")]
     amqp_endpoint: Option<String>,
 }

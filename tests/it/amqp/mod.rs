@@ -1,6 +1,7 @@
 //! `producer --transport amqp` on a played event hub, and the properties of its partitions as the other end of the lag.
 
 mod peer;
+mod tls;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -15,6 +16,7 @@ use tokio::process::Command;
 use crate::loader::Bench;
 use crate::support::{Ended, Running, eventually, home, plain, program, run, unique};
 use peer::{Peer, Taken, Trouble};
+use tls::TlsFront;
 
 const PARTITIONS: usize = 4;
 
@@ -213,6 +215,28 @@ async fn an_endpoint_that_is_away_or_silent_is_given_up_in_time() {
     let endpoint = format!("amqp://127.0.0.1:{}", silent.local_addr().unwrap().port());
     let said = fails(&peer, &["--amqp-endpoint", &endpoint, "--give-up", "2"]).await;
     assert!(said.contains("no answer within 2 s"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_to_a_certificate_that_is_trusted_and_to_no_other() {
+    let peer = Peer::start(PARTITIONS).await;
+    let front = TlsFront::to(peer.port).await;
+    let flags = ["--events", "100", "--rate", "max", "--amqp-endpoint", &format!("amqps://localhost:{}", front.port)];
+    let mut command = producer(&peer, &flags);
+    command.env("SSL_CERT_FILE", &front.certificate);
+    ok(&run(command).await);
+    assert_eq!(assert_arrived(&peer, 100), 0);
+    // Nobody vouches for it.
+    let said = fails(&peer, &[&flags, ["--give-up", "1"].as_slice()].concat()).await;
+    assert!(said.contains("certificate verify failed"), "{said}");
+    // It is somebody else's.
+    let elsewhere = format!("amqps://127.0.0.1:{}", front.port);
+    let flags = ["--events", "1", "--amqp-endpoint", &elsewhere, "--give-up", "1", "--log", "off"];
+    let mut command = producer(&peer, &flags);
+    command.env("SSL_CERT_FILE", &front.certificate);
+    let ended = run(command).await;
+    assert_eq!((ended.code, ended.err.lines().count()), (Some(1), 1), "{}", ended.err);
+    assert!(ended.err.contains("certificate verify failed"), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
