@@ -22,8 +22,8 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
-//! | `verify` | `deltawave verify` and `deltawave status`: what is whole is proven, what is not is named |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
+//! | `verify` | `deltawave verify` and `deltawave status`: what is whole is proven, what is not is named |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
 //! What a test needs is fetched and started by the test run. A component that does not start fails every test that

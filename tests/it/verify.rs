@@ -283,3 +283,58 @@ async fn what_cannot_be_asked_is_one_sentence_and_no_verdict() {
     let ended = says(&[], 1).await;
     assert!(ended.err.contains("capture_files") && ended.err.lines().count() == 1, "{}", ended.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loader_at_work_is_no_fault() {
+    let bench = Bench::new().await;
+    let loader = bench.start(&["--poll", "0.05", "--batch-rows", "500"]);
+    let mut looks = 0;
+    for minutes in [0..5, 5..10, 10..15, 15..20] {
+        bench.files.add_plain(0..3, minutes.clone(), 400).await;
+        for _ in 0..3 {
+            // A partition's first file may not be there yet: then nothing is to be proven, and nothing is broken.
+            let ended = bench.deltawave("verify", &["--blob", &bench.files.url()]).await;
+            assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+            looks += 1;
+        }
+    }
+    bench.until("SELECT count(*) FROM user_event_log", 24_000).await;
+    bench.until("SELECT count(*) FROM capture_files", 60).await;
+    loader.signal(libc::SIGTERM);
+    assert_eq!(loader.end().await.code, Some(0));
+    let report = bench.verify_files(0, &[]).await;
+    assert_eq!(
+        report["partitions"].as_array().unwrap().iter().map(|line| line["rows"].as_i64().unwrap()).sum::<i64>(),
+        24_000
+    );
+    println!("looked {looks} times at a loader at work");
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn status_shows_each_partition_and_says_when_the_lag_is_not_known() {
+    let bench = Bench::new().await;
+    let status = bench.deltawave("status", &[]).await;
+    assert_eq!(status.code, Some(0), "{}", status.err);
+    assert!(status.out.contains("nothing is loaded yet") && status.out.contains("lag is not known"), "{}", status.out);
+    bench.files.add(1, 1, vec![plain(1, 5), event(6, "no object"), plain(1, 7)]).await;
+    bench.files.put(&bench.files.name(1, 2), "no Avro at all").await;
+    bench.once(&[]).await;
+    let status = bench.deltawave("status", &[]).await;
+    let line: Vec<_> = status.out.lines().nth(1).unwrap().split_whitespace().collect();
+    // table, hub, partition, files, records, rejected, quarantined, when, lag, behind
+    assert_eq!(line[..7], ["user_event_log", "user-events", "1", "2", "3", "1", "1"], "{}", status.out);
+    assert_eq!(line[line.len() - 2..], ["–", "–"], "{}", status.out);
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic("user-events", 2, 1).unwrap();
+    let status = bench.deltawave("status", &["--broker", &mock.bootstrap_servers()]).await;
+    assert_eq!(status.out.lines().count(), 3, "{}", status.out);
+    assert_eq!(status.out.lines().nth(2).unwrap().split_whitespace().nth(2), Some("0"), "a partition without files");
+    let status = bench.deltawave("status", &["--broker", "127.0.0.1:9", "--give-up", "0.1"]).await;
+    assert_eq!((status.code, status.err.lines().count()), (Some(1), 1), "{}", status.err);
+    let status =
+        bench.deltawave("status", &["--store-url", "postgresql://root@127.0.0.1:9/dev", "--give-up", "0"]).await;
+    assert_eq!(status.code, Some(1));
+    assert!(status.err.contains("127.0.0.1:9"), "{}", status.err);
+    bench.passed().await;
+}
