@@ -13,8 +13,8 @@ use super::client::EventHubAddress;
 pub enum EventHubError {
     /// The service knows who asks and refuses, or does not know it.
     #[error(
-        "{address} refuses this identity ({reason}): give it the role Azure Event Hubs Data Sender, and see that the \
-         namespace lets its network in"
+        "{address} refuses this identity ({reason}): give it the role Azure Event Hubs Data Sender (Receiver, to \
+         only look), and see that the namespace lets its network in"
     )]
     Denied { address: String, reason: String },
     /// The namespace has no such hub.

@@ -126,6 +126,8 @@ async fn links_that_break_lose_nothing_and_repeat_only_what_was_not_acknowledged
         (2, Trouble::Detach),
         (5, Trouble::Cut),
         (9, Trouble::Busy),
+        // As when a token has expired.
+        (11, Trouble::Refuse),
         (14, Trouble::Cut),
         (15, Trouble::Detach),
         (16, Trouble::Busy),
