@@ -8,6 +8,8 @@ pub struct CoveredFile {
     pub container: String,
     /// Its name there.
     pub blob: String,
+    /// Which version of it was loaded.
+    pub etag: String,
     /// When its window started, in a form that sorts by time.
     pub window_start: String,
     /// Its sequence numbers; `None` for a silent window.
@@ -184,6 +186,7 @@ mod tests {
             CoveredFile {
                 container: "c".to_owned(),
                 blob: format!("{window}"),
+                etag: String::new(),
                 window_start: format!("{window:04}"),
                 span: (records > 0).then_some(Span { first: SequenceNumber(*first), last: SequenceNumber(*last) }),
                 records,

@@ -66,14 +66,34 @@ impl Session {
         Ok(rows.into_iter().map(|row| (text(&row, 0), text(&row, 1))).collect())
     }
 
-    /// Every file of a hub that the ledger has for a table, with its partition.
+    /// Which partitions of a hub the ledger has files of, for a table.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn ledger_files(&self, target: &str, hub: &str) -> Result<Vec<(PartitionId, CoveredFile)>, StoreError> {
+    pub async fn ledger_partitions(&self, target: &str, hub: &str) -> Result<Vec<PartitionId>, StoreError> {
         let sql = format!(
-            "SELECT partition_id, container, blob, window_start, first_sequence_number, last_sequence_number, \
-             records, loaded, rejected, status, reason FROM capture_files WHERE target = {} AND event_hub = {}",
+            "SELECT DISTINCT partition_id FROM capture_files WHERE target = {} AND event_hub = {}",
+            literal(target),
+            literal(hub)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        Ok(rows.iter().filter_map(|row| number(row, 0)).map(PartitionId).collect())
+    }
+
+    /// Every file of a partition that the ledger has for a table.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_files(
+        &self,
+        target: &str,
+        hub: &str,
+        partition: PartitionId,
+    ) -> Result<Vec<CoveredFile>, StoreError> {
+        let sql = format!(
+            "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
+             rejected, status, reason FROM capture_files \
+             WHERE target = {} AND event_hub = {} AND partition_id = {partition}",
             literal(target),
             literal(hub)
         );
@@ -82,8 +102,9 @@ impl Session {
             let span = number(row, 4).zip(number(row, 5));
             let damage = (text(row, 9) != "loaded").then(|| text(row, 10));
             CoveredFile {
-                container: text(row, 1),
-                blob: text(row, 2),
+                container: text(row, 0),
+                blob: text(row, 1),
+                etag: text(row, 2),
                 window_start: text(row, 3),
                 span: span.map(|(first, last)| Span { first: SequenceNumber(first), last: SequenceNumber(last) }),
                 records: number(row, 6).unwrap_or(0),
@@ -92,7 +113,7 @@ impl Session {
                 damage,
             }
         };
-        Ok(rows.iter().map(|row| (PartitionId(number(row, 0).unwrap_or(-1)), file(row))).collect())
+        Ok(rows.iter().map(file).collect())
     }
 
     /// How many rows of the target have these numbers. Reads a range of its primary key.

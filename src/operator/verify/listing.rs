@@ -19,6 +19,7 @@ pub(super) type Listed = BTreeMap<String, ListedFile>;
 pub(super) struct ListedFile {
     /// When its window started, as the ledger writes it.
     window_start: String,
+    etag: String,
     last_modified: OffsetDateTime,
 }
 
@@ -35,7 +36,7 @@ pub(super) async fn list(
             let Some(name) = format.parse(&route.hub, &blob.name) else { continue };
             let mut window_start = String::new();
             EnqueuedTime::from_utc(name.window_start).push_sql(&mut window_start);
-            let file = ListedFile { window_start, last_modified: blob.last_modified };
+            let file = ListedFile { window_start, etag: blob.etag, last_modified: blob.last_modified };
             partitions.entry(name.partition).or_default().insert(blob.name, file);
         }
     }
@@ -52,12 +53,11 @@ pub(super) fn compare(
     findings: &mut Findings<'_>,
 ) -> u64 {
     let newest = coverage.files().iter().map(|file| &file.window_start).max();
-    let mut vanished = 0;
-    for CoveredFile { blob, .. } in coverage.files().iter().filter(|file| file.container == container.name()) {
+    let (mut vanished, mut waiting) = (0, 0);
+    for CoveredFile { blob, etag, .. } in coverage.files().iter().filter(|file| file.container == container.name()) {
         match listed.entry(blob.clone()) {
-            Entry::Occupied(file) => {
-                file.remove();
-            }
+            // One that was replaced is loaded again.
+            Entry::Occupied(file) => waiting += u64::from(file.remove().etag != *etag),
             Entry::Vacant(_) => vanished += 1,
         }
     }
@@ -69,7 +69,6 @@ pub(super) fn compare(
         findings.add(Kind::Note, None, None, text);
     }
     let old = OffsetDateTime::now_utc() - settle;
-    let mut waiting = 0;
     for (blob, file) in listed {
         if newest.is_some_and(|newest| file.window_start < *newest) && file.last_modified < old {
             let text = format!(

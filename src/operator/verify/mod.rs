@@ -25,7 +25,7 @@ use super::store::connect;
 use crate::azure::blob::{BlobError, Container};
 use crate::azure::identity::{Identity, IdentityError};
 use crate::capture::{PartitionId, SequenceNumber};
-use crate::ledger::{Coverage, CoveredFile, EndsError, LogEnds, PartitionEnds, Span};
+use crate::ledger::{Coverage, EndsError, LogEnds, PartitionEnds, Span};
 use crate::service::Exit;
 use crate::settings::{Route, VerifySettings};
 use crate::store::{Session, StoreError};
@@ -152,44 +152,57 @@ impl Check<'_> {
             Some(container) => Some(listing::list(container, &self.settings.name_format, route).await?),
             None => None,
         };
-        let mut covered: BTreeMap<PartitionId, Vec<CoveredFile>> = BTreeMap::new();
-        for (partition, file) in self.session.ledger_files(&route.table, route.hub.name()).await? {
-            covered.entry(partition).or_default().push(file);
+        let mut partitions: BTreeSet<PartitionId> =
+            self.session.ledger_partitions(&route.table, route.hub.name()).await?.into_iter().collect();
+        partitions.extend(listed.iter().flat_map(BTreeMap::keys));
+        let mut checked = BTreeMap::new();
+        for partition in partitions {
+            let files = listed.as_mut().map(|listed| listed.remove(&partition).unwrap_or_default());
+            checked.insert(partition, self.partition(route, partition, files).await?);
         }
+        // Asked last, so that nothing the ledger has is news to the log.
         let ends = match &self.source {
             Some(source) => source::by_partition(source.ends(route.hub.name()).await?),
             None => BTreeMap::new(),
         };
-        let partitions: BTreeSet<PartitionId> =
-            covered.keys().chain(ends.keys()).chain(listed.iter().flat_map(BTreeMap::keys)).copied().collect();
-        if partitions.is_empty() {
+        for partition in ends.keys() {
+            // One without any file is all lag.
+            if !checked.contains_key(partition) {
+                let none = self.container.is_some().then(Listed::new);
+                checked.insert(*partition, self.partition(route, *partition, none).await?);
+            }
+        }
+        if checked.is_empty() {
             let mut findings = Findings::new(&route.table, &route.hub, None);
             let text = format!("the ledger has no file of it for {}: check --route", route.table);
             findings.add(Kind::Unproven, None, None, text);
             report.findings.extend(findings.finish());
         }
-        for partition in partitions {
-            let coverage = Coverage::of(covered.remove(&partition).unwrap_or_default());
-            let files = listed.as_mut().map(|listed| listed.remove(&partition).unwrap_or_default());
-            self.partition(route, partition, &coverage, ends.get(&partition), files, report).await?;
+        for (partition, Checked { mut line, mut findings, last }) in checked {
+            if let Some(ends) = ends.get(&partition) {
+                hold_against_log(last, ends, line.waiting, &mut findings);
+                line.lag = Some(ends.lag(last));
+            }
+            report.lines.push(line);
+            report.findings.extend(findings.finish());
         }
         Ok(())
     }
 
-    async fn partition(
+    /// Checks one partition, but for what only the log knows. Its files are in memory only meanwhile.
+    async fn partition<'r>(
         &self,
-        route: &Route,
+        route: &'r Route,
         partition: PartitionId,
-        coverage: &Coverage,
-        ends: Option<&PartitionEnds>,
         listed: Option<Listed>,
-        report: &mut Report,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<Checked<'r>, VerifyError> {
+        let files = self.session.ledger_files(&route.table, route.hub.name(), partition).await?;
+        let coverage = Coverage::of(files);
         let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
-        records::check_files(coverage, self.settings.sparse, &mut findings);
+        records::check_files(&coverage, self.settings.sparse, &mut findings);
         let waiting = match (&self.container, listed) {
             (Some(container), Some(listed)) => {
-                Some(listing::compare(container, coverage, listed, self.settings.settle, &mut findings))
+                Some(listing::compare(container, &coverage, listed, self.settings.settle, &mut findings))
             }
             _ => None,
         };
@@ -198,15 +211,12 @@ impl Check<'_> {
             target: &route.table,
             hub: route.hub.name(),
             partition,
-            coverage,
+            coverage: &coverage,
             sparse: self.settings.sparse,
             container: self.container.as_ref(),
         };
         let found = records.check(&mut findings).await?;
-        if let Some(ends) = ends {
-            hold_against_log(coverage.last(), ends, waiting, &mut findings);
-        }
-        report.lines.push(Line {
+        let line = Line {
             table: route.table.clone(),
             hub: route.hub.name().to_owned(),
             partition,
@@ -215,12 +225,19 @@ impl Check<'_> {
             records: coverage.sum(|file| file.records),
             rows: found.rows,
             rejected: found.rejected,
-            lag: ends.map(|ends| ends.lag(coverage.last())),
+            lag: None,
             waiting,
-        });
-        report.findings.extend(findings.finish());
-        Ok(())
+        };
+        Ok(Checked { line, findings, last: coverage.last() })
     }
+}
+
+/// A partition whose ledger and rows were looked at.
+struct Checked<'r> {
+    line: Line,
+    findings: Findings<'r>,
+    /// The last number loaded.
+    last: Option<SequenceNumber>,
 }
 
 /// Whether the log still holds what follows the last loaded record. `waiting` is how many finished files may.
