@@ -85,6 +85,8 @@ async fn every_event_arrives_once_in_the_partition_that_kafka_would_choose() {
     assert!(ended.out.starts_with("3000 events sent, 3000 acknowledged, 0 failed"), "{}", ended.out);
     assert_eq!(assert_arrived(&peer, 3000), 0);
     assert_eq!((peer.connections(), peer.tokens()), (1, ["a-token".to_owned()].into()));
+    // The partition is chosen here: a key would be hashed anew by the service, to another partition than Kafka's.
+    assert!(peer.taken().concat().iter().all(|event| event.key.is_none()));
     // Batches, not an exchange for each event.
     assert!(peer.batches() < 1000, "{}", peer.batches());
 
@@ -123,21 +125,20 @@ fn kafka_orders(broker: &str) -> Vec<Vec<i64>> {
 async fn links_that_break_lose_nothing_and_repeat_only_what_was_not_acknowledged() {
     let peer = Peer::start(PARTITIONS).await;
     peer.script([
-        (2, Trouble::Detach),
-        (5, Trouble::Cut),
-        (9, Trouble::Busy),
+        (1, Trouble::Detach),
+        (3, Trouble::Busy),
+        (4, Trouble::Cut),
         // As when a token has expired.
-        (11, Trouble::Refuse),
-        (14, Trouble::Cut),
-        (15, Trouble::Detach),
-        (16, Trouble::Busy),
+        (6, Trouble::Refuse),
+        (7, Trouble::Cut),
+        (8, Trouble::Busy),
     ]);
     let ended = run(producer(&peer, &["--events", "4000", "--rate", "2000", "--users", "100"])).await;
     ok(&ended);
     assert!(ended.out.starts_with("4000 events sent, 4000 acknowledged, 0 failed"), "{}", ended.out);
     let again = assert_arrived(&peer, 4000);
     assert!(again > 0, "a batch that is taken and not acknowledged is sent again");
-    assert!(peer.connections() > 3);
+    assert!(peer.connections() > 2, "{}", peer.connections());
     for words in ["no acknowledgement, events wait", "events are acknowledged again"] {
         assert!(ended.err.contains(words), "{}", ended.err);
     }
