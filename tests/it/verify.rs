@@ -338,3 +338,38 @@ async fn status_shows_each_partition_and_says_when_the_lag_is_not_known() {
     assert!(status.err.contains("127.0.0.1:9"), "{}", status.err);
     bench.passed().await;
 }
+
+#[tokio::test]
+async fn every_route_is_looked_at_and_a_file_that_was_replaced_waits() {
+    let bench = Bench::new().await;
+    let orders = bench.files.of_hub("orders");
+    bench
+        .store
+        .run(
+            "CREATE TABLE orders (id int, event_hub varchar, partition_id int, sequence_number bigint, \
+             enqueued_at timestamp, PRIMARY KEY (event_hub, partition_id, sequence_number, enqueued_at))",
+        )
+        .await;
+    bench.files.add(0, 1, vec![plain(0, 0)]).await;
+    let blob = orders.add(0, 1, vec![plain(0, 0), plain(0, 1)]).await;
+    let routes = ["--route", "user-events=user_event_log,orders=orders"];
+    bench.once(&[&routes, ["--require", "id"].as_slice()].concat()).await;
+    let report = bench.verify_files(0, &routes).await;
+    let rows = |report: &Value| {
+        let lines = report["partitions"].as_array().unwrap();
+        lines.iter().map(|line| (line["table"].clone(), line["rows"].as_i64().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&report), [("user_event_log".into(), 1), ("orders".into(), 2)]);
+    let report = bench.verify_files(0, &[]).await;
+    assert_eq!(rows(&report).len(), 1);
+    assert!(notes(&report)[0].contains("orders=orders"), "{report:#}");
+    bench.store.run("DELETE FROM orders WHERE sequence_number = 1").await;
+    assert_eq!(findings(&bench.verify_files(3, &routes).await), [found("hole", 0, 1, 1)]);
+    bench.once(&[&routes, ["--require", "id"].as_slice()].concat()).await;
+    bench.store.run(&format!("UPDATE capture_files SET etag = 'another' WHERE blob = '{blob}'")).await;
+    bench.once(&[&routes, ["--require", "id"].as_slice()].concat()).await;
+    assert_eq!(findings(&bench.verify_files(0, &routes).await), []);
+    bench.store.run(&format!("UPDATE capture_files SET etag = 'another' WHERE blob = '{blob}'")).await;
+    assert_eq!(bench.verify_files(0, &routes).await["partitions"][1]["files_waiting"], 1);
+    bench.passed().await;
+}

@@ -80,8 +80,9 @@ async fn every_event_arrives_once_in_the_partition_that_kafka_would_choose() {
     const EVENTS: &str = "3000";
     let stream = ["--events", EVENTS, "--rate", "max", "--users", "200", "--seed", "7"];
     let peer = Peer::start(PARTITIONS).await;
-    let ended = run(producer(&peer, &stream)).await;
+    let ended = run(producer(&peer, &[&stream, ["--log-level", "trace"].as_slice()].concat())).await;
     ok(&ended);
+    assert!(!ended.err.contains("a-token"), "a token in the log");
     assert!(ended.out.starts_with("3000 events sent, 3000 acknowledged, 0 failed"), "{}", ended.out);
     assert_eq!(assert_arrived(&peer, 3000), 0);
     assert_eq!((peer.connections(), peer.tokens()), (1, ["a-token".to_owned()].into()));
@@ -299,6 +300,16 @@ async fn the_properties_of_partitions_are_the_other_end_of_the_lag() {
     let ended = deltawave(&["verify", "--json", "--blob", &bench.files.url()]).await;
     assert_eq!(ended.code, Some(3), "{}", ended.out);
     assert!(ended.out.contains("they were never captured"), "{}", ended.out);
+
+    // The hub is made anew: what it holds now is all to come.
+    peer.forget(0);
+    peer.empty();
+    peer.fill(0, 30);
+    let ended = deltawave(&["verify", "--json"]).await;
+    ok(&ended);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(lag(&report), [30, 0]);
+    assert!(report["findings"][0]["text"].as_str().unwrap().contains("made anew"), "{report:#}");
 
     peer.authorise(401);
     let ended = deltawave(&["status"]).await;

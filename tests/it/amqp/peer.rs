@@ -131,6 +131,11 @@ impl Peer {
         self.shared.partitions[partition].lock().unwrap().extend(vec![event; events]);
     }
 
+    /// Makes the hub anew.
+    pub fn empty(&self) {
+        self.shared.partitions.iter().for_each(|partition| partition.lock().unwrap().clear());
+    }
+
     /// Forgets what is before this number in every partition.
     pub fn forget(&self, before: i64) {
         self.shared.begins.store(before, Ordering::SeqCst);
