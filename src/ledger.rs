@@ -2,10 +2,17 @@
 //!
 //! The ledger is the table `capture_files`. A file is done when a row names its container, target table, blob and
 //! etag; the row is written only after the file's records are durable, so a missing row means a repeat, never a hole.
+//!
+//! Beside them stand the rules of those who check it: what the files cover, and where the log that they come from ends.
+
+mod coverage;
+mod ends;
 
 use time::OffsetDateTime;
 
 use crate::capture::{FileName, SequenceNumber};
+pub use coverage::{Chunk, Coverage, CoveredFile, Gap};
+pub use ends::{EndsError, LogEnds, PartitionEnds};
 
 /// One finished file, as found by a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Azure's services: each submodule is the only importer of its SDK crate. What they share stands beside them.
 
 pub mod blob;
+pub mod eventhub;
 pub mod identity;
 pub mod queue;
 

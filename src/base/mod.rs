@@ -1,12 +1,14 @@
 //! What every other module may use, and which uses none of them.
 
 mod chain;
+mod delivery;
 pub mod killpoint;
 mod log_tail;
 mod rotation;
 mod secret;
 
 pub use chain::chain;
+pub use delivery::{Delivered, DeliveryWatch, Queued, Undelivered};
 pub use log_tail::LogTail;
 pub use rotation::{RotatingSecret, SecretError, SecretReader};
 pub use secret::{Secret, SecretSource};

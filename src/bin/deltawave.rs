@@ -5,11 +5,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use deltawave::operator::{self, Live};
 use deltawave::service;
-use deltawave::settings::{self, GuardArgs, InitArgs, LogArgs, UpArgs};
+use deltawave::settings::{self, GuardArgs, InitArgs, LogArgs, StatusArgs, UpArgs, VerifyArgs};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted twice")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 verify found a hole or a double, \
+                                 130 interrupted twice"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,6 +29,11 @@ enum Command {
     Init(InitArgs),
     /// Do what init does, again after every restart of the store, and let clients in by TLS
     Guard(GuardArgs),
+    /// Show how far each partition is loaded, and how much is on its way
+    Status(StatusArgs),
+    /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
+    /// could not check
+    Verify(VerifyArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,5 +49,11 @@ fn main() -> ExitCode {
         }
         Command::Init(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::init),
         Command::Guard(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::guard),
+        Command::Status(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::status)
+        }
+        Command::Verify(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::verify)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Publishes change events to a Kafka topic: generated ones, or your own as JSON lines.
+//! Publishes change events to a Kafka topic or an event hub: generated ones, or your own as JSON lines.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use deltawave::service::{self, Exit};
 use deltawave::settings::{self, LogArgs, ProducerArgs};
 use tokio::sync::watch;
 
-/// Publish change events to a Kafka topic: generated ones, or your own as JSON lines
+/// Publish change events to a Kafka topic or an event hub: generated ones, or your own as JSON lines
 #[derive(Debug, Parser)]
 #[command(
     version,

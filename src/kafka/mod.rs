@@ -1,7 +1,7 @@
 //! Kafka clients: the only importer of librdkafka outside the embedded broker of `offline`.
 //!
 //! ```text
-//! KafkaSettings ──client_config──▶ ClientConfig ──▶ Cluster     metadata, topics, watermarks
+//! KafkaSettings ──client_config──▶ ClientConfig ──▶ Cluster     metadata, topics, watermarks ──▶ Watermarks
 //!                                                ├─▶ Publisher   idempotent writer with counted delivery reports
 //!                                                └─▶ Reader      partitions from given offsets, each on its own
 //! ```
@@ -11,6 +11,7 @@
 
 mod client;
 mod cluster;
+mod ends;
 mod error;
 mod publisher;
 mod reader;
@@ -18,7 +19,8 @@ mod settings;
 
 pub use client::Context;
 pub use cluster::{Cluster, MissingTopic};
+pub use ends::Watermarks;
 pub use error::KafkaError;
-pub use publisher::{Delivered, DeliveryWatch, Publisher, Queued, Undelivered};
+pub use publisher::Publisher;
 pub use reader::{PartitionReader, Read, Reader, Record};
 pub use settings::{AddressError, BrokerAddress, KafkaSettings, Security, client_config};

@@ -10,52 +10,11 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 
 use super::client::{Context, reason};
 use super::{BrokerAddress, KafkaError, KafkaSettings, client_config};
+use crate::base::{Delivered, DeliveryWatch, Queued, Undelivered};
 
 /// Memory for records that wait for their acknowledgement. When it is used up, [`Publisher::send`] says so.
 const QUEUE_KIB: &str = "65536";
 const QUEUE_RECORDS: &str = "100000";
-
-/// A record the brokers have acknowledged, all in-sync replicas included.
-#[derive(Debug, Clone, Copy)]
-pub struct Delivered<'a> {
-    /// The record's key.
-    pub key: &'a [u8],
-    /// The record's value.
-    pub payload: &'a [u8],
-    /// Where it was written.
-    pub partition: i32,
-    /// At which offset.
-    pub offset: i64,
-    /// What was given to [`Publisher::send`].
-    pub tag: usize,
-}
-
-/// A record of which no acknowledgement came. It may have been written all the same.
-#[derive(Debug, Clone)]
-pub struct Undelivered {
-    /// The partition it was meant for; none if that was never settled.
-    pub partition: Option<i32>,
-    /// The broker's or the library's reason.
-    pub reason: String,
-}
-
-/// Hears of every record's end. Called from one thread, in the order of the reports: for one partition that is the
-/// order of its offsets. A slow listener slows the sender down.
-pub trait DeliveryWatch: Send + Sync + 'static {
-    /// The record is in.
-    fn delivered(&self, record: &Delivered<'_>);
-    /// The record was given up.
-    fn undelivered(&self, record: Undelivered);
-}
-
-/// What became of a record handed to [`Publisher::send`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Queued {
-    /// Its end will be reported.
-    Taken,
-    /// The queue is full; nothing was taken. Try again a moment later.
-    Full,
-}
 
 /// Writes to one topic: idempotent, acknowledged by all replicas, partitioned by key the way Java clients do it.
 pub struct Publisher<W: DeliveryWatch> {
@@ -152,7 +111,7 @@ impl<W: DeliveryWatch> ProducerContext for Reports<W> {
                     key: message.key().unwrap_or_default(),
                     payload: message.payload().unwrap_or_default(),
                     partition: message.partition(),
-                    offset: message.offset(),
+                    offset: Some(message.offset()),
                     tag,
                 });
             }

@@ -1,13 +1,20 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
-//! too and stays.
+//! too and stays, `status` shows how far it is, `verify` proves that nothing was lost or came twice.
 
 mod guard;
 mod init;
 mod setup;
+mod source;
+mod status;
 mod store;
+mod table;
 mod up;
+mod verify;
 
 pub use guard::{GuardError, guard};
 pub use init::{InitError, init};
 pub use setup::SetupError;
+pub use source::SourceError;
+pub use status::{StatusError, status};
 pub use up::{Live, UpError, up};
+pub use verify::{VerifyError, verify};

@@ -2,7 +2,24 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::azure::identity::Identity;
+use crate::base::SecretError;
+use crate::settings::CheckSettings;
 use crate::store::{Fault, Session, StoreAddress, StoreError};
+
+/// The store that is looked at, with its password if that is kept elsewhere.
+///
+/// # Errors
+/// The password cannot be read.
+pub(super) async fn address(settings: &CheckSettings) -> Result<StoreAddress, SecretError> {
+    Ok(match &settings.store_password {
+        Some(source) => {
+            let identity = Identity::new(settings.identity.clone());
+            settings.store.clone().with_rotating_password(identity.secret(source).await?)
+        }
+        None => settings.store.clone(),
+    })
+}
 
 /// Connects, waiting for a store that is on its way up.
 ///

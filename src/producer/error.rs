@@ -1,7 +1,10 @@
 use super::Summary;
 use super::input::InputError;
 use super::order::OrderError;
-use crate::kafka::{BrokerAddress, KafkaError, Undelivered};
+use crate::azure::eventhub::EventHubError;
+use crate::azure::identity::IdentityError;
+use crate::base::Undelivered;
+use crate::kafka::{BrokerAddress, KafkaError};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +12,12 @@ pub enum ProducerError {
     /// The endpoint cannot be reached, or refused a request or a record.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The event hub cannot be reached over AMQP, or refused.
+    #[error(transparent)]
+    EventHub(#[from] EventHubError),
+    /// The program has no identity towards Azure.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The topic is not there and nobody made it.
     #[error("topic {topic} does not exist at {address}: add --create-topic 3 to make it, or check --topic")]
     UnknownTopic {
@@ -34,7 +43,7 @@ pub enum ProducerError {
         /// The topic.
         topic: String,
         /// The endpoint.
-        address: BrokerAddress,
+        address: String,
         /// The first report, if any came.
         first: Option<Undelivered>,
     },

@@ -1,4 +1,4 @@
-//! Publishes change events through Kafka: generated ones, or the user's own JSON lines.
+//! Publishes change events through Kafka or AMQP: generated ones, or the user's own JSON lines.
 //!
 //! ```text
 //! Generator + OrderClock ─┐
@@ -8,7 +8,7 @@
 //!                                         Tally ──▶ Observer
 //! ```
 //!
-//! Guarantees: an event is counted as acknowledged only when all in-sync replicas have it; a full queue makes the
+//! Guarantees: an event is counted as acknowledged only when the broker has it safely; a full queue makes the
 //! sender wait and drops nothing; one key's events stay in one partition, in the order they were sent; after the first
 //! event that is given up nothing more is sent. A shutdown stops the stream, then waits for what is under way.
 
@@ -20,6 +20,7 @@ mod pace;
 mod print;
 mod source;
 mod tally;
+mod transport;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::{Cluster, KafkaError, MissingTopic, Publisher, Queued};
+use crate::base::Queued;
 use crate::settings::{ProducerSettings, Rate};
 pub use error::ProducerError;
 pub use event::{Event, Op};
@@ -39,11 +40,8 @@ pub use print::Printer;
 use source::{Next, Record, Source};
 pub use tally::Summary;
 use tally::Tally;
+use transport::Publisher;
 
-/// How long a topic may stay unknown before it counts as missing. A broker that creates topics needs a moment.
-const TOPIC_PATIENCE: Duration = Duration::from_secs(3);
-/// The same, when its creation was just confirmed.
-const CREATED_PATIENCE: Duration = Duration::from_secs(15);
 /// Longest sleep before the sender looks whether an event was given up.
 const LOOK_UP: Duration = Duration::from_millis(200);
 /// Between two tries at a full queue.
@@ -60,8 +58,8 @@ pub struct Acknowledged<'a> {
     pub payload: &'a [u8],
     /// Where it was written.
     pub partition: i32,
-    /// At which offset.
-    pub offset: i64,
+    /// At which offset, where the broker says so: Event Hubs does not, over AMQP.
+    pub offset: Option<i64>,
 }
 
 /// Hears of a run's events. Called from one thread, for each partition in the order of its offsets; a slow observer
@@ -92,13 +90,12 @@ pub async fn run(
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, ProducerError> {
     let source = Source::open(&settings.source)?;
-    tokio::select! {
-        ready = topic_ready(&settings) => ready?,
-        () = shutdown.cancelled() => return Ok(Summary::default()),
-    }
     let tally = Tally::new(Arc::clone(&observer));
-    let publisher = Publisher::new(&settings.kafka, &settings.topic, settings.give_up, tally.clone())?;
-    tracing::info!(broker = %settings.kafka.broker, topic = settings.topic, rate = %settings.rate, "sending events");
+    let publisher = tokio::select! {
+        publisher = Publisher::open(&settings, tally.clone()) => publisher?,
+        () = shutdown.cancelled() => return Ok(Summary::default()),
+    };
+    tracing::info!(broker = %settings.transport, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
         pacer: Pacer::new(settings.rate),
         paced: settings.rate != Rate::Max,
@@ -123,33 +120,11 @@ pub async fn run(
         return Err(ProducerError::NotAcknowledged {
             summary: Box::new(summary),
             topic: settings.topic,
-            address: settings.kafka.broker,
+            address: settings.transport.to_string(),
             first: tally.first_failure().cloned(),
         });
     }
     fault.map_or(Ok(summary), Err)
-}
-
-/// Waits for the broker, then for the topic, which is created if that was asked for.
-async fn topic_ready(settings: &ProducerSettings) -> Result<(), ProducerError> {
-    let ProducerSettings { kafka, topic, give_up, .. } = settings;
-    let missing = if settings.create_topic.is_some() { MissingTopic::Leave } else { MissingTopic::LetBrokerCreate };
-    let cluster = Cluster::connect(kafka, missing, *give_up).await?;
-    let found = match settings.create_topic {
-        None => cluster.wait_for_topic(topic, TOPIC_PATIENCE).await,
-        Some(partitions) => match cluster.partitions(topic).await {
-            Err(KafkaError::UnknownTopic { .. }) => {
-                cluster.create_topic(topic, partitions.get()).await?;
-                cluster.wait_for_topic(topic, CREATED_PATIENCE).await
-            }
-            found => found,
-        },
-    };
-    match found {
-        Ok(_) => Ok(()),
-        Err(KafkaError::UnknownTopic { topic, address }) => Err(ProducerError::UnknownTopic { topic, address }),
-        Err(other) => Err(other.into()),
-    }
 }
 
 /// The loop from source to broker. It blocks: on the order file's lock, and on a full queue.
@@ -158,7 +133,7 @@ struct Sender {
     pacer: Pacer,
     paced: bool,
     events: u64,
-    publisher: Publisher<Tally>,
+    publisher: Publisher,
     tally: Tally,
     shutdown: CancellationToken,
     hold: watch::Receiver<bool>,

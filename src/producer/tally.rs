@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::event::Op;
 use super::{Acknowledged, Observer};
-use crate::kafka::{Delivered, DeliveryWatch, Undelivered};
+use crate::base::{Delivered, DeliveryWatch, Undelivered};
 
 /// The tag of a record whose operation is none of [`Op::ALL`].
 const OTHER: usize = Op::ALL.len();
@@ -112,7 +112,7 @@ mod tests {
     fn a_summary_reads_as_one_line() {
         let tally = Tally::new(Arc::new(|_: &Acknowledged<'_>| {}));
         for op in [Some("insert"), Some("delete"), Some("delete"), Some("merge"), None] {
-            tally.delivered(&Delivered { key: b"1", payload: b"{}", partition: 0, offset: 0, tag: tag(op) });
+            tally.delivered(&Delivered { key: b"1", payload: b"{}", partition: 0, offset: Some(0), tag: tag(op) });
         }
         let summary = tally.summary(6, Duration::from_secs(2));
         assert_eq!(summary.failed(), 1);

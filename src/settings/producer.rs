@@ -1,11 +1,14 @@
+use std::fmt;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::check::{self, AmqpEndpointArgs};
 use super::identity::IdentityArgs;
 use super::{Faults, Rate};
+use crate::azure::eventhub::EventHubAddress;
 use crate::azure::identity::IdentitySettings;
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
 
@@ -18,6 +21,14 @@ pub struct ProducerArgs {
     /// Topic to send to
     #[arg(long, env = "DELTAWAVE_TOPIC", default_value = "user-events")]
     topic: String,
+    /// How to send: kafka, or amqp, for networks in which only AMQP over TLS (port 5671) is open to Event Hubs
+    #[arg(long, env = "DELTAWAVE_TRANSPORT", value_enum, default_value_t = TransportChoice::Kafka)]
+    transport: TransportChoice,
+    /// With --transport amqp: the event hub to send to, with the program's own identity
+    #[arg(long, env = "DELTAWAVE_EVENT_HUB", value_name = "NAMESPACE/HUB", hide_env_values = true)]
+    event_hub: Option<String>,
+    #[command(flatten)]
+    amqp: AmqpEndpointArgs,
     /// Create the topic with so many partitions if it does not exist
     #[arg(long, env = "DELTAWAVE_CREATE_TOPIC", value_name = "PARTITIONS")]
     create_topic: Option<NonZero<u16>>,
@@ -57,6 +68,30 @@ pub struct ProducerArgs {
     identity: IdentityArgs,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TransportChoice {
+    Kafka,
+    Amqp,
+}
+
+/// What the broker is spoken to by, and where it is.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// Kafka, any broker's.
+    Kafka(KafkaSettings),
+    /// AMQP, an event hub's.
+    Amqp(EventHubAddress),
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Transport::Kafka(kafka) => kafka.broker.fmt(f),
+            Transport::Amqp(address) => address.fmt(f),
+        }
+    }
+}
+
 /// Where event numbers come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderSource {
@@ -90,8 +125,8 @@ pub enum EventSource {
 /// Validated settings of the producer.
 #[derive(Debug, Clone)]
 pub struct ProducerSettings {
-    /// Where to send.
-    pub kafka: KafkaSettings,
+    /// Where to send, and how.
+    pub transport: Transport,
     /// The topic, or event hub.
     pub topic: String,
     /// Create the topic with so many partitions if it is missing.
@@ -117,8 +152,24 @@ impl ProducerArgs {
     /// Every fault found.
     pub fn validate(self) -> Result<ProducerSettings, Faults> {
         let mut faults = Faults::default();
-        let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
-        let topic = faults.check("--topic", topic_name(self.topic));
+        let endpoint = self.amqp.check(&mut faults);
+        let target = match self.transport {
+            TransportChoice::Kafka => {
+                if self.event_hub.is_some() {
+                    faults.add("--event-hub", "is for --transport amqp");
+                }
+                let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
+                let topic = faults.check("--topic", topic_name(self.topic));
+                let kafka = broker.map(|broker| KafkaSettings { broker, security: Security::Plaintext });
+                kafka.map(Transport::Kafka).zip(topic)
+            }
+            TransportChoice::Amqp => {
+                if self.create_topic.is_some() {
+                    faults.add("--create-topic", "is for Kafka: event hubs are made in Azure, with their partitions");
+                }
+                amqp_target(self.event_hub, endpoint, &mut faults)
+            }
+        };
         let source = match self.input {
             Some(file) => {
                 let generator_flags = [
@@ -147,9 +198,9 @@ impl ProducerArgs {
             (None, EventSource::Input { .. }) => Some(Rate::Max),
         };
         let identity = self.identity.check(&[], &mut faults);
-        let parts = broker.zip(topic).zip(rate).zip(identity);
-        let settings = parts.map(|(((broker, topic), rate), identity)| ProducerSettings {
-            kafka: KafkaSettings { broker, security: Security::Plaintext },
+        let parts = target.zip(rate).zip(identity);
+        let settings = parts.map(|(((transport, topic), rate), identity)| ProducerSettings {
+            transport,
             topic,
             create_topic: self.create_topic,
             source,
@@ -161,6 +212,21 @@ impl ProducerArgs {
         });
         faults.finish(settings)
     }
+}
+
+/// Where AMQP goes, and the hub's name.
+fn amqp_target(
+    event_hub: Option<String>,
+    endpoint: Option<Option<url::Url>>,
+    faults: &mut Faults,
+) -> Option<(Transport, String)> {
+    let hub = match event_hub {
+        Some(text) => check::event_hub(&text),
+        None => Err("is needed by --transport amqp: write NAMESPACE/HUB".to_owned()),
+    };
+    let hub = faults.check("--event-hub", hub)?;
+    let address = EventHubAddress { host: hub.host, hub: hub.hub.clone(), endpoint: endpoint? };
+    Some((Transport::Amqp(address), hub.hub))
 }
 
 /// Alice, Bob and Charlie.
@@ -216,7 +282,7 @@ mod tests {
     #[test]
     fn the_defaults_are_the_classic_demo() {
         let settings = validate(&[]).unwrap();
-        assert_eq!(settings.kafka.broker.to_string(), "localhost:29092");
+        assert_eq!(settings.transport.to_string(), "localhost:29092");
         assert_eq!(settings.topic, "user-events");
         assert_eq!(settings.rate, Rate::PerSecond(1.0));
         assert_eq!(settings.give_up, Duration::from_secs(60));
@@ -228,6 +294,28 @@ mod tests {
     fn input_lines_go_as_fast_as_they_can_unless_told_otherwise() {
         assert_eq!(validate(&["--input", "-"]).unwrap().rate, Rate::Max);
         assert_eq!(validate(&["--input", "-", "--rate", "5"]).unwrap().rate, Rate::PerSecond(5.0));
+    }
+
+    #[test]
+    fn amqp_needs_an_event_hub_and_no_connection_string() {
+        let settings = validate(&["--transport", "amqp", "--event-hub", "contoso/orders"]).unwrap();
+        assert_eq!(settings.transport.to_string(), "contoso.servicebus.windows.net/orders");
+        assert_eq!(settings.topic, "orders");
+        for (flags, fault) in [
+            (&["--transport", "amqp"][..], "error: --event-hub: is needed by --transport amqp"),
+            (&["--event-hub", "contoso/orders"], "error: --event-hub: is for --transport amqp"),
+            (
+                &["--transport", "amqp", "--event-hub", "Endpoint=sb://contoso/;SharedAccessKey=secret"],
+                "error: --event-hub: is a connection string",
+            ),
+            (
+                &["--transport", "amqp", "--event-hub", "contoso/orders", "--create-topic", "3"],
+                "error: --create-topic: ",
+            ),
+        ] {
+            let text = validate(flags).unwrap_err();
+            assert!(text.starts_with(fault) && !text.contains("secret"), "{text}");
+        }
     }
 
     #[test]

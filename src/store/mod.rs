@@ -4,6 +4,7 @@
 //! column, unnested by the server; nothing is durable before FLUSH; and only a primary key makes a repeat safe.
 
 mod address;
+mod audit;
 mod catalog;
 mod error;
 mod ledger;
@@ -16,6 +17,7 @@ mod tls;
 mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
+pub use audit::{Counted, Numbers, Summary};
 pub use error::{Fault, StoreError};
 pub use objects::{create_objects, default_table, drop_objects, missing_ledger_table};
 pub use rejects::Rejected;

@@ -89,7 +89,7 @@ fn insert_sql(kind: Kind, table: &str, columns: &[(&str, ColumnType)], key: &[&s
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let values: Vec<_> =
         (1..).zip(columns).map(|(number, (_, kind))| format!("unnest(${number}::varchar::{}[])", kind.sql())).collect();
-    let table = table.split('.').map(quote).collect::<Vec<_>>().join(".");
+    let table = quote_table(table);
     let mut sql = format!("INSERT INTO {table} ({}) SELECT {}", list(&names), values.join(", "));
     // RisingWave has no such clause: there the table's own conflict behaviour, overwrite, does the same.
     match (kind, conflict) {
@@ -103,6 +103,11 @@ fn insert_sql(kind: Kind, table: &str, columns: &[(&str, ColumnType)], key: &[&s
         }
     }
     sql
+}
+
+/// A table's name as it stands in a statement; it may say its schema.
+pub(super) fn quote_table(name: &str) -> String {
+    name.split('.').map(quote).collect::<Vec<_>>().join(".")
 }
 
 fn quote(name: &str) -> String {

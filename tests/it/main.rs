@@ -3,6 +3,7 @@
 //! | module | tests |
 //! |---|---|
 //! | `azure` | programs towards Azure: tokens, signatures and secrets that change, and every refusal in one sentence |
+//! | `amqp` | the `producer` binary over AMQP, and partition properties, on a played event hub |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `docs` | that the documentation's commands, links and flags exist |
@@ -28,6 +29,7 @@
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
 //! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
+//! | `verify` | `deltawave verify` and `deltawave status`: what is whole is proven, what is not is named |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
 //!
 //! What a test needs is fetched and started by the test run. A component that does not start fails every test that
@@ -36,6 +38,7 @@
 //! With `DELTAWAVE_TEST_STORE_URL` (a libpq URL without a password) the tests of programs that write to a store do so in
 //! databases of their own on that server, a RisingWave, instead of PostgreSQL.
 
+mod amqp;
 mod azure;
 mod blob;
 mod capture;
@@ -63,3 +66,4 @@ mod store_tls;
 mod store_users;
 mod support;
 mod up;
+mod verify;

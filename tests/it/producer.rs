@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use deltawave::azure::identity::IdentitySettings;
 use deltawave::kafka::{KafkaSettings, Security};
 use deltawave::producer::{self, Acknowledged, Event};
-use deltawave::settings::{EventSource, OrderSource, ProducerSettings, Rate};
+use deltawave::settings::{EventSource, OrderSource, ProducerSettings, Rate, Transport};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
@@ -405,10 +405,10 @@ async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each
     let bench = Bench::new();
     let settings = ProducerSettings {
         identity: IdentitySettings::default(),
-        kafka: KafkaSettings {
+        transport: Transport::Kafka(KafkaSettings {
             broker: bench.cluster.bootstrap_servers().parse().unwrap(),
             security: Security::Plaintext,
-        },
+        }),
         topic: TOPIC.to_owned(),
         create_topic: None,
         source: EventSource::Generated {
@@ -437,7 +437,7 @@ async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each
     let heard = heard.lock().unwrap();
     for partition in 0..PARTITIONS {
         let of_partition: Vec<_> = heard.iter().filter(|event| event.0 == partition).collect();
-        assert!(of_partition.iter().enumerate().all(|(i, event)| event.1 == i as i64));
+        assert!(of_partition.iter().enumerate().all(|(i, event)| event.1 == Some(i as i64)));
         assert!(of_partition.is_sorted_by_key(|event| event.2));
     }
     assert_eq!(heard.len(), bench.records().len());

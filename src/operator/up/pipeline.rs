@@ -15,8 +15,8 @@ use crate::capturer;
 use crate::loader;
 use crate::producer;
 use crate::settings::{
-    CaptureSettings, EmptyWindows, EventSource, FileCodec, LoaderSettings, OrderSource, ProducerSettings, Route, Until,
-    UpSettings, default_order_file,
+    CaptureSettings, EmptyWindows, EventSource, FileCodec, LoaderSettings, OrderSource, ProducerSettings, Route,
+    Transport, Until, UpSettings, default_order_file,
 };
 
 /// The namespace in the names of local Capture files.
@@ -62,7 +62,7 @@ impl Pipeline {
         let order = OrderSource::File(default_order_file());
         let producer = ProducerSettings {
             identity: IdentitySettings::default(),
-            kafka: components.kafka().clone(),
+            transport: Transport::Kafka(components.kafka().clone()),
             topic: settings.topic.clone(),
             create_topic: None,
             source: EventSource::Generated { users: settings.users, seed: settings.seed, order },

@@ -1,0 +1,177 @@
+use std::error::Error;
+use std::time::Duration;
+
+use azure_core::error::ErrorKind;
+use azure_core_amqp::{AmqpDescribedError, AmqpError, AmqpErrorCondition, AmqpErrorKind};
+use azure_messaging_eventhubs::EventHubsError;
+use azure_messaging_eventhubs::error::ErrorKind as Kind;
+
+use super::client::EventHubAddress;
+
+/// Why a call to an event hub failed, as one sentence that names the hub.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventHubError {
+    /// The service knows who asks and refuses, or does not know it.
+    #[error(
+        "{address} refuses this identity ({reason}): give it the role Azure Event Hubs Data Sender (Receiver, to \
+         only look), and see that the namespace lets its network in"
+    )]
+    Denied { address: String, reason: String },
+    /// The namespace has no such hub.
+    #[error("event hub {address} does not exist ({reason}): create it, or correct --event-hub")]
+    Unknown { address: String, reason: String },
+    /// The credential gave no token.
+    #[error("no token for {address} ({reason}): check --credential and the identity it names")]
+    NoToken { address: String, reason: String },
+    /// The service takes no event of this size.
+    #[error("{address} takes no event of {size} bytes")]
+    TooLarge { address: String, size: usize },
+    /// The service is too busy for this identity or hub at the moment.
+    #[error("{address} is busy ({reason}): see whether the namespace has enough throughput units")]
+    Busy { address: String, reason: String },
+    /// It may work later: no connection, one that broke, throttling, a fault of the service.
+    #[error("{address} cannot be reached over AMQP now ({reason}): see that port 5671 is open")]
+    Transient { address: String, reason: String },
+    /// Something repeating does not mend.
+    #[error("{address} refuses ({reason})")]
+    Other { address: String, reason: String },
+}
+
+/// Longer reasons are cut: the service adds tracking ids and times.
+const REASON_LIMIT: usize = 200;
+
+impl EventHubError {
+    /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. } | EventHubError::Busy { .. })
+    }
+
+    /// Whether the connection and its links are as good as before.
+    pub(super) fn leaves_link(&self) -> bool {
+        matches!(self, EventHubError::Busy { .. } | EventHubError::TooLarge { .. })
+    }
+
+    /// What the service or the library said, without the address.
+    pub fn reason(&self) -> String {
+        match self {
+            EventHubError::Denied { reason, .. }
+            | EventHubError::Unknown { reason, .. }
+            | EventHubError::NoToken { reason, .. }
+            | EventHubError::Transient { reason, .. }
+            | EventHubError::Busy { reason, .. }
+            | EventHubError::Other { reason, .. } => reason.clone(),
+            EventHubError::TooLarge { size, .. } => format!("an event of {size} bytes is too large"),
+        }
+    }
+
+    pub(super) fn other(address: &EventHubAddress, reason: String) -> Self {
+        EventHubError::Other { address: address.to_string(), reason }
+    }
+
+    pub(super) fn no_token(address: &EventHubAddress, reason: String) -> Self {
+        EventHubError::NoToken { address: address.to_string(), reason: cut(&reason) }
+    }
+
+    pub(super) fn silent(address: &EventHubAddress, waited: Duration) -> Self {
+        let reason = format!("no answer within {} s", waited.as_secs());
+        EventHubError::Transient { address: address.to_string(), reason }
+    }
+
+    /// What an error of the SDK means. Its own text is left out where a part of it says what happened: it repeats
+    /// itself at every layer.
+    pub(super) fn new(address: &EventHubAddress, error: &EventHubsError) -> Self {
+        let address = address.to_string();
+        match &error.kind {
+            Kind::SendRejected(Some(described)) | Kind::ConsumerDisconnected(Some(described)) => {
+                return by_condition(address, described);
+            }
+            Kind::InvalidManagementResponse => {
+                return EventHubError::Other { address, reason: "its properties make no sense".to_owned() };
+            }
+            _ => {}
+        }
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        let mut last = error.to_string();
+        while let Some(error) = cause {
+            if let Some(amqp) = error.downcast_ref::<AmqpError>() {
+                match amqp.kind() {
+                    AmqpErrorKind::AmqpDescribedError(described) => return by_condition(address, described),
+                    AmqpErrorKind::ManagementStatusCode(code, text) => {
+                        let reason = cut(text.as_deref().unwrap_or("no reason given"));
+                        return by_status(address, u16::from(*code), reason);
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(core) = error.downcast_ref::<azure_core::Error>()
+                && matches!(core.kind(), ErrorKind::Credential)
+            {
+                return EventHubError::NoToken { address, reason: cut(&crate::azure::failure::root(core)) };
+            }
+            last = error.to_string();
+            cause = error.source();
+        }
+        EventHubError::Transient { address, reason: cut(&last) }
+    }
+}
+
+fn by_condition(address: String, described: &AmqpDescribedError) -> EventHubError {
+    let name: &str = (&described.condition).into();
+    let reason = cut(described.description.as_deref().filter(|text| !text.is_empty()).unwrap_or(name));
+    match described.condition {
+        AmqpErrorCondition::UnauthorizedAccess => EventHubError::Denied { address, reason },
+        AmqpErrorCondition::NotFound | AmqpErrorCondition::ResourceDeleted => {
+            EventHubError::Unknown { address, reason }
+        }
+        AmqpErrorCondition::ArgumentError
+        | AmqpErrorCondition::ArgumentOutOfRangeError
+        | AmqpErrorCondition::DecodeError
+        | AmqpErrorCondition::InvalidField
+        | AmqpErrorCondition::LinkPayloadSizeExceeded
+        | AmqpErrorCondition::NotAllowed
+        | AmqpErrorCondition::NotImplemented
+        | AmqpErrorCondition::PreconditionFailed
+        | AmqpErrorCondition::PublisherRevokedError => EventHubError::Other { address, reason },
+        AmqpErrorCondition::ServerBusyError | AmqpErrorCondition::ResourceLimitExceeded => {
+            EventHubError::Busy { address, reason }
+        }
+        _ => EventHubError::Transient { address, reason },
+    }
+}
+
+/// The status of an answer to an authorisation or a management request.
+fn by_status(address: String, code: u16, reason: String) -> EventHubError {
+    match code {
+        401 | 403 => EventHubError::Denied { address, reason: format!("{code}, {reason}") },
+        404 => EventHubError::Unknown { address, reason },
+        400..=499 if code != 408 && code != 429 => EventHubError::Other { address, reason },
+        _ => EventHubError::Transient { address, reason: format!("{code}, {reason}") },
+    }
+}
+
+fn cut(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(REASON_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeating_mends_is_told_from_what_it_does_not() {
+        let status = |code| by_status("ns/hub".to_owned(), code, "why".to_owned());
+        assert!(matches!(status(401), EventHubError::Denied { .. }));
+        assert!(matches!(status(404), EventHubError::Unknown { .. }));
+        assert!(status(429).is_transient() && status(503).is_transient() && !status(400).is_transient());
+        let described = |condition| {
+            by_condition("ns/hub".to_owned(), &AmqpDescribedError::new(condition, None, Default::default()))
+        };
+        assert!(described(AmqpErrorCondition::ServerBusyError).is_transient());
+        let unknown = described(AmqpErrorCondition::NotFound).to_string();
+        assert_eq!(unknown, "event hub ns/hub does not exist (amqp:not-found): create it, or correct --event-hub");
+    }
+}

@@ -1,0 +1,22 @@
+//! Event Hubs over AMQP: the only importer of its SDK crate.
+//!
+//! ```text
+//! EventHubAddress + credential ──Client──┬─▶ EventHubLog         where the log ends: partition properties
+//!                                        └─▶ EventHubPublisher   a lane a partition, sharing one Link
+//! ```
+//!
+//! The SDK's client keeps a connection that broke, so a client here is thrown away with its first error, and its own
+//! retries are off: who retries, and for how long, is decided where the purpose is known. The SDK knows token
+//! credentials only, and speaks AMQP over TLS (port 5671), not over WebSockets (port 443).
+
+mod client;
+mod error;
+mod link;
+mod log;
+mod partitioner;
+mod publisher;
+
+pub use client::EventHubAddress;
+pub use error::EventHubError;
+pub use log::EventHubLog;
+pub use publisher::EventHubPublisher;

@@ -1,0 +1,246 @@
+use super::Span;
+use crate::capture::SequenceNumber;
+
+/// A file of the ledger, as far as it matters for what is covered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoveredFile {
+    /// The container it is in.
+    pub container: String,
+    /// Its name there.
+    pub blob: String,
+    /// Which version of it was loaded.
+    pub etag: String,
+    /// When its window started, in a form that sorts by time.
+    pub window_start: String,
+    /// Its sequence numbers; `None` for a silent window.
+    pub span: Option<Span>,
+    /// Records it has.
+    pub records: u64,
+    /// Records that are in the table.
+    pub loaded: u64,
+    /// Records that are in `rejected_events`.
+    pub rejected: u64,
+    /// Why it was quarantined, if it was.
+    pub damage: Option<String>,
+}
+
+/// Sequence numbers that no file of a partition holds, though later ones are loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// What is missing.
+    pub missing: Span,
+    /// The file that ends before it.
+    pub after: String,
+    /// The file that begins behind it.
+    pub before: String,
+}
+
+/// Neighbouring files whose numbers leave nothing out, to be counted together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// From the first number to the last.
+    pub span: Span,
+    /// The files, by their places in [`Coverage::files`], in the order of their numbers.
+    pub files: Vec<usize>,
+    /// Records they have.
+    pub records: u64,
+    /// Records of them that are in the table.
+    pub loaded: u64,
+    /// Records of them that were rejected.
+    pub rejected: u64,
+    /// Whether some numbers are in several files: the same records twice, or records of a hub that was made anew.
+    pub overlaps: bool,
+}
+
+/// What the files of one partition cover.
+///
+/// Numbers start again when a hub is made anew, so files are followed in the order of their windows:
+///
+/// | a file begins | it |
+/// |---|---|
+/// | right behind the end of a life | continues that life |
+/// | further behind the end of the newest life | continues it, and leaves a gap |
+/// | at or before the end of the newest life | begins a new life: the hub was made anew, or records were captured twice |
+///
+/// What precedes a life's first file is no gap: Capture may have been switched on late.
+#[derive(Debug, Clone, Default)]
+pub struct Coverage {
+    files: Vec<CoveredFile>,
+    gaps: Vec<Gap>,
+    lives: Vec<Life>,
+    newest: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Life {
+    last: SequenceNumber,
+    blob: String,
+}
+
+impl Coverage {
+    /// What these files of one partition and table cover.
+    pub fn of(mut files: Vec<CoveredFile>) -> Coverage {
+        files.sort_by(|a, b| {
+            let key = |file: &CoveredFile| file.span.map(|span| (span.first, span.last));
+            (&a.window_start, key(a), &a.blob).cmp(&(&b.window_start, key(b), &b.blob))
+        });
+        let mut coverage = Coverage { files, ..Coverage::default() };
+        for at in 0..coverage.files.len() {
+            coverage.follow(at);
+        }
+        coverage
+    }
+
+    fn follow(&mut self, at: usize) {
+        let CoveredFile { blob, span: Some(span), .. } = &self.files[at] else { return };
+        let continued = (0..self.lives.len()).rev().find(|life| self.lives[*life].last.next() == span.first);
+        let behind = self.lives.get(self.newest).is_some_and(|newest| newest.last < span.first);
+        let life = match continued {
+            Some(life) => life,
+            None if behind => {
+                let newest = &self.lives[self.newest];
+                let missing = Span { first: newest.last.next(), last: SequenceNumber(span.first.0 - 1) };
+                self.gaps.push(Gap { missing, after: newest.blob.clone(), before: blob.clone() });
+                self.newest
+            }
+            None => {
+                self.lives.push(Life { last: span.last, blob: blob.clone() });
+                self.lives.len() - 1
+            }
+        };
+        self.lives[life] = Life { last: span.last, blob: blob.clone() };
+        self.newest = life;
+    }
+
+    /// The files, in the order of their windows.
+    pub fn files(&self) -> &[CoveredFile] {
+        &self.files
+    }
+
+    /// What is missing between files.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// How often numbers began again.
+    pub fn restarts(&self) -> usize {
+        self.lives.len().saturating_sub(1)
+    }
+
+    /// The last number of the newest file that has any.
+    pub fn last(&self) -> Option<SequenceNumber> {
+        self.lives.get(self.newest).map(|life| life.last)
+    }
+
+    /// The lowest and the highest number of all.
+    pub fn span(&self) -> Option<Span> {
+        let spans = self.files.iter().filter_map(|file| file.span);
+        spans.reduce(|all, span| Span { first: all.first.min(span.first), last: all.last.max(span.last) })
+    }
+
+    /// A sum over all files.
+    pub fn sum(&self, what: impl Fn(&CoveredFile) -> u64) -> u64 {
+        self.files.iter().map(what).sum()
+    }
+
+    /// All files with records, in chunks of about `most` records that do not share a number. A chunk leaves no number
+    /// out, unless `across_gaps`.
+    pub fn chunks(&self, most: u64, across_gaps: bool) -> Vec<Chunk> {
+        let mut order: Vec<(Span, usize)> =
+            self.files.iter().enumerate().filter_map(|(at, file)| Some((file.span?, at))).collect();
+        order.sort_by_key(|(span, at)| (span.first, span.last, *at));
+        let mut chunks: Vec<Chunk> = Vec::new();
+        for (span, at) in order {
+            let CoveredFile { records, loaded, rejected, .. } = self.files[at];
+            match chunks.last_mut() {
+                Some(chunk) if chunk.takes(span, most, across_gaps) => {
+                    chunk.overlaps |= span.first <= chunk.span.last;
+                    chunk.span.last = chunk.span.last.max(span.last);
+                    chunk.files.push(at);
+                    chunk.records += records;
+                    chunk.loaded += loaded;
+                    chunk.rejected += rejected;
+                }
+                _ => chunks.push(Chunk { span, files: vec![at], records, loaded, rejected, overlaps: false }),
+            }
+        }
+        chunks
+    }
+}
+
+impl Chunk {
+    fn takes(&self, span: Span, most: u64, across_gaps: bool) -> bool {
+        span.first <= self.span.last
+            || (self.records < most && !self.overlaps && (across_gaps || span.first == self.span.last.next()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files of one window each, given by their first and last numbers.
+    fn coverage(spans: &[(i64, i64)]) -> Coverage {
+        let file = |(window, (first, last)): (usize, &(i64, i64))| {
+            let records = u64::try_from(last - first + 1).unwrap();
+            CoveredFile {
+                container: "c".to_owned(),
+                blob: format!("{window}"),
+                etag: String::new(),
+                window_start: format!("{window:04}"),
+                span: (records > 0).then_some(Span { first: SequenceNumber(*first), last: SequenceNumber(*last) }),
+                records,
+                loaded: records,
+                rejected: 0,
+                damage: None,
+            }
+        };
+        Coverage::of(spans.iter().enumerate().map(file).collect())
+    }
+
+    fn gaps(spans: &[(i64, i64)]) -> Vec<(i64, i64)> {
+        coverage(spans).gaps().iter().map(|gap| (gap.missing.first.0, gap.missing.last.0)).collect()
+    }
+
+    #[test]
+    fn a_gap_is_what_neither_life_of_a_hub_explains() {
+        assert_eq!(gaps(&[]), []);
+        assert_eq!(gaps(&[(7, 9), (10, 10), (11, 20)]), []);
+        // A silent window is no gap.
+        assert_eq!(gaps(&[(0, 9), (0, -1), (10, 19)]), []);
+        assert_eq!(gaps(&[(0, 9), (15, 19), (22, 30)]), [(10, 14), (20, 21)]);
+        // Made anew, where a view that sorts by numbers would see a gap, or none.
+        assert_eq!(gaps(&[(5000, 5999), (0, 99), (100, 199)]), []);
+        assert_eq!(gaps(&[(0, 999), (0, 99), (150, 199)]), [(100, 149)]);
+        // Captured twice for a while.
+        assert_eq!(gaps(&[(0, 99), (100, 199), (50, 149), (200, 299)]), []);
+        assert_eq!(gaps(&[(0, 99), (50, 149), (100, 199), (150, 299), (300, 399)]), []);
+    }
+
+    #[test]
+    fn the_newest_life_is_the_one_that_lags() {
+        assert_eq!(coverage(&[]).last(), None);
+        assert_eq!(coverage(&[(0, 9), (10, 19), (0, -1)]).last(), Some(SequenceNumber(19)));
+        let anew = coverage(&[(0, 999), (0, 9)]);
+        assert_eq!((anew.last(), anew.restarts()), (Some(SequenceNumber(9)), 1));
+        assert_eq!(anew.span().map(|span| span.last.0), Some(999));
+    }
+
+    #[test]
+    fn chunks_share_no_number_and_leave_none_out() {
+        let shown = |spans: &[(i64, i64)], across| {
+            let chunks = coverage(spans).chunks(25, across);
+            chunks
+                .iter()
+                .map(|chunk| (chunk.span.first.0, chunk.span.last.0, chunk.loaded, chunk.overlaps))
+                .collect::<Vec<_>>()
+        };
+        let tens = [(0, 9), (10, 19), (20, 29), (30, 39)];
+        assert_eq!(shown(&tens, false), [(0, 29, 30, false), (30, 39, 10, false)]);
+        let gap = [(0, 9), (15, 19)];
+        assert_eq!(shown(&gap, false), [(0, 9, 10, false), (15, 19, 5, false)]);
+        assert_eq!(shown(&gap, true), [(0, 19, 15, false)]);
+        // However large, files that share numbers stay together, and nothing follows them in the same chunk.
+        assert_eq!(shown(&[(0, 30), (30, 50), (51, 60)], false), [(0, 50, 52, true), (51, 60, 10, false)]);
+    }
+}

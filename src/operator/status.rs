@@ -1,0 +1,140 @@
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::source::{self, SourceError};
+use super::store::{address, connect};
+use super::table::aligned;
+use crate::base::SecretError;
+use crate::capture::PartitionId;
+use crate::ledger::{EndsError, PartitionEnds};
+use crate::service::Exit;
+use crate::settings::CheckSettings;
+use crate::store::{StoreError, Summary};
+
+/// Why there is no status.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The store is away, refuses, or lacks the ledger.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store's password cannot be read.
+    #[error(transparent)]
+    Password(#[from] SecretError),
+    /// The broker cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The broker does not say where the log ends.
+    #[error(transparent)]
+    Ends(#[from] EndsError),
+    /// Someone asked for an end.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Prints how far each partition is.
+///
+/// # Errors
+/// When the store or the broker cannot be asked.
+pub async fn status(settings: CheckSettings, shutdown: CancellationToken) -> Result<Exit, StatusError> {
+    let text = tokio::select! {
+        text = look(&settings, &shutdown) => text?,
+        () = shutdown.cancelled() => return Err(StatusError::Interrupted),
+    };
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    Ok(Exit::Done)
+}
+
+async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<String, StatusError> {
+    let session = connect(&address(settings).await?, settings.give_up, shutdown).await?;
+    let source = source::open(settings).await?;
+    let summaries = session.ledger_summary().await?;
+    let mut ends: BTreeMap<(String, PartitionId), PartitionEnds> = BTreeMap::new();
+    if let Some(source) = &source {
+        for route in &settings.routes {
+            for end in source.ends(route.hub.name()).await? {
+                ends.insert((route.hub.name().to_owned(), end.partition), end);
+            }
+        }
+    }
+    let mut rows = vec![
+        [
+            "table",
+            "event hub",
+            "partition",
+            "files",
+            "records",
+            "rejected",
+            "quarantined",
+            "last loaded",
+            "lag",
+            "behind",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for summary in &summaries {
+        let end = ends.remove(&(summary.hub.clone(), summary.partition));
+        rows.push(row(summary, end.as_ref()));
+    }
+    for ((hub, partition), end) in &ends {
+        let table = settings.routes.iter().find(|route| route.hub.name() == hub).map(|route| route.table.clone());
+        let mut row = vec![table.unwrap_or_default(), hub.clone(), partition.to_string()];
+        row.extend(["0", "0", "0", "0", "–"].map(str::to_owned));
+        row.extend([end.lag(None).to_string(), "–".to_owned()]);
+        rows.push(row);
+    }
+    let mut text = aligned(&rows, 2);
+    if summaries.is_empty() {
+        text.push_str("nothing is loaded yet\n");
+    }
+    if source.is_none() {
+        text.push_str("lag is not known without --broker or --event-hub\n");
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+fn row(summary: &Summary, end: Option<&PartitionEnds>) -> Vec<String> {
+    let Summary { target, hub, partition, files, quarantined, records, rejected, last, loaded_ago, .. } = summary;
+    let lag = end.map(|end| end.lag(*last));
+    vec![
+        target.clone(),
+        hub.clone(),
+        partition.to_string(),
+        files.to_string(),
+        records.to_string(),
+        rejected.to_string(),
+        quarantined.to_string(),
+        loaded_ago.map_or_else(|| "–".to_owned(), |seconds| format!("{} ago", span(seconds))),
+        lag.map_or_else(|| "–".to_owned(), |lag| lag.to_string()),
+        behind(summary, end, lag).map_or_else(|| "–".to_owned(), span),
+    ]
+}
+
+/// How far the newest loaded window is behind the last record of the log, in seconds. Where the broker does not say
+/// when that came, behind now: at most so much. Nothing when nothing is to come.
+fn behind(summary: &Summary, end: Option<&PartitionEnds>, lag: Option<u64>) -> Option<f64> {
+    match lag {
+        Some(0) => Some(0.0),
+        Some(_) => {
+            let age =
+                end.and_then(|end| end.last_enqueued_at).map(|at| (OffsetDateTime::now_utc() - at).as_seconds_f64());
+            Some((summary.window_ago? - age.unwrap_or(0.0)).max(0.0))
+        }
+        None => None,
+    }
+}
+
+/// `12 s`, `5 min`, `3 h`, `2 d`.
+fn span(seconds: f64) -> String {
+    let seconds = seconds.max(0.0);
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} d", s / 86400.0),
+    }
+}

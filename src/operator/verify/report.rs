@@ -1,0 +1,168 @@
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::finding::{Finding, Kind};
+use crate::capture::PartitionId;
+use crate::ledger::Span;
+use crate::operator::table;
+use crate::service::Exit;
+
+/// What was found of one partition.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) table: String,
+    pub(super) hub: String,
+    pub(super) partition: PartitionId,
+    pub(super) span: Option<Span>,
+    pub(super) files: usize,
+    pub(super) records: u64,
+    pub(super) rows: u64,
+    pub(super) rejected: u64,
+    /// Records the broker has and the ledger has not yet; `None` if no broker was asked.
+    pub(super) lag: Option<u64>,
+    /// Finished files that are not loaded yet; `None` if no container was listed.
+    pub(super) waiting: Option<u64>,
+}
+
+/// Everything that was found.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) lines: Vec<Line>,
+    pub(super) findings: Vec<Finding>,
+    /// What was held against what.
+    pub(super) looked_at: Vec<String>,
+}
+
+impl Report {
+    fn count(&self, kind: Kind) -> usize {
+        self.findings.iter().filter(|finding| finding.kind == kind).count()
+    }
+
+    /// Exit 3 when something is lost or doubled, 1 when that cannot be told, 0 when neither is.
+    pub(super) fn exit(&self) -> Exit {
+        if self.count(Kind::Hole) + self.count(Kind::Double) > 0 {
+            Exit::Hole
+        } else if self.count(Kind::Unproven) > 0 {
+            Exit::Failed
+        } else {
+            Exit::Done
+        }
+    }
+
+    const fn verdict(exit: Exit) -> &'static str {
+        match exit {
+            Exit::Hole => "broken",
+            Exit::Done => "proven",
+            _ => "unproven",
+        }
+    }
+
+    fn sum(&self, what: impl Fn(&Line) -> u64) -> u64 {
+        self.lines.iter().map(what).sum()
+    }
+
+    /// The verdict in one sentence.
+    fn sentence(&self) -> String {
+        let (holes, doubles) = (self.count(Kind::Hole), self.count(Kind::Double));
+        let records = self.sum(|line| line.records);
+        let files: usize = self.lines.iter().map(|line| line.files).sum();
+        match self.exit() {
+            Exit::Hole => {
+                let (s, plural) = (if holes == 1 { "" } else { "s" }, if doubles == 1 { "" } else { "s" });
+                format!("BROKEN: {holes} hole{s}, {doubles} double{plural} found in {records} records of {files} files")
+            }
+            Exit::Done => {
+                let lag = match (self.lines.iter().filter_map(|line| line.lag).reduce(|a, b| a + b), self.waiting()) {
+                    (Some(lag), _) => format!("; {lag} more are on their way"),
+                    (None, Some(files)) => format!("; {files} files wait to be loaded"),
+                    (None, None) => String::new(),
+                };
+                format!("proven: {records} records of {files} files, nothing lost, nothing twice{lag}")
+            }
+            _ => {
+                let open = self.count(Kind::Unproven);
+                let s = if open == 1 { "" } else { "s" };
+                format!("NOT PROVEN: {open} question{s} open about {records} records of {files} files")
+            }
+        }
+    }
+
+    fn waiting(&self) -> Option<u64> {
+        self.lines.iter().filter_map(|line| line.waiting).reduce(|a, b| a + b)
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let line = |line: &Line| {
+            json!({
+                "table": line.table,
+                "event_hub": line.hub,
+                "partition": line.partition.0,
+                "first": line.span.map(|span| span.first.0),
+                "last": line.span.map(|span| span.last.0),
+                "files": line.files,
+                "records": line.records,
+                "rows": line.rows,
+                "rejected": line.rejected,
+                "lag": line.lag,
+                "files_waiting": line.waiting,
+            })
+        };
+        let finding = |finding: &Finding| {
+            json!({
+                "kind": finding.kind.name(),
+                "table": finding.table,
+                "event_hub": finding.hub,
+                "partition": finding.partition.map(|partition| partition.0),
+                "first": finding.span.map(|span| span.first.0),
+                "last": finding.span.map(|span| span.last.0),
+                "blob": finding.blob,
+                "text": finding.text,
+            })
+        };
+        json!({
+            "verdict": Report::verdict(self.exit()),
+            "sentence": self.sentence(),
+            "looked_at": self.looked_at,
+            "partitions": self.lines.iter().map(line).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, what) in self.looked_at.iter().enumerate() {
+            writeln!(f, "{:<8} {what}", if at == 0 { "checked" } else { "" })?;
+        }
+        writeln!(f)?;
+        let or_dash = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), |number| number.to_string());
+        let mut rows = vec![
+            ["table", "event hub", "partition", "first", "last", "files", "records", "rows", "rejected", "lag"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        rows.extend(self.lines.iter().map(|line| {
+            vec![
+                line.table.clone(),
+                line.hub.clone(),
+                line.partition.to_string(),
+                line.span.map_or_else(|| "–".to_owned(), |span| span.first.to_string()),
+                line.span.map_or_else(|| "–".to_owned(), |span| span.last.to_string()),
+                line.files.to_string(),
+                line.records.to_string(),
+                line.rows.to_string(),
+                line.rejected.to_string(),
+                or_dash(line.lag),
+            ]
+        }));
+        f.write_str(&table::aligned(&rows, 2))?;
+        if !self.findings.is_empty() {
+            writeln!(f)?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        write!(f, "\n{}", self.sentence())
+    }
+}

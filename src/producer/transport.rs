@@ -1,0 +1,77 @@
+use std::time::Duration;
+
+use super::ProducerError;
+use super::tally::Tally;
+use crate::azure::eventhub::EventHubPublisher;
+use crate::azure::identity::Identity;
+use crate::base::Queued;
+use crate::kafka::{self, Cluster, KafkaError, KafkaSettings, MissingTopic};
+use crate::settings::{ProducerSettings, Transport};
+
+/// How long a topic may stay unknown before it counts as missing. A broker that creates topics needs a moment.
+const TOPIC_PATIENCE: Duration = Duration::from_secs(3);
+/// The same, when its creation was just confirmed.
+const CREATED_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The way to the broker. Whichever it is: one key's records stay in one partition, in the order they were sent, and
+/// every record's end is reported once.
+pub(super) enum Publisher {
+    /// Idempotent: the library's own retries make no doubles.
+    Kafka(kafka::Publisher<Tally>),
+    /// At least once: what is sent again after a broken connection may be there twice.
+    Amqp(EventHubPublisher),
+}
+
+impl Publisher {
+    /// Waits for the broker and the topic.
+    pub(super) async fn open(settings: &ProducerSettings, tally: Tally) -> Result<Publisher, ProducerError> {
+        Ok(match &settings.transport {
+            Transport::Kafka(kafka) => {
+                topic_ready(kafka, settings).await?;
+                Publisher::Kafka(kafka::Publisher::new(kafka, &settings.topic, settings.give_up, tally)?)
+            }
+            Transport::Amqp(address) => {
+                let credential = Identity::new(settings.identity.clone()).credential()?;
+                Publisher::Amqp(EventHubPublisher::open(address.clone(), credential, settings.give_up, tally).await?)
+            }
+        })
+    }
+
+    /// Queues a copy of the record; never blocks.
+    pub(super) fn send(&self, key: &[u8], payload: &[u8], tag: usize) -> Result<Queued, ProducerError> {
+        Ok(match self {
+            Publisher::Kafka(publisher) => publisher.send(key, payload, tag)?,
+            Publisher::Amqp(publisher) => publisher.send(key, payload, tag)?,
+        })
+    }
+
+    /// Waits until every record's end was reported, at most `patience`. Blocks the thread.
+    pub(super) fn drain(&self, patience: Duration) {
+        match self {
+            Publisher::Kafka(publisher) => publisher.drain(patience),
+            Publisher::Amqp(publisher) => publisher.drain(patience),
+        }
+    }
+}
+
+/// Waits for the broker, then for the topic, which is created if that was asked for.
+async fn topic_ready(kafka: &KafkaSettings, settings: &ProducerSettings) -> Result<(), ProducerError> {
+    let ProducerSettings { topic, give_up, .. } = settings;
+    let missing = if settings.create_topic.is_some() { MissingTopic::Leave } else { MissingTopic::LetBrokerCreate };
+    let cluster = Cluster::connect(kafka, missing, *give_up).await?;
+    let found = match settings.create_topic {
+        None => cluster.wait_for_topic(topic, TOPIC_PATIENCE).await,
+        Some(partitions) => match cluster.partitions(topic).await {
+            Err(KafkaError::UnknownTopic { .. }) => {
+                cluster.create_topic(topic, partitions.get()).await?;
+                cluster.wait_for_topic(topic, CREATED_PATIENCE).await
+            }
+            found => found,
+        },
+    };
+    match found {
+        Ok(_) => Ok(()),
+        Err(KafkaError::UnknownTopic { topic, address }) => Err(ProducerError::UnknownTopic { topic, address }),
+        Err(other) => Err(other.into()),
+    }
+}

@@ -1,0 +1,247 @@
+//! Questions about what is in the store, for those who check it. Nothing here writes.
+
+use std::str::FromStr;
+
+use super::error::StoreError;
+use super::session::{Cell, Session};
+use super::statement::quote_table;
+use crate::capture::{PartitionId, SequenceNumber};
+use crate::ledger::{CoveredFile, Span};
+
+/// Whose records are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers<'a> {
+    /// The table they were loaded into, as the ledger names it.
+    pub target: &'a str,
+    /// The event hub.
+    pub hub: &'a str,
+    /// The partition.
+    pub partition: PartitionId,
+    /// From which sequence number to which.
+    pub span: Span,
+}
+
+/// How many rows there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// All.
+    pub rows: u64,
+    /// Different sequence numbers among them.
+    pub numbers: u64,
+}
+
+/// What the ledger says of one partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The table.
+    pub target: String,
+    /// The event hub.
+    pub hub: String,
+    /// The partition.
+    pub partition: PartitionId,
+    /// Files that are done.
+    pub files: u64,
+    /// Those of them that are quarantined.
+    pub quarantined: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Records in `rejected_events`.
+    pub rejected: u64,
+    /// The last number of the file with the newest window that has any.
+    pub last: Option<SequenceNumber>,
+    /// How long ago that was, by the server's clock, in seconds.
+    pub loaded_ago: Option<f64>,
+    /// How long ago the newest window began, by the server's clock, in seconds.
+    pub window_ago: Option<f64>,
+}
+
+impl Session {
+    /// Which hubs' files the ledger has, and for which tables: (target, hub).
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_routes(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT DISTINCT target, event_hub FROM capture_files ORDER BY target, event_hub";
+        let (_, rows) = self.query_text(sql).await?;
+        Ok(rows.into_iter().map(|row| (text(&row, 0), text(&row, 1))).collect())
+    }
+
+    /// Which partitions of a hub the ledger has files of, for a table.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_partitions(&self, target: &str, hub: &str) -> Result<Vec<PartitionId>, StoreError> {
+        let sql = format!(
+            "SELECT DISTINCT partition_id FROM capture_files WHERE target = {} AND event_hub = {}",
+            literal(target),
+            literal(hub)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        Ok(rows.iter().filter_map(|row| number(row, 0)).map(PartitionId).collect())
+    }
+
+    /// Every file of a partition that the ledger has for a table.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_files(
+        &self,
+        target: &str,
+        hub: &str,
+        partition: PartitionId,
+    ) -> Result<Vec<CoveredFile>, StoreError> {
+        let sql = format!(
+            "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
+             rejected, status, reason FROM capture_files \
+             WHERE target = {} AND event_hub = {} AND partition_id = {partition}",
+            literal(target),
+            literal(hub)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        let file = |row: &Vec<Cell>| {
+            let span = number(row, 4).zip(number(row, 5));
+            let damage = (text(row, 9) != "loaded").then(|| text(row, 10));
+            CoveredFile {
+                container: text(row, 0),
+                blob: text(row, 1),
+                etag: text(row, 2),
+                window_start: text(row, 3),
+                span: span.map(|(first, last)| Span { first: SequenceNumber(first), last: SequenceNumber(last) }),
+                records: number(row, 6).unwrap_or(0),
+                loaded: number(row, 7).unwrap_or(0),
+                rejected: number(row, 8).unwrap_or(0),
+                damage,
+            }
+        };
+        Ok(rows.iter().map(file).collect())
+    }
+
+    /// How many rows of the target have these numbers. Reads a range of its primary key.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or has no such table.
+    pub async fn count_rows(&self, wanted: &Numbers<'_>) -> Result<Counted, StoreError> {
+        let sql = format!(
+            "SELECT count(*), count(DISTINCT sequence_number) FROM {} WHERE {}",
+            quote_table(wanted.target),
+            wanted.condition()
+        );
+        self.counted(&sql).await
+    }
+
+    /// How many rejected records of the target have these numbers.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn count_rejected(&self, wanted: &Numbers<'_>) -> Result<Counted, StoreError> {
+        let sql = format!(
+            "SELECT count(*), count(DISTINCT sequence_number) FROM rejected_events WHERE target = {} AND {}",
+            literal(wanted.target),
+            wanted.condition()
+        );
+        self.counted(&sql).await
+    }
+
+    /// Records that are in the target more than once: the number, the time that completes its identity, and how many
+    /// rows it has. At most `most`.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn doubled(
+        &self,
+        wanted: &Numbers<'_>,
+        most: usize,
+    ) -> Result<Vec<(SequenceNumber, String, u64)>, StoreError> {
+        let sql = format!(
+            "SELECT sequence_number, enqueued_at, count(*) FROM {} WHERE {} \
+             GROUP BY sequence_number, enqueued_at HAVING count(*) > 1 ORDER BY sequence_number LIMIT {most}",
+            quote_table(wanted.target),
+            wanted.condition()
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        let row =
+            |row: &Vec<Cell>| (SequenceNumber(number(row, 0).unwrap_or(0)), text(row, 1), number(row, 2).unwrap_or(0));
+        Ok(rows.iter().map(row).collect())
+    }
+
+    /// What identifies each row of the target with these numbers beyond its partition, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn identities(&self, wanted: &Numbers<'_>) -> Result<Vec<(SequenceNumber, String)>, StoreError> {
+        let condition = wanted.condition();
+        let sql = format!(
+            "SELECT sequence_number, enqueued_at FROM {} WHERE {condition} UNION \
+             SELECT sequence_number, enqueued_at FROM rejected_events WHERE target = {} AND {condition}",
+            quote_table(wanted.target),
+            literal(wanted.target)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        Ok(rows.iter().map(|row| (SequenceNumber(number(row, 0).unwrap_or(0)), text(row, 1))).collect())
+    }
+
+    /// The ledger in short, a line a partition.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_summary(&self) -> Result<Vec<Summary>, StoreError> {
+        const SQL: &str = "SELECT f.target, f.event_hub, f.partition_id, count(*), \
+             sum(CASE WHEN f.status = 'quarantined' THEN 1 ELSE 0 END)::bigint, \
+             sum(f.records)::bigint, sum(f.rejected)::bigint, \
+             max(CASE WHEN f.window_start = n.newest THEN f.last_sequence_number END), \
+             extract(epoch FROM now()) - extract(epoch FROM max(f.loaded_at)), \
+             extract(epoch FROM now()) - extract(epoch FROM max(f.window_start)) \
+             FROM capture_files f LEFT JOIN (\
+             SELECT target, event_hub, partition_id, max(window_start) AS newest FROM capture_files \
+             WHERE records > 0 GROUP BY target, event_hub, partition_id) n \
+             ON n.target = f.target AND n.event_hub = f.event_hub AND n.partition_id = f.partition_id \
+             GROUP BY f.target, f.event_hub, f.partition_id \
+             ORDER BY f.target, f.event_hub, f.partition_id";
+        let (_, rows) = self.query_text(SQL).await?;
+        let summary = |row: &Vec<Cell>| Summary {
+            target: text(row, 0),
+            hub: text(row, 1),
+            partition: PartitionId(number(row, 2).unwrap_or(-1)),
+            files: number(row, 3).unwrap_or(0),
+            quarantined: number(row, 4).unwrap_or(0),
+            records: number(row, 5).unwrap_or(0),
+            rejected: number(row, 6).unwrap_or(0),
+            last: number(row, 7).map(SequenceNumber),
+            loaded_ago: number(row, 8),
+            window_ago: number(row, 9),
+        };
+        Ok(rows.iter().map(summary).collect())
+    }
+
+    async fn counted(&self, sql: &str) -> Result<Counted, StoreError> {
+        let (_, rows) = self.query_text(sql).await?;
+        let row = rows.first().map(Vec::as_slice).unwrap_or_default();
+        match (number(row, 0), number(row, 1)) {
+            (Some(rows), Some(numbers)) => Ok(Counted { rows, numbers }),
+            _ => Err(StoreError::permanent(self.address(), format!("`{sql}` gave no numbers"))),
+        }
+    }
+}
+
+impl Numbers<'_> {
+    fn condition(&self) -> String {
+        let Span { first, last } = self.span;
+        format!(
+            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}",
+            literal(self.hub),
+            self.partition
+        )
+    }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn text(row: &[Cell], at: usize) -> String {
+    row.get(at).cloned().flatten().unwrap_or_default()
+}
+
+fn number<T: FromStr>(row: &[Cell], at: usize) -> Option<T> {
+    row.get(at)?.as_deref()?.parse().ok()
+}
