@@ -4,6 +4,7 @@
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
 mod capture;
+mod event_hub;
 mod faults;
 mod identity;
 mod loader;
@@ -16,6 +17,7 @@ mod route;
 mod seconds;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
+pub use event_hub::{EventHub, InvalidEventHub};
 pub use faults::Faults;
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
