@@ -28,7 +28,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::{Cluster, KafkaError, MissingTopic, Publisher, Queued};
+use crate::azure::identity::Identity;
+use crate::kafka::{Cluster, Endpoint, KafkaError, MissingTopic, Publisher, Queued};
 use crate::settings::{ProducerSettings, Rate};
 pub use error::ProducerError;
 pub use event::{Event, Op};
@@ -92,12 +93,12 @@ pub async fn run(
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, ProducerError> {
     let source = Source::open(&settings.source)?;
-    tokio::select! {
+    let endpoint = tokio::select! {
         ready = topic_ready(&settings) => ready?,
         () = shutdown.cancelled() => return Ok(Summary::default()),
-    }
+    };
     let tally = Tally::new(Arc::clone(&observer));
-    let publisher = Publisher::new(&settings.kafka, &settings.topic, settings.give_up, tally.clone())?;
+    let publisher = Publisher::new(&endpoint, &settings.topic, settings.give_up, tally.clone())?;
     tracing::info!(broker = %settings.kafka.broker, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
         pacer: Pacer::new(settings.rate),
@@ -131,10 +132,11 @@ pub async fn run(
 }
 
 /// Waits for the broker, then for the topic, which is created if that was asked for.
-async fn topic_ready(settings: &ProducerSettings) -> Result<(), ProducerError> {
+async fn topic_ready(settings: &ProducerSettings) -> Result<Endpoint, ProducerError> {
     let ProducerSettings { kafka, topic, give_up, .. } = settings;
     let missing = if settings.create_topic.is_some() { MissingTopic::Leave } else { MissingTopic::LetBrokerCreate };
-    let cluster = Cluster::connect(kafka, missing, *give_up).await?;
+    let endpoint = Endpoint::open(kafka, &Identity::new(settings.identity.clone())).await?;
+    let cluster = Cluster::connect(&endpoint, missing, *give_up).await?;
     let found = match settings.create_topic {
         None => cluster.wait_for_topic(topic, TOPIC_PATIENCE).await,
         Some(partitions) => match cluster.partitions(topic).await {
@@ -146,7 +148,7 @@ async fn topic_ready(settings: &ProducerSettings) -> Result<(), ProducerError> {
         },
     };
     match found {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(endpoint),
         Err(KafkaError::UnknownTopic { topic, address }) => Err(ProducerError::UnknownTopic { topic, address }),
         Err(other) => Err(other.into()),
     }

@@ -7,6 +7,7 @@ mod capture;
 mod event_hub;
 mod faults;
 mod identity;
+mod kafka;
 mod loader;
 mod log;
 mod notifications;

@@ -5,19 +5,19 @@ use std::time::Duration;
 use clap::Args;
 
 use super::identity::IdentityArgs;
+use super::kafka::KafkaArgs;
 use super::{Faults, Rate};
 use crate::azure::identity::IdentitySettings;
-use crate::kafka::{BrokerAddress, KafkaSettings, Security};
+use crate::kafka::KafkaSettings;
 
 /// Flags of the `producer` program.
 #[derive(Debug, Clone, Args)]
 pub struct ProducerArgs {
-    /// Kafka bootstrap address, several separated by commas
-    #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT", default_value = "localhost:29092")]
-    broker: String,
-    /// Topic to send to
-    #[arg(long, env = "DELTAWAVE_TOPIC", default_value = "user-events")]
-    topic: String,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+    /// Topic to send to [default: user-events, or the hub of --event-hub]
+    #[arg(long, env = "DELTAWAVE_TOPIC")]
+    topic: Option<String>,
     /// Create the topic with so many partitions if it does not exist
     #[arg(long, env = "DELTAWAVE_CREATE_TOPIC", value_name = "PARTITIONS")]
     create_topic: Option<NonZero<u16>>,
@@ -117,8 +117,24 @@ impl ProducerArgs {
     /// Every fault found.
     pub fn validate(self) -> Result<ProducerSettings, Faults> {
         let mut faults = Faults::default();
-        let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
-        let topic = faults.check("--topic", topic_name(self.topic));
+        let (secret_flag, secret) = self.kafka.secret();
+        let kafka = self.kafka.check(&mut faults);
+        let topic = match kafka.event_hub {
+            None => faults.check("--topic", topic_name(self.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned()))),
+            Some(event_hub) => {
+                if self.topic.is_some() {
+                    faults.add("--topic", TOPIC_BESIDE_EVENT_HUB);
+                }
+                if self.create_topic.is_some() {
+                    faults.add(
+                        "--create-topic",
+                        "Kafka clients cannot make event hubs: make it by `az eventhubs eventhub create` or infra/, \
+                         and leave this out",
+                    );
+                }
+                Some(event_hub.hub)
+            }
+        };
         let source = match self.input {
             Some(file) => {
                 let generator_flags = [
@@ -146,10 +162,10 @@ impl ProducerArgs {
             (None, EventSource::Generated { .. }) => Some(Rate::PerSecond(1.0)),
             (None, EventSource::Input { .. }) => Some(Rate::Max),
         };
-        let identity = self.identity.check(&[], &mut faults);
-        let parts = broker.zip(topic).zip(rate).zip(identity);
-        let settings = parts.map(|(((broker, topic), rate), identity)| ProducerSettings {
-            kafka: KafkaSettings { broker, security: Security::Plaintext },
+        let identity = self.identity.check(&[(secret_flag, secret.as_ref())], &mut faults);
+        let parts = kafka.settings.zip(topic).zip(rate).zip(identity);
+        let settings = parts.map(|(((kafka, topic), rate), identity)| ProducerSettings {
+            kafka,
             topic,
             create_topic: self.create_topic,
             source,
@@ -162,6 +178,10 @@ impl ProducerArgs {
         faults.finish(settings)
     }
 }
+
+/// The topic when nothing is said.
+pub(super) const DEFAULT_TOPIC: &str = "user-events";
+pub(super) const TOPIC_BESIDE_EVENT_HUB: &str = "--event-hub names the topic too: leave one out";
 
 /// Alice, Bob and Charlie.
 const DEFAULT_USERS: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(2);
