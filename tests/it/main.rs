@@ -5,6 +5,7 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
@@ -33,6 +34,7 @@
 mod blob;
 mod capture;
 mod docs;
+mod eventhubs;
 mod kafka;
 mod loader;
 mod loader_bad;
