@@ -88,7 +88,9 @@ impl ClientContext for Context {
             return;
         }
         let reason = reason.split(" (after ").next().unwrap_or(reason);
+        // A failed handshake comes before anything is shown, and says nothing of it.
         if code == Some(RDKafkaErrorCode::Authentication)
+            && !reason.contains("handshake failed")
             && let Some(login) = &self.login
         {
             let words = reason.rsplit_once("authentication error: ").map_or(reason, |(_, words)| words);

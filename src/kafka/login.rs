@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use rdkafka::client::OAuthToken;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::KafkaError;
 use super::connection_string::check_connection_string;
@@ -25,6 +25,8 @@ use crate::base::{RotatingSecret, Secret, SecretReader, Token, TokenSource};
 const REREAD: Duration = Duration::from_secs(10);
 /// A token is renewed so long before it ends. Entra's libraries hand out a new one in the last 5 minutes only.
 const MARGIN: Duration = Duration::from_secs(240);
+/// A program that was let in before does not call it hopeless before so long a time of refusals.
+const GRACE: Duration = Duration::from_secs(5);
 /// The shortest and the longest pause before a failed renewal is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -204,22 +206,29 @@ impl Login {
     }
 
     async fn keep_token(&self, source: &impl TokenSource, scope: &str) {
-        let mut pause = lock(&self.token).as_ref().map_or(RETRY.0, until_renewal);
+        let first = lock(&self.token).as_ref().map_or(RETRY.0, until_renewal);
+        let mut renewal = Instant::now() + first;
+        let mut verdict: Option<Instant> = None;
         loop {
             tokio::select! {
-                () = sleep(pause) => pause = self.renew_token(source, scope).await,
+                () = sleep_until(renewal) => renewal = Instant::now() + self.renew_token(source, scope).await,
+                () = sleep_until(verdict.unwrap_or(renewal)), if verdict.is_some() => {
+                    verdict = None;
+                    self.token_refused();
+                }
                 () = self.changed.notified() => {
-                    let reason = lock(&self.refusal).clone();
-                    if let Some(reason) = reason {
-                        self.token_refused(&reason);
-                    }
+                    // A token that ends while it is shown is refused too, and the next one is not.
+                    let patience = if self.was_accepted.load(Ordering::Relaxed) { GRACE } else { Duration::ZERO };
+                    let refused = self.is_refused.load(Ordering::Acquire);
+                    verdict = refused.then(|| verdict.unwrap_or(Instant::now() + patience));
                 }
             }
         }
     }
 
-    fn token_refused(&self, reason: &str) {
+    fn token_refused(&self) {
         let host = &self.access.host;
+        let Some(reason) = lock(&self.refusal).clone() else { return };
         let failure = lock(&self.failure).clone();
         self.give_up_hope(failure.unwrap_or_else(|| {
             format!(
