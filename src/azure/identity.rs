@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use super::access::{Key, Sas};
 use super::token;
 use super::vault::Vault;
-use crate::base::{RotatingSecret, Secret, SecretError, SecretReader, SecretSource};
+use crate::base::{RotatingSecret, Secret, SecretError, SecretReader, SecretSource, Token, TokenSource, chain};
 
 /// How tokens are got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,16 @@ impl Identity {
         RotatingSecret::open(source.clone(), Arc::clone(self) as _).await
     }
 
+    async fn fresh_token(&self, scope: &str) -> Result<Token, SecretError> {
+        let kind = self.settings.kind;
+        let credential = self.credential().map_err(|error| SecretError::new(error.to_string()))?;
+        let token = credential.get_token(&[scope], None).await.map_err(|error| {
+            // What is away comes back; what is refused may be mended meanwhile.
+            SecretError::passing(format!("no token for {scope} by --credential {kind}: {}", chain(&error)))
+        })?;
+        Ok(Token { secret: Secret::new(token.token.secret()), expires: token.expires_on.into() })
+    }
+
     async fn read_once(&self, source: &SecretSource) -> Result<Secret, SecretError> {
         match source {
             SecretSource::Literal(secret) => Ok(secret.clone()),
@@ -159,6 +169,12 @@ impl Identity {
 impl SecretReader for Identity {
     fn read<'a>(&'a self, source: &'a SecretSource) -> BoxFuture<'a, Result<Secret, SecretError>> {
         Box::pin(self.read_once(source))
+    }
+}
+
+impl TokenSource for Identity {
+    fn token<'a>(&'a self, scope: &'a str) -> BoxFuture<'a, Result<Token, SecretError>> {
+        Box::pin(self.fresh_token(scope))
     }
 }
 

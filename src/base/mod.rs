@@ -6,9 +6,11 @@ pub mod killpoint;
 mod log_tail;
 mod rotation;
 mod secret;
+mod token;
 
 pub use chain::chain;
 pub use delivery::{Delivered, DeliveryWatch, Queued, Undelivered};
 pub use log_tail::LogTail;
 pub use rotation::{RotatingSecret, SecretError, SecretReader};
 pub use secret::{Secret, SecretSource};
+pub use token::{Token, TokenSource};

@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
-use crate::kafka::{Cluster, MissingTopic, Reader};
+use crate::kafka::{Cluster, Endpoint, MissingTopic, Reader};
 use crate::settings::CaptureSettings;
 pub use error::CaptureError;
 use files::Files;
@@ -111,14 +111,15 @@ async fn start(
     let patience = settings.give_up;
     let broker = async {
         let started = Instant::now();
-        let cluster = Cluster::connect(&settings.kafka, MissingTopic::Leave, patience).await?;
+        let endpoint = Endpoint::open(&settings.kafka, &identity).await?;
+        let cluster = Cluster::connect(&endpoint, MissingTopic::Leave, patience).await?;
         for hub in &settings.hubs {
             cluster.wait_for_topic(hub.name(), patience.saturating_sub(started.elapsed())).await?;
         }
-        Ok(cluster)
+        Ok((endpoint, cluster))
     };
-    let (cluster, ()) = tokio::try_join!(broker, reach(&container, &blob_trouble, patience))?;
-    let reader = Reader::new(&settings.kafka)?;
+    let ((endpoint, cluster), ()) = tokio::try_join!(broker, reach(&container, &blob_trouble, patience))?;
+    let reader = Reader::new(&endpoint)?;
     tracing::info!(
         broker = %settings.kafka.broker,
         topics = settings.hubs.iter().map(|hub| hub.name()).collect::<Vec<_>>().join(","),

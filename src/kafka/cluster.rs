@@ -7,8 +7,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use tokio::time::Instant;
 
-use super::client::{Context, reason};
-use super::{BrokerAddress, KafkaError, KafkaSettings, client_config};
+use super::attendant::Attendant;
+use super::client::Context;
+use super::{BrokerAddress, Endpoint, KafkaError};
 
 /// How long one request may take. A longer wait is made of several.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -30,7 +31,8 @@ pub enum MissingTopic {
 #[derive(Clone)]
 pub struct Cluster {
     consumer: Arc<BaseConsumer<Context>>,
-    settings: KafkaSettings,
+    endpoint: Endpoint,
+    _attendant: Option<Arc<Attendant>>,
 }
 
 impl Cluster {
@@ -39,32 +41,45 @@ impl Cluster {
     /// # Errors
     /// [`KafkaError::Unreachable`] when the time is over, with the address and the last connection error.
     pub async fn connect(
-        settings: &KafkaSettings,
+        endpoint: &Endpoint,
         missing: MissingTopic,
         patience: Duration,
     ) -> Result<Cluster, KafkaError> {
-        let mut config = client_config(settings);
-        config.set("allow.auto.create.topics", (missing == MissingTopic::LetBrokerCreate).to_string());
-        let consumer = BaseConsumer::from_config_and_context(&config, Context::default())
-            .map_err(|error| KafkaError::Client { address: settings.broker.clone(), reason: error.to_string() })?;
-        let cluster = Cluster { consumer: Arc::new(consumer), settings: settings.clone() };
+        let mut config = endpoint.client_config();
+        let create = missing == MissingTopic::LetBrokerCreate && endpoint.event_hub().is_none();
+        config.set("allow.auto.create.topics", create.to_string());
+        let consumer = BaseConsumer::from_config_and_context(&config, endpoint.context())
+            .map_err(|error| KafkaError::Client { address: endpoint.address().clone(), reason: error.to_string() })?;
+        let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer);
+        // A token or a password may have to be renewed while no question is asked.
+        let attendant = Attendant::of(
+            endpoint,
+            &consumer,
+            |consumer| consumer.client(),
+            |consumer| {
+                consumer.poll(Duration::ZERO);
+            },
+        );
+        let cluster = Cluster { consumer, endpoint: endpoint.clone(), _attendant: attendant.map(Arc::new) };
+        // Who may use one event hub need not be allowed to ask for all.
+        let hub = endpoint.event_hub().map(|access| access.hub.clone());
         let started = Instant::now();
         let mut told = false;
         loop {
             let left = patience.saturating_sub(started.elapsed()).min(ATTEMPT);
-            if cluster.ask(move |consumer| consumer.fetch_metadata(None, left)).await.is_ok() {
+            let hub = hub.clone();
+            if cluster.ask(move |consumer| consumer.fetch_metadata(hub.as_deref(), left)).await.is_ok() {
                 return Ok(cluster);
             }
+            if let Some(sentence) = cluster.consumer.context().hopeless() {
+                return Err(KafkaError::Login(sentence));
+            }
             if started.elapsed() >= patience {
-                return Err(KafkaError::Unreachable {
-                    address: settings.broker.clone(),
-                    waited: patience,
-                    reason: cluster.consumer.context().last_error(),
-                });
+                return Err(cluster.unreachable(patience));
             }
             if !told {
                 told = true;
-                tracing::warn!(broker = %settings.broker, "no broker answers yet, trying for {} s", patience.as_secs());
+                tracing::warn!(broker = %endpoint.address(), "no broker answers yet, trying for {} s", patience.as_secs());
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -72,7 +87,7 @@ impl Cluster {
 
     /// The address it was reached at.
     pub fn address(&self) -> &BrokerAddress {
-        &self.settings.broker
+        self.endpoint.address()
     }
 
     /// The topic's partitions in ascending order.
@@ -93,7 +108,7 @@ impl Cluster {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 Err(self.unknown(topic))
             }
-            Some(code) => Err(self.failed("metadata", topic, code.to_string())),
+            Some(code) => Err(self.failed("metadata", topic, self.consumer.context().explain(code))),
             None if partitions.is_empty() => Err(self.unknown(topic)),
             None => {
                 partitions.sort_unstable();
@@ -135,12 +150,14 @@ impl Cluster {
     /// [`KafkaError::Request`] with the broker's reason. Event Hubs does not create topics this way.
     pub async fn create_topic(&self, topic: &str, partitions: u16) -> Result<(), KafkaError> {
         const ACTION: &str = "creation";
-        let admin = AdminClient::from_config_and_context(&client_config(&self.settings), Context::default())
+        let admin = AdminClient::from_config_and_context(&self.endpoint.client_config(), self.endpoint.context())
             .map_err(|error| KafkaError::Client { address: self.address().clone(), reason: error.to_string() })?;
         let new = NewTopic::new(topic, i32::from(partitions), TopicReplication::Fixed(-1));
         let options = AdminOptions::new().request_timeout(Some(REQUEST)).operation_timeout(Some(REQUEST));
-        let answers =
-            admin.create_topics([&new], &options).await.map_err(|error| self.failed(ACTION, topic, reason(&error)))?;
+        let answers = admin
+            .create_topics([&new], &options)
+            .await
+            .map_err(|error| self.failed(ACTION, topic, self.consumer.context().reason(&error)))?;
         for answer in answers {
             match answer {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -158,6 +175,9 @@ impl Cluster {
         let consumer = Arc::clone(&self.consumer);
         let answer = tokio::task::spawn_blocking(move || {
             let answer = question(&consumer);
+            if answer.is_ok() {
+                consumer.context().accepted();
+            }
             // Log lines and connection errors wait in the client's queue until somebody polls. Each poll returns at
             // an error, or when nothing came for its time.
             for _ in 0..100 {
@@ -167,10 +187,22 @@ impl Cluster {
             }
             answer
         });
-        answer.await.map_err(|error| error.to_string())?.map_err(|error| reason(&error))
+        let answer = answer.await.map_err(|error| error.to_string())?;
+        answer.map_err(|error| self.consumer.context().reason(&error))
+    }
+
+    fn unreachable(&self, waited: Duration) -> KafkaError {
+        let (address, reason) = (self.address().clone(), self.consumer.context().last_error());
+        match self.endpoint.event_hub() {
+            None => KafkaError::Unreachable { address, waited, reason },
+            Some(access) => KafkaError::NamespaceAway { host: access.host.clone(), address, waited, reason },
+        }
     }
 
     fn unknown(&self, topic: &str) -> KafkaError {
+        if let Some(access) = self.endpoint.event_hub() {
+            return KafkaError::UnknownEventHub { hub: topic.to_owned(), host: access.host.clone() };
+        }
         KafkaError::UnknownTopic { topic: topic.to_owned(), address: self.address().clone() }
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::BrokerAddress;
+use super::{BrokerAddress, MESSAGE_BYTES};
 
 /// What can go wrong between this program and a Kafka endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,50 @@ pub enum KafkaError {
         waited: Duration,
         /// What the last attempt ended with, if it ended.
         reason: Option<String>,
+    },
+    /// The same for an event hub, whose address nobody typed.
+    #[error(
+        "{host} did not answer at {address} within {} s{}: check the namespace's name, that port 9093 is open from \
+         here, and that the namespace's firewall lets this machine in; an authority that is not trusted here is given \
+         by --kafka-ca",
+        waited.as_secs(), reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
+    )]
+    NamespaceAway {
+        /// The namespace's host name.
+        host: String,
+        /// Where it was looked for.
+        address: BrokerAddress,
+        /// For how long.
+        waited: Duration,
+        /// What the last attempt ended with, if it ended.
+        reason: Option<String>,
+    },
+    /// There is no such event hub in the namespace.
+    #[error(
+        "event hub {hub} does not exist in {host}: check --event-hub, or make it (az eventhubs eventhub create), which \
+         Kafka clients cannot"
+    )]
+    UnknownEventHub {
+        /// The event hub.
+        hub: String,
+        /// The namespace's host name.
+        host: String,
+    },
+    /// Event Hubs does not let this program in, or there is nothing to show it: a whole sentence.
+    #[error("{0}")]
+    Login(String),
+    /// A record is larger than what is sent.
+    #[error(
+        "a record for topic {topic} at {address} has {bytes} bytes with its key, and at most {MESSAGE_BYTES} are sent \
+         (Event Hubs takes 1 MB): make it smaller or split it"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// The endpoint.
+        address: BrokerAddress,
+        /// Its size.
+        bytes: usize,
     },
     /// The endpoint does not know the topic and did not make it.
     #[error("topic {topic} does not exist at {address}: create it, or check its name")]

@@ -9,8 +9,9 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::task::JoinHandle;
 
-use super::client::{Context, reason};
-use super::{BrokerAddress, KafkaError, KafkaSettings, client_config};
+use super::attendant::Attendant;
+use super::client::Context;
+use super::{BrokerAddress, Endpoint, KafkaError};
 
 /// Records fetched ahead of their use, in KiB a partition.
 const READ_AHEAD_KIB: &str = "4096";
@@ -49,6 +50,7 @@ pub struct Reader {
     consumer: Arc<StreamConsumer<Context>>,
     address: BrokerAddress,
     events: JoinHandle<()>,
+    _attendant: Option<Attendant>,
 }
 
 impl Reader {
@@ -56,8 +58,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`KafkaError::Client`] when the library refuses the settings.
-    pub fn new(settings: &KafkaSettings) -> Result<Reader, KafkaError> {
-        let mut config = client_config(settings);
+    pub fn new(endpoint: &Endpoint) -> Result<Reader, KafkaError> {
+        let mut config = endpoint.client_config();
         config
             // The library wants a group for manual assignment too; it is never joined.
             .set("group.id", "deltawave-capture")
@@ -67,8 +69,8 @@ impl Reader {
             .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", READ_AHEAD_KIB)
             .set("fetch.max.bytes", ANSWER_BYTES);
-        let consumer = StreamConsumer::from_config_and_context(&config, Context::default())
-            .map_err(|error| KafkaError::Client { address: settings.broker.clone(), reason: error.to_string() })?;
+        let consumer = StreamConsumer::from_config_and_context(&config, endpoint.context())
+            .map_err(|error| KafkaError::Client { address: endpoint.address().clone(), reason: error.to_string() })?;
         let consumer: Arc<StreamConsumer<Context>> = Arc::new(consumer);
         // Records come by the partitions' own queues; the common one brings the library's log and its troubles.
         let common = Arc::clone(&consumer);
@@ -85,7 +87,8 @@ impl Reader {
                 }
             }
         });
-        Ok(Reader { consumer, address: settings.broker.clone(), events })
+        let attendant = Attendant::of(endpoint, &consumer, |consumer| consumer.client(), |_| {});
+        Ok(Reader { consumer, address: endpoint.address().clone(), events, _attendant: attendant })
     }
 
     /// Starts reading a partition at `offset`. Each partition has one reader at most.
@@ -139,7 +142,7 @@ impl PartitionReader {
             Err(Native::PartitionEOF(_)) => Ok(Read::End),
             Err(error) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Ok(Read::OutOfRange),
-                _ => Err(refused(&self.topic, self.partition, &self.address, reason(&error))),
+                _ => Err(refused(&self.topic, self.partition, &self.address, self.consumer.context().reason(&error))),
             },
         }
     }

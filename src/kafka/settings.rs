@@ -1,8 +1,8 @@
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use rdkafka::ClientConfig;
-use rdkafka::config::RDKafkaLogLevel;
+use crate::base::SecretSource;
 
 /// One or more `host:port`, separated by commas: where a client first asks for the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,30 @@ impl fmt::Display for BrokerAddress {
 pub enum Security {
     /// No encryption, no credentials: a broker on this machine or in a closed network.
     Plaintext,
+    /// The Kafka endpoint of an event hub, over TLS.
+    EventHub(EventHubAccess),
+}
+
+/// An event hub and how to be let in.
+#[derive(Debug, Clone)]
+pub struct EventHubAccess {
+    /// The namespace's host name.
+    pub host: String,
+    /// The event hub's name, which for Kafka is the topic.
+    pub hub: String,
+    /// What proves who this is.
+    pub proof: Proof,
+    /// The certificate authorities to trust, a PEM file; else the system's.
+    pub authorities: Option<PathBuf>,
+}
+
+/// What proves to Event Hubs who this is.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// A connection string of the namespace or of the hub (SASL PLAIN).
+    ConnectionString(SecretSource),
+    /// A token of the program's identity (SASL OAUTHBEARER).
+    EntraToken,
 }
 
 /// Everything needed to reach one Kafka endpoint.
@@ -69,30 +93,6 @@ pub struct KafkaSettings {
     pub broker: BrokerAddress,
     /// Encryption and credentials.
     pub security: Security,
-}
-
-/// The keys every client shares.
-///
-/// Keep-alive, metadata age and idle time are what Event Hubs asks of its clients, since its load balancer drops idle
-/// connections without a word; any other broker is indifferent to them. The message limit stays under the
-/// 1,046,528 bytes at which Event Hubs closes the connection. A broker that was away is tried every second: the library
-/// checks what has waited too long only between two tries.
-pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", settings.broker.to_string())
-        .set("client.id", "deltawave")
-        .set("socket.keepalive.enable", "true")
-        .set("metadata.max.age.ms", "180000")
-        .set("topic.metadata.refresh.interval.ms", "60000")
-        .set("connections.max.idle.ms", "180000")
-        .set("message.max.bytes", "1000000")
-        .set("reconnect.backoff.max.ms", "1000")
-        .set_log_level(RDKafkaLogLevel::Info);
-    match settings.security {
-        Security::Plaintext => config.set("security.protocol", "plaintext"),
-    };
-    config
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub enum OfflineError {
         closed = closed.display(), path = path.display()
     )]
     Closed { closed: PathBuf, path: PathBuf },
+    #[error("make certificates: {0}")]
+    Certificates(#[from] openssl::error::ErrorStack),
     #[error("start the embedded broker: {0}")]
     Broker(#[from] rdkafka::error::KafkaError),
 }

@@ -12,6 +12,7 @@
 
 mod azurite;
 mod broker;
+mod certificates;
 mod error;
 mod kafka;
 mod parts;
@@ -27,7 +28,7 @@ mod unix;
 pub use azurite::{Azurite, Certificate};
 pub use broker::EmbeddedBroker;
 pub use error::OfflineError;
-pub use kafka::Kafka;
+pub use kafka::{Kafka, Lock};
 pub use parts::{Part, Parts};
 pub use postgres::{Access, Postgres};
 pub use prerequisites::{MissingTools, Need, prerequisites};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::azure::eventhub::{EventHubAddress, EventHubLog};
 use crate::azure::identity::{Identity, IdentityError};
 use crate::capture::PartitionId;
-use crate::kafka::{Cluster, KafkaError, MissingTopic, Watermarks};
+use crate::kafka::{Cluster, Endpoint, KafkaError, MissingTopic, Watermarks};
 use crate::ledger::{LogEnds, PartitionEnds};
 use crate::settings::{CheckSettings, LogSource};
 
@@ -28,7 +28,8 @@ pub(super) async fn open(settings: &CheckSettings) -> Result<Option<Box<dyn LogE
         LogSource::Unknown => None,
         LogSource::Kafka(kafka) => {
             let patience = settings.give_up.max(SHORTEST);
-            let cluster = Cluster::connect(kafka, MissingTopic::Leave, patience).await?;
+            let endpoint = Endpoint::open(kafka, &Identity::new(settings.identity.clone())).await?;
+            let cluster = Cluster::connect(&endpoint, MissingTopic::Leave, patience).await?;
             Some(Box::new(Watermarks::of(cluster)))
         }
         LogSource::EventHubs(hubs) => {

@@ -5,7 +5,7 @@ use super::tally::Tally;
 use crate::azure::eventhub::EventHubPublisher;
 use crate::azure::identity::Identity;
 use crate::base::Queued;
-use crate::kafka::{self, Cluster, KafkaError, KafkaSettings, MissingTopic};
+use crate::kafka::{self, Cluster, Endpoint, KafkaError, KafkaSettings, MissingTopic};
 use crate::settings::{ProducerSettings, Transport};
 
 /// How long a topic may stay unknown before it counts as missing. A broker that creates topics needs a moment.
@@ -27,8 +27,8 @@ impl Publisher {
     pub(super) async fn open(settings: &ProducerSettings, tally: Tally) -> Result<Publisher, ProducerError> {
         Ok(match &settings.transport {
             Transport::Kafka(kafka) => {
-                topic_ready(kafka, settings).await?;
-                Publisher::Kafka(kafka::Publisher::new(kafka, &settings.topic, settings.give_up, tally)?)
+                let endpoint = topic_ready(kafka, settings).await?;
+                Publisher::Kafka(kafka::Publisher::new(&endpoint, &settings.topic, settings.give_up, tally)?)
             }
             Transport::Amqp(address) => {
                 let credential = Identity::new(settings.identity.clone()).credential()?;
@@ -55,10 +55,11 @@ impl Publisher {
 }
 
 /// Waits for the broker, then for the topic, which is created if that was asked for.
-async fn topic_ready(kafka: &KafkaSettings, settings: &ProducerSettings) -> Result<(), ProducerError> {
+async fn topic_ready(kafka: &KafkaSettings, settings: &ProducerSettings) -> Result<Endpoint, ProducerError> {
     let ProducerSettings { topic, give_up, .. } = settings;
     let missing = if settings.create_topic.is_some() { MissingTopic::Leave } else { MissingTopic::LetBrokerCreate };
-    let cluster = Cluster::connect(kafka, missing, *give_up).await?;
+    let endpoint = Endpoint::open(kafka, &Identity::new(settings.identity.clone())).await?;
+    let cluster = Cluster::connect(&endpoint, missing, *give_up).await?;
     let found = match settings.create_topic {
         None => cluster.wait_for_topic(topic, TOPIC_PATIENCE).await,
         Some(partitions) => match cluster.partitions(topic).await {
@@ -70,7 +71,7 @@ async fn topic_ready(kafka: &KafkaSettings, settings: &ProducerSettings) -> Resu
         },
     };
     match found {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(endpoint),
         Err(KafkaError::UnknownTopic { topic, address }) => Err(ProducerError::UnknownTopic { topic, address }),
         Err(other) => Err(other.into()),
     }

@@ -4,30 +4,31 @@ use clap::{Args, ValueEnum};
 
 use super::Faults;
 use super::identity::{BlobSasArgs, IdentityArgs};
-use super::producer::topic_name;
+use super::kafka::KafkaArgs;
+use super::producer::{DEFAULT_TOPIC, TOPIC_BESIDE_EVENT_HUB, topic_name};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 use crate::base::{Secret, SecretSource};
 use crate::capture::{Hub, NameFormat, WindowLimits};
-use crate::kafka::{BrokerAddress, KafkaSettings, Security};
+use crate::kafka::KafkaSettings;
 
 /// Flags of the `capture` program.
 #[derive(Debug, Clone, Args)]
 pub struct CaptureArgs {
-    /// Kafka bootstrap address, several separated by commas
-    #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT", default_value = "localhost:29092")]
-    broker: String,
-    /// Topics to capture: give it several times, or separate them by commas
-    #[arg(long, env = "DELTAWAVE_TOPIC", value_delimiter = ',', default_value = "user-events")]
+    #[command(flatten)]
+    kafka: KafkaArgs,
+    /// Topics to capture: give it several times, or separate them by commas [default: user-events, or the hub of
+    /// --event-hub]
+    #[arg(long, env = "DELTAWAVE_TOPIC", value_delimiter = ',')]
     topic: Vec<String>,
     /// Container to write to: azurite, a container's URL (with a SAS or not), or a directory
     #[arg(long, env = "DELTAWAVE_BLOB", value_name = "ADDRESS", default_value = "azurite", hide_env_values = true)]
     blob: Secret,
     #[command(flatten)]
     blob_sas: BlobSasArgs,
-    /// What stands for the Event Hubs namespace in the files' names
-    #[arg(long, env = "DELTAWAVE_NAMESPACE", default_value = "local")]
-    namespace: String,
+    /// What stands for the Event Hubs namespace in the files' names [default: local, or the namespace of --event-hub]
+    #[arg(long, env = "DELTAWAVE_NAMESPACE")]
+    namespace: Option<String>,
     /// How files are named: all nine tokens, in any order [default: {Namespace}/{EventHub}/{PartitionId}/{Year}/{Month}/{Day}/{Hour}/{Minute}/{Second}]
     #[arg(long, env = "DELTAWAVE_NAME_FORMAT", value_name = "FORMAT")]
     name_format: Option<String>,
@@ -118,16 +119,28 @@ impl CaptureArgs {
     /// Every fault found.
     pub fn validate(self) -> Result<CaptureSettings, Faults> {
         let mut faults = Faults::default();
-        let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
+        let (secret_flag, secret) = self.kafka.secret();
+        let kafka = self.kafka.check(&mut faults);
         let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let name_format =
             faults.check("--name-format", self.name_format.as_deref().map_or(Ok(NameFormat::default()), str::parse));
-        let hubs = hubs(&mut faults, &self.namespace, self.topic);
+        let (namespace, topics) = match kafka.event_hub {
+            None if self.topic.is_empty() => (LOCAL, vec![DEFAULT_TOPIC.to_owned()]),
+            None => (LOCAL, self.topic),
+            Some(ref event_hub) => {
+                if !self.topic.is_empty() {
+                    faults.add("--topic", TOPIC_BESIDE_EVENT_HUB);
+                }
+                (&*event_hub.namespace, vec![event_hub.hub.clone()])
+            }
+        };
+        let hubs = hubs(&mut faults, self.namespace.as_deref().unwrap_or(namespace), topics);
         let blob_sas = self.blob_sas.check(blob.as_ref(), &mut faults);
-        let identity = self.identity.check(&[("--blob-sas", blob_sas.as_ref())], &mut faults);
-        let parts = broker.zip(blob).zip(name_format).zip(identity);
-        let settings = parts.map(|(((broker, blob), name_format), identity)| CaptureSettings {
-            kafka: KafkaSettings { broker, security: Security::Plaintext },
+        let secrets = [("--blob-sas", blob_sas.as_ref()), (secret_flag, secret.as_ref())];
+        let identity = self.identity.check(&secrets, &mut faults);
+        let parts = kafka.settings.zip(blob).zip(name_format).zip(identity);
+        let settings = parts.map(|(((kafka, blob), name_format), identity)| CaptureSettings {
+            kafka,
             hubs,
             blob,
             blob_sas,
@@ -142,6 +155,9 @@ impl CaptureArgs {
         faults.finish(settings)
     }
 }
+
+/// What stands for a namespace where there is none.
+const LOCAL: &str = "local";
 
 fn hubs(faults: &mut Faults, namespace: &str, topics: Vec<String>) -> Vec<Hub> {
     // A topic of the same name always passes, so that a fault here is the namespace's.

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::store::StoreArgs;
-use super::{EventHub, Faults, Route, Seconds, route};
+use super::{EventHub, Faults, Route, Seconds, event_hub, route};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 use crate::base::{Secret, SecretSource};
@@ -153,18 +153,8 @@ impl CheckArgs {
 }
 
 fn event_hubs(texts: &[String], faults: &mut Faults) -> Option<Vec<EventHub>> {
-    let hubs: Vec<_> = texts.iter().filter_map(|text| faults.check("--event-hub", event_hub(text))).collect();
+    let hubs: Vec<_> = texts.iter().filter_map(|text| faults.check("--event-hub", event_hub::parse(text))).collect();
     (hubs.len() == texts.len()).then_some(hubs)
-}
-
-/// An event hub that is reached by a token. A connection string is not repeated in the fault: it holds a key.
-pub(super) fn event_hub(text: &str) -> Result<EventHub, String> {
-    if text.contains("SharedAccess") || text.trim_start().starts_with("Endpoint=") {
-        return Err("is a connection string, which cannot be used over AMQP: write NAMESPACE/HUB, and give the \
-                    program's identity the role Azure Event Hubs Data Sender"
-            .to_owned());
-    }
-    text.parse().map_err(|error: super::InvalidEventHub| error.to_string())
 }
 
 /// Flags of `deltawave status`.

@@ -67,6 +67,18 @@ impl FromStr for EventHub {
     }
 }
 
+/// As [`FromStr`], without repeating a connection string that was given instead: it holds a key.
+pub(super) fn parse(text: &str) -> Result<EventHub, String> {
+    if text.contains("SharedAccess") || text.trim_start().starts_with("Endpoint=") {
+        return Err(
+            "is a connection string: write NAMESPACE/HUB here; the connection string, which is for Kafka only, \
+                    goes into --connection-string of producer and capture"
+                .to_owned(),
+        );
+    }
+    text.parse().map_err(|error: InvalidEventHub| error.to_string())
+}
+
 impl fmt::Display for EventHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.hub)

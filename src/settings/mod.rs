@@ -10,6 +10,7 @@ mod event_hub;
 mod faults;
 mod identity;
 mod init;
+mod kafka;
 mod loader;
 mod log;
 mod notifications;

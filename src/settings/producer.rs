@@ -5,30 +5,27 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::check::{self, AmqpEndpointArgs};
+use super::check::AmqpEndpointArgs;
 use super::identity::IdentityArgs;
+use super::kafka::KafkaArgs;
 use super::{Faults, Rate};
 use crate::azure::eventhub::EventHubAddress;
 use crate::azure::identity::IdentitySettings;
-use crate::kafka::{BrokerAddress, KafkaSettings, Security};
+use crate::kafka::KafkaSettings;
 
 /// Flags of the `producer` program.
 #[derive(Debug, Clone, Args)]
 pub struct ProducerArgs {
-    /// Kafka bootstrap address, several separated by commas
-    #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT", default_value = "localhost:29092")]
-    broker: String,
-    /// Topic to send to
-    #[arg(long, env = "DELTAWAVE_TOPIC", default_value = "user-events")]
-    topic: String,
+    #[command(flatten)]
+    kafka: KafkaArgs,
     /// How to send: kafka, or amqp, for networks in which only AMQP over TLS (port 5671) is open to Event Hubs
     #[arg(long, env = "DELTAWAVE_TRANSPORT", value_enum, default_value_t = TransportChoice::Kafka)]
     transport: TransportChoice,
-    /// With --transport amqp: the event hub to send to, with the program's own identity
-    #[arg(long, env = "DELTAWAVE_EVENT_HUB", value_name = "NAMESPACE/HUB", hide_env_values = true)]
-    event_hub: Option<String>,
     #[command(flatten)]
     amqp: AmqpEndpointArgs,
+    /// Topic to send to [default: user-events, or the hub of --event-hub]
+    #[arg(long, env = "DELTAWAVE_TOPIC")]
+    topic: Option<String>,
     /// Create the topic with so many partitions if it does not exist
     #[arg(long, env = "DELTAWAVE_CREATE_TOPIC", value_name = "PARTITIONS")]
     create_topic: Option<NonZero<u16>>,
@@ -153,21 +150,36 @@ impl ProducerArgs {
     pub fn validate(self) -> Result<ProducerSettings, Faults> {
         let mut faults = Faults::default();
         let endpoint = self.amqp.check(&mut faults);
-        let target = match self.transport {
+        let (secret_flag, secret) = self.kafka.secret();
+        let (transport, event_hub) = match self.transport {
             TransportChoice::Kafka => {
-                if self.event_hub.is_some() {
-                    faults.add("--event-hub", "is for --transport amqp");
-                }
-                let broker = faults.check("--broker", self.broker.parse::<BrokerAddress>());
-                let topic = faults.check("--topic", topic_name(self.topic));
-                let kafka = broker.map(|broker| KafkaSettings { broker, security: Security::Plaintext });
-                kafka.map(Transport::Kafka).zip(topic)
+                let kafka = self.kafka.check(&mut faults);
+                (kafka.settings.map(Transport::Kafka), kafka.event_hub)
             }
             TransportChoice::Amqp => {
-                if self.create_topic.is_some() {
-                    faults.add("--create-topic", "is for Kafka: event hubs are made in Azure, with their partitions");
+                let event_hub = self.kafka.check_for_amqp(&mut faults);
+                let address = event_hub.clone().zip(endpoint).map(|(event_hub, endpoint)| EventHubAddress {
+                    host: event_hub.host,
+                    hub: event_hub.hub,
+                    endpoint,
+                });
+                (address.map(Transport::Amqp), event_hub)
+            }
+        };
+        let topic = match event_hub {
+            None => faults.check("--topic", topic_name(self.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned()))),
+            Some(event_hub) => {
+                if self.topic.is_some() {
+                    faults.add("--topic", TOPIC_BESIDE_EVENT_HUB);
                 }
-                amqp_target(self.event_hub, endpoint, &mut faults)
+                if self.create_topic.is_some() {
+                    faults.add(
+                        "--create-topic",
+                        "event hubs are made in Azure, with their partitions: by `az eventhubs eventhub create` or \
+                         infra/; leave this out",
+                    );
+                }
+                Some(event_hub.hub)
             }
         };
         let source = match self.input {
@@ -197,8 +209,8 @@ impl ProducerArgs {
             (None, EventSource::Generated { .. }) => Some(Rate::PerSecond(1.0)),
             (None, EventSource::Input { .. }) => Some(Rate::Max),
         };
-        let identity = self.identity.check(&[], &mut faults);
-        let parts = target.zip(rate).zip(identity);
+        let identity = self.identity.check(&[(secret_flag, secret.as_ref())], &mut faults);
+        let parts = transport.zip(topic).zip(rate).zip(identity);
         let settings = parts.map(|(((transport, topic), rate), identity)| ProducerSettings {
             transport,
             topic,
@@ -214,20 +226,9 @@ impl ProducerArgs {
     }
 }
 
-/// Where AMQP goes, and the hub's name.
-fn amqp_target(
-    event_hub: Option<String>,
-    endpoint: Option<Option<url::Url>>,
-    faults: &mut Faults,
-) -> Option<(Transport, String)> {
-    let hub = match event_hub {
-        Some(text) => check::event_hub(&text),
-        None => Err("is needed by --transport amqp: write NAMESPACE/HUB".to_owned()),
-    };
-    let hub = faults.check("--event-hub", hub)?;
-    let address = EventHubAddress { host: hub.host, hub: hub.hub.clone(), endpoint: endpoint? };
-    Some((Transport::Amqp(address), hub.hub))
-}
+/// The topic when nothing is said.
+pub(super) const DEFAULT_TOPIC: &str = "user-events";
+pub(super) const TOPIC_BESIDE_EVENT_HUB: &str = "--event-hub names the topic too: leave one out";
 
 /// Alice, Bob and Charlie.
 const DEFAULT_USERS: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(2);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deltawave::kafka::{Cluster, KafkaError, KafkaSettings, MissingTopic, Security};
+use deltawave::kafka::{Cluster, Endpoint, KafkaError, MissingTopic};
 use rdkafka::mocking::MockCluster;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -11,8 +11,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 async fn a_look_finds_partitions_and_watermarks_and_creates_nothing() {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("here", 4, 1).unwrap();
-    let settings = KafkaSettings { broker: mock.bootstrap_servers().parse().unwrap(), security: Security::Plaintext };
-    let cluster = Cluster::connect(&settings, MissingTopic::Leave, DEADLINE).await.unwrap();
+    let endpoint = Endpoint::plaintext(mock.bootstrap_servers().parse().unwrap());
+    let cluster = Cluster::connect(&endpoint, MissingTopic::Leave, DEADLINE).await.unwrap();
     assert_eq!(cluster.partitions("here").await.unwrap(), [0, 1, 2, 3]);
     assert_eq!(cluster.watermarks("here", 3).await.unwrap(), (0, 0));
     for _ in 0..2 {
@@ -24,8 +24,8 @@ async fn a_look_finds_partitions_and_watermarks_and_creates_nothing() {
 #[tokio::test]
 async fn a_topic_is_waited_for() {
     let mock = MockCluster::new(1).unwrap();
-    let settings = KafkaSettings { broker: mock.bootstrap_servers().parse().unwrap(), security: Security::Plaintext };
-    let cluster = Cluster::connect(&settings, MissingTopic::Leave, DEADLINE).await.unwrap();
+    let endpoint = Endpoint::plaintext(mock.bootstrap_servers().parse().unwrap());
+    let cluster = Cluster::connect(&endpoint, MissingTopic::Leave, DEADLINE).await.unwrap();
     let waiting = tokio::spawn(async move { cluster.wait_for_topic("late", DEADLINE).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     mock.create_topic("late", 2, 1).unwrap();

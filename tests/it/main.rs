@@ -9,6 +9,7 @@
 //! | `docs` | that the documentation's commands, links and flags exist |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
+//! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
@@ -43,6 +44,7 @@ mod azure;
 mod blob;
 mod capture;
 mod docs;
+mod eventhubs;
 mod guard;
 mod guard_recover;
 mod kafka;

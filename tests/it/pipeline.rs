@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use deltawave::kafka::{Cluster, KafkaSettings, MissingTopic, Security};
+use deltawave::kafka::{Cluster, Endpoint, MissingTopic};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
@@ -73,8 +73,8 @@ async fn restarts_in_the_middle_and_two_producers_at_once_lose_and_double_nothin
     let bootstrap = kafka.bootstrap();
     let hub = unique("events");
     let store = store().await.initialised().await;
-    let settings = KafkaSettings { broker: bootstrap.parse().unwrap(), security: Security::Plaintext };
-    let cluster = Cluster::connect(&settings, MissingTopic::Leave, Duration::from_secs(20)).await.unwrap();
+    let endpoint = Endpoint::plaintext(bootstrap.parse().unwrap());
+    let cluster = Cluster::connect(&endpoint, MissingTopic::Leave, Duration::from_secs(20)).await.unwrap();
     cluster.create_topic(&hub, PARTITIONS).await.unwrap();
     let blob = format!("{}/{}", azurite().await.blob_endpoint(), unique("capture"));
     let orders = home(&unique("orders"));

@@ -12,6 +12,7 @@ mod http;
 mod program;
 mod proxy;
 mod store;
+mod tokens;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use http::{Http, unhappy_answer};
 pub use program::{Ended, Running, program, run};
 pub use proxy::{Manner, Proxy};
 pub use store::{TestStore, postgres_store, store};
+pub use tokens::Tokens;
 
 /// Azurite, its data in memory.
 pub async fn azurite() -> &'static Azurite {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::UpError;
 use crate::azure::blob::{BlobAddress, Container};
-use crate::kafka::{BrokerAddress, Cluster, KafkaSettings, MissingTopic, Security};
+use crate::kafka::{BrokerAddress, Cluster, Endpoint, KafkaSettings, MissingTopic, Security};
 use crate::offline::{
     Azurite, EmbeddedBroker, Kafka, OfflineError, Part, Parts, Persistence, Postgres, RisingWave, Scratch,
 };
@@ -120,7 +120,8 @@ impl Components {
     }
 
     pub(super) async fn cluster(&self) -> Result<Cluster, UpError> {
-        Ok(Cluster::connect(&self.kafka, MissingTopic::Leave, PATIENCE).await?)
+        let endpoint = Endpoint::plaintext(self.kafka.broker.clone());
+        Ok(Cluster::connect(&endpoint, MissingTopic::Leave, PATIENCE).await?)
     }
 
     /// Ends when one of the components does, which none should.

@@ -1,0 +1,98 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{EventHub, Faults, event_hub};
+use crate::base::SecretSource;
+use crate::kafka::{BrokerAddress, EventHubAccess, KafkaSettings, Proof, Security, check_connection_string};
+
+/// Where to ask when nothing is said: the listener that Kafka images offer to the host.
+const LOCAL: &str = "localhost:29092";
+/// Where Event Hubs speaks Kafka.
+const PORT: u16 = 9093;
+
+/// Flags of programs that are Kafka clients.
+#[derive(Debug, Clone, Args)]
+pub(super) struct KafkaArgs {
+    /// Kafka bootstrap address, several separated by commas; beside --event-hub the address to reach it through
+    /// [default: localhost:29092, or the namespace of --event-hub]
+    #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT")]
+    broker: Option<String>,
+    /// Event hub to use instead of a broker and a topic; NAMESPACE may be a full host name
+    #[arg(long, env = "DELTAWAVE_EVENT_HUB", value_name = "NAMESPACE/HUB", hide_env_values = true)]
+    event_hub: Option<String>,
+    /// Connection string for --event-hub: itself, file:PATH or keyvault:NAME [default: tokens of --credential]
+    #[arg(long, env = "DELTAWAVE_CONNECTION_STRING", value_name = "SECRET", hide_env_values = true)]
+    connection_string: Option<SecretSource>,
+    /// PEM file of the certificate authorities to trust for --event-hub [default: $SSL_CERT_FILE, or the system's]
+    #[arg(long, env = "DELTAWAVE_KAFKA_CA", value_name = "FILE")]
+    kafka_ca: Option<PathBuf>,
+}
+
+/// What the flags come to.
+pub(super) struct Kafka {
+    pub settings: Option<KafkaSettings>,
+    /// The event hub, if one is named.
+    pub event_hub: Option<EventHub>,
+}
+
+impl KafkaArgs {
+    /// The secret among them, for the check of the vault.
+    pub(super) fn secret(&self) -> (&'static str, Option<SecretSource>) {
+        ("--connection-string", self.connection_string.clone())
+    }
+
+    /// The event hub for AMQP, which has no use for the other flags.
+    pub(super) fn check_for_amqp(self, faults: &mut Faults) -> Option<EventHub> {
+        let for_kafka = "is for --transport kafka: leave it out";
+        for (flag, given) in [("--broker", self.broker.is_some()), ("--kafka-ca", self.kafka_ca.is_some())] {
+            if given {
+                faults.add(flag, for_kafka);
+            }
+        }
+        if self.connection_string.is_some() {
+            faults.add(
+                "--connection-string",
+                "cannot be used over AMQP: leave it out, and give the program's identity the role Azure Event Hubs \
+                 Data Sender",
+            );
+        }
+        let hub = self.event_hub.ok_or("is needed by --transport amqp: write NAMESPACE/HUB".to_owned());
+        faults.check("--event-hub", hub.and_then(|text| event_hub::parse(&text)))
+    }
+
+    /// Notes every fault; then there are no settings.
+    pub(super) fn check(self, faults: &mut Faults) -> Kafka {
+        let KafkaArgs { broker, event_hub, connection_string, kafka_ca } = self;
+        let broker = broker.map(|broker| faults.check("--broker", broker.parse::<BrokerAddress>()));
+        let Some(event_hub) = event_hub else {
+            for (flag, given) in
+                [("--connection-string", connection_string.is_some()), ("--kafka-ca", kafka_ca.is_some())]
+            {
+                if given {
+                    faults.add(flag, "is for Event Hubs: name the hub by --event-hub, or leave it out");
+                }
+            }
+            let broker = broker.unwrap_or_else(|| faults.check("--broker", LOCAL.parse()));
+            let settings = broker.map(|broker| KafkaSettings { broker, security: Security::Plaintext });
+            return Kafka { settings, event_hub: None };
+        };
+        let Some(event_hub) = faults.check("--event-hub", event_hub::parse(&event_hub)) else {
+            return Kafka { settings: None, event_hub: None };
+        };
+        if let Some(SecretSource::Literal(text)) = &connection_string {
+            faults.check("--connection-string", check_connection_string(text, &event_hub.host, &event_hub.hub));
+        }
+        let broker =
+            broker.unwrap_or_else(|| faults.check("--event-hub", format!("{}:{PORT}", event_hub.host).parse()));
+        let access = EventHubAccess {
+            host: event_hub.host.clone(),
+            hub: event_hub.hub.clone(),
+            proof: connection_string.map_or(Proof::EntraToken, Proof::ConnectionString),
+            // As OpenSSL itself does, which librdkafka keeps from it.
+            authorities: kafka_ca.or_else(|| std::env::var_os("SSL_CERT_FILE").map(PathBuf::from)),
+        };
+        let settings = broker.map(|broker| KafkaSettings { broker, security: Security::EventHub(access) });
+        Kafka { settings, event_hub: Some(event_hub) }
+    }
+}
