@@ -220,6 +220,8 @@ pub(super) fn topic_name(name: String) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::SecretSource;
+    use crate::kafka::{EventHubAccess, Proof, Security};
     use clap::Parser;
 
     #[derive(Parser)]
@@ -248,6 +250,33 @@ mod tests {
     fn input_lines_go_as_fast_as_they_can_unless_told_otherwise() {
         assert_eq!(validate(&["--input", "-"]).unwrap().rate, Rate::Max);
         assert_eq!(validate(&["--input", "-", "--rate", "5"]).unwrap().rate, Rate::PerSecond(5.0));
+    }
+
+    #[test]
+    fn an_event_hub_stands_for_broker_and_topic() {
+        let hub = ["--event-hub", "contoso/orders"];
+        let settings = validate(&hub).unwrap();
+        assert_eq!(settings.topic, "orders");
+        assert_eq!(settings.kafka.broker.to_string(), "contoso.servicebus.windows.net:9093");
+        let Security::EventHub(access) = settings.kafka.security else { panic!("no event hub") };
+        assert!(matches!(access.proof, Proof::EntraToken));
+        let settings = validate(&[&hub[..], &["--broker", "proxy:443", "--connection-string", "file:x"]].concat());
+        let settings = settings.unwrap();
+        assert_eq!(settings.kafka.broker.to_string(), "proxy:443");
+        assert!(matches!(
+            settings.kafka.security,
+            Security::EventHub(EventHubAccess { proof: Proof::ConnectionString(SecretSource::File(_)), .. })
+        ));
+        for (wrong, flag) in [
+            (["--topic", "orders"], "--topic: "),
+            (["--create-topic", "3"], "--create-topic: "),
+            (["--connection-string", "nonsense"], "--connection-string: is not"),
+            (["--connection-string", "keyvault:x"], "--connection-string: keyvault:x is in a Key Vault"),
+        ] {
+            let text = validate(&[hub, wrong].concat()).unwrap_err();
+            assert!(text.contains(flag), "{text}");
+        }
+        assert!(validate(&["--event-hub", "contoso"]).unwrap_err().contains("--event-hub: "));
     }
 
     #[test]
