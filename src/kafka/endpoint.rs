@@ -97,3 +97,89 @@ impl Endpoint {
         config
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use futures::future::BoxFuture;
+
+    use super::*;
+    use crate::base::{Secret, SecretError, SecretSource, Token};
+
+    struct Identity;
+
+    impl SecretReader for Identity {
+        fn read<'a>(&'a self, source: &'a SecretSource) -> BoxFuture<'a, Result<Secret, SecretError>> {
+            Box::pin(async move {
+                match source {
+                    SecretSource::Literal(secret) => Ok(secret.clone()),
+                    other => Err(SecretError::new(format!("{other} cannot be read"))),
+                }
+            })
+        }
+    }
+
+    impl TokenSource for Identity {
+        fn token<'a>(&'a self, scope: &'a str) -> BoxFuture<'a, Result<Token, SecretError>> {
+            let expires = SystemTime::now() + Duration::from_secs(3600);
+            Box::pin(async move { Ok(Token { secret: Secret::new(scope), expires }) })
+        }
+    }
+
+    async fn open(proof: Proof) -> Result<Endpoint, KafkaError> {
+        let access = EventHubAccess {
+            host: "contoso.servicebus.windows.net".to_owned(),
+            hub: "orders".to_owned(),
+            proof,
+            authorities: None,
+        };
+        let broker = "contoso.servicebus.windows.net:9093".parse().unwrap();
+        let settings = KafkaSettings { broker, security: Security::EventHub(access) };
+        Endpoint::open(&settings, &Arc::new(Identity)).await
+    }
+
+    fn connection_string(text: &str) -> Proof {
+        Proof::ConnectionString(SecretSource::Literal(Secret::new(text)))
+    }
+
+    #[tokio::test]
+    async fn an_event_hub_gets_every_setting_that_the_service_asks_for() {
+        let text = "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=n;SharedAccessKey=hunter2";
+        let endpoint = open(connection_string(text)).await.unwrap();
+        let config = endpoint.client_config();
+        for (key, value) in [
+            ("security.protocol", "sasl_ssl"),
+            ("sasl.mechanisms", "PLAIN"),
+            ("sasl.username", "$ConnectionString"),
+            ("sasl.password", text),
+            ("socket.keepalive.enable", "true"),
+            ("metadata.max.age.ms", "180000"),
+            ("connections.max.idle.ms", "180000"),
+            ("message.max.bytes", "1000000"),
+        ] {
+            assert_eq!(config.get(key), Some(value), "{key}");
+        }
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let config = open(Proof::EntraToken).await.unwrap().client_config();
+        assert_eq!((config.get("sasl.mechanisms"), config.get("sasl.password")), (Some("OAUTHBEARER"), None));
+    }
+
+    #[tokio::test]
+    async fn the_token_is_for_the_namespace_and_a_wrong_connection_string_is_found_at_once() {
+        let endpoint = open(Proof::EntraToken).await.unwrap();
+        let token = endpoint.login().unwrap().oauth_token().unwrap();
+        assert_eq!(token.token, "https://contoso.servicebus.windows.net/.default");
+        let faults = [
+            (connection_string("Endpoint=sb://contoso.servicebus.windows.net/;EntityPath=other"), "event hub other"),
+            (
+                Proof::ConnectionString(SecretSource::File("gone".into())),
+                "--connection-string: file:gone cannot be read",
+            ),
+        ];
+        for (proof, words) in faults {
+            let error = open(proof).await.err().unwrap().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -59,7 +59,7 @@ pub enum LineFault {
     #[error("field `{0}` is {1}: a record key is a text, a number or a boolean")]
     BadKey(String, &'static str),
     /// More than a record may hold.
-    #[error("longer than {MAX_LINE} bytes, the most a record may hold")]
+    #[error("longer than {MAX_LINE} bytes, the most a record may hold: make it smaller or split it")]
     TooLong,
 }
 

@@ -207,6 +207,15 @@ mod tests {
     }
 
     #[test]
+    fn an_event_hub_names_the_files_too() {
+        let settings = validate(&["--event-hub", "contoso/orders"]).unwrap();
+        assert_eq!(settings.hubs, [Hub::new("contoso", "orders").unwrap()]);
+        let settings = validate(&["--event-hub", "contoso/orders", "--namespace", "other"]).unwrap();
+        assert_eq!(settings.hubs, [Hub::new("other", "orders").unwrap()]);
+        assert!(validate(&["--event-hub", "contoso/orders", "--topic", "x"]).unwrap_err().contains("--topic: "));
+    }
+
+    #[test]
     fn every_fault_is_named() {
         let text = validate(&[
             "--broker",

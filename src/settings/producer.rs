@@ -266,8 +266,11 @@ pub(super) fn topic_name(name: String) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
+    use crate::base::SecretSource;
+    use crate::kafka::{EventHubAccess, Proof, Security};
 
     #[derive(Parser)]
     struct Cli {
@@ -304,7 +307,11 @@ mod tests {
         assert_eq!(settings.topic, "orders");
         for (flags, fault) in [
             (&["--transport", "amqp"][..], "error: --event-hub: is needed by --transport amqp"),
-            (&["--event-hub", "contoso/orders"], "error: --event-hub: is for --transport amqp"),
+            (
+                &["--transport", "amqp", "--event-hub", "contoso/orders", "--connection-string", "secret"],
+                "error: --connection-string: cannot be used over AMQP",
+            ),
+            (&["--transport", "amqp", "--event-hub", "contoso/orders", "--broker", "a:1"], "error: --broker: "),
             (
                 &["--transport", "amqp", "--event-hub", "Endpoint=sb://contoso/;SharedAccessKey=secret"],
                 "error: --event-hub: is a connection string",
@@ -317,6 +324,38 @@ mod tests {
             let text = validate(flags).unwrap_err();
             assert!(text.starts_with(fault) && !text.contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_event_hub_stands_for_broker_and_topic() {
+        let hub = ["--event-hub", "contoso/orders"];
+        let kafka = |settings: ProducerSettings| match settings.transport {
+            Transport::Kafka(kafka) => kafka,
+            Transport::Amqp(_) => panic!("not Kafka"),
+        };
+        let settings = validate(&hub).unwrap();
+        assert_eq!(settings.topic, "orders");
+        let settings = kafka(settings);
+        assert_eq!(settings.broker.to_string(), "contoso.servicebus.windows.net:9093");
+        let Security::EventHub(access) = settings.security else { panic!("no event hub") };
+        assert!(matches!(access.proof, Proof::EntraToken));
+        let settings = validate(&[&hub[..], &["--broker", "proxy:443", "--connection-string", "file:x"]].concat());
+        let settings = kafka(settings.unwrap());
+        assert_eq!(settings.broker.to_string(), "proxy:443");
+        assert!(matches!(
+            settings.security,
+            Security::EventHub(EventHubAccess { proof: Proof::ConnectionString(SecretSource::File(_)), .. })
+        ));
+        for (wrong, flag) in [
+            (["--topic", "orders"], "--topic: "),
+            (["--create-topic", "3"], "--create-topic: "),
+            (["--connection-string", "nonsense"], "--connection-string: is not"),
+            (["--connection-string", "keyvault:x"], "--connection-string: keyvault:x is in a Key Vault"),
+        ] {
+            let text = validate(&[hub, wrong].concat()).unwrap_err();
+            assert!(text.contains(flag), "{text}");
+        }
+        assert!(validate(&["--event-hub", "contoso"]).unwrap_err().contains("--event-hub: "));
     }
 
     #[test]
