@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
-use super::{CaptureArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, UpArgs};
+use super::{CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, StatusArgs, UpArgs, VerifyArgs};
 
 /// Every program with its own flags.
 pub(super) fn programs() -> Vec<Command> {
@@ -14,6 +14,9 @@ pub(super) fn programs() -> Vec<Command> {
         of::<LoaderArgs>("loader"),
         of::<UpArgs>("deltawave up"),
         of::<InitArgs>("deltawave init"),
+        of::<GuardArgs>("deltawave guard"),
+        of::<StatusArgs>("deltawave status"),
+        of::<VerifyArgs>("deltawave verify"),
         of::<LogArgs>("every program"),
     ]
 }

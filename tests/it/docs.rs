@@ -45,6 +45,16 @@ fn ci_runs_the_test_command_of_the_readme() {
 }
 
 #[test]
+fn the_page_of_settings_is_what_the_programs_declare() {
+    let page = deltawave::settings::settings_page();
+    if read("docs/settings.md") != page {
+        let written = root().join("target/settings.md");
+        fs::write(&written, page).unwrap();
+        panic!("docs/settings.md is out of date: cp target/settings.md docs/settings.md");
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
     let mut broken = Vec::new();
     for page in pages().into_iter().chain(["CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from)) {
