@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 10] = [
     "--bench",     // cargo
     "--bin",       // cargo
     "--cask",      // brew
     "--force",     // brew
     "--install",   // xcode-select
+    "--query",     // az
     "--processes", // benches/peers/loader.py
     "--shutdown",  // wsl
     "--test",      // cargo
