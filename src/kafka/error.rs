@@ -20,10 +20,9 @@ pub enum KafkaError {
     },
     /// The same for an event hub, whose address nobody typed.
     #[error(
-        "{host} did not answer at {address} within {} s{}: check the namespace's name, that port 9093 is open from \
-         here, and that the namespace's firewall lets this machine in; an authority that is not trusted here is given \
-         by --kafka-ca",
-        waited.as_secs(), reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
+        "{host} did not answer at {address} within {} s{}: {}",
+        waited.as_secs(), reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default(),
+        cure(reason.as_deref().unwrap_or_default())
     )]
     NamespaceAway {
         /// The namespace's host name.
@@ -90,4 +89,15 @@ pub enum KafkaError {
         /// The library's reason.
         reason: String,
     },
+}
+
+/// What to do about a namespace that does not answer, by what the last attempt ended with.
+fn cure(reason: &str) -> &'static str {
+    if reason.contains("certificate") {
+        "its certificate is signed by nobody whom this machine trusts, so give the authority's certificate by --kafka-ca"
+    } else if reason.contains("resolve") {
+        "check the namespace's name in --event-hub, and the private DNS zone if it has one"
+    } else {
+        "check that port 9093 is open from here and that the namespace's firewall lets this machine in"
+    }
 }

@@ -12,6 +12,7 @@ use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
 use super::unix::Signal;
 use super::{OfflineError, Progress};
+use crate::base::Secret;
 
 /// The node that is its own controller never meets another, so that all of them may have one name.
 const CLUSTER_ID: &str = "ZGVsdGF3YXZlLW9mZmxpbg";
@@ -32,7 +33,7 @@ pub struct Kafka {
 #[derive(Debug, Clone)]
 pub struct Lock {
     /// The password of the user `$ConnectionString` (PLAIN).
-    pub connection_string: String,
+    pub connection_string: Secret,
     /// Who may use the topics by a token (OAUTHBEARER, unsigned): its `sub`.
     pub admitted: String,
     /// How long a connection may live until it has to show what it has once more.
@@ -133,9 +134,9 @@ impl Kafka {
     }
 
     /// Starts the node again with another password. Does nothing to one without a locked listener.
-    pub async fn change_password(&mut self, connection_string: &str) -> Result<(), OfflineError> {
+    pub async fn change_password(&mut self, connection_string: Secret) -> Result<(), OfflineError> {
         let Some(locked) = &mut self.locked else { return Ok(()) };
-        connection_string.clone_into(&mut locked.lock.connection_string);
+        locked.lock.connection_string = connection_string;
         let text = properties(&locked.directory, locked.ports, Some(&locked.lock));
         write(&locked.directory.join(SETTINGS), &text)?;
         self.service.restart().await
@@ -223,6 +224,7 @@ impl Lock {
     /// PLAIN and OAUTHBEARER over TLS on the listener LOCKED, and rights for the users who should have some.
     fn properties(&self, directory: &Path) -> String {
         let Lock { connection_string, admitted, reauthenticate } = self;
+        let connection_string = connection_string.expose();
         format!(
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOCKED:SASL_SSL
 inter.broker.listener.name=PLAINTEXT

@@ -166,7 +166,7 @@ async fn passwords_that_are_wrong_or_unfit_are_told_and_never_shown() {
     assert!(ended.err.contains(&format!("--loader-password: the password from {unfit} holds")), "{}", ended.err);
     let ended = guarded.init(&["--log", "off", "--root-password", "file:/nowhere/root"]).await;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("file:/nowhere/root cannot be read: No such file"), "{}", ended.err);
+    assert!(ended.err.contains("file:/nowhere/root cannot be read (No such file"), "{}", ended.err);
     for flags in [["--reader-password", "hunter 2"], ["--reader-password", ""]] {
         let ended = guarded.init(&flags).await;
         assert_eq!(ended.code, Some(2), "{}", ended.err);
@@ -245,7 +245,7 @@ async fn a_loader_waits_for_a_password_that_is_not_there_yet_and_takes_only_one(
     guarded.initialised(&["--loader-password", "hunter-one"]).await;
     let source = format!("file:{}", guarded.file("late").display());
     let running = loader(&guarded.url_of("loader"), &files, &source);
-    running.says("late cannot be read: No such file or directory").await;
+    running.says("late cannot be read (No such file or directory").await;
     guarded.keep("late", "hunter-one");
     Http::of(&running).await.until(None).await;
     assert_eq!(guarded.store.count("user_event_log").await, 10);
