@@ -321,10 +321,19 @@ fn an_unknown_topic_is_one_clear_sentence() {
 
 #[test]
 fn wrong_flags_are_told_all_at_once() {
-    let ended = run(command("nowhere", &["--rate", "fast", "--topic", "a b"]));
+    let mut wrong = command("nowhere", &["--rate", "fast", "--topic", "a b", "--users", "many"]);
+    wrong.env("DELTAWAVE_EVENTS", "all").env("DELTAWAVE_STORE_ULR", "postgresql://root@localhost");
+    let ended = run(wrong);
     assert_eq!(ended.code, Some(2));
-    for fault in ["error: --broker: ", "error: --rate: ", "error: --topic: "] {
-        assert!(ended.err.contains(fault), "{}", ended.err);
+    for fault in [
+        "error: --broker: ",
+        "error: --rate: ",
+        "error: --topic: ",
+        "error: --users: `many`: ",
+        "error: --events: `all`: ",
+        "DELTAWAVE_STORE_ULR is no setting and was not read; did you mean DELTAWAVE_STORE_URL?",
+    ] {
+        assert!(ended.err.contains(fault), "{fault}: {}", ended.err);
     }
 }
 
