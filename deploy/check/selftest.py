@@ -13,8 +13,8 @@ FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers"
 MISTAKES = [
     ("workflows", ".github/workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-24.40"),
     ("workflows", ".github/workflows/release.yml", "needs: [binaries, sbom, image]", "needs: [binaries, sbom, picture]"),
-    ("workflows", ".github/workflows/deploy.yml", '"$GROUP" -p "$PARAMETERS" -y', '$GROUP -p "$PARAMETERS" -y'),
-    ("workflows", ".github/workflows/deploy.yml", 'deploy/deploy.sh -g "$GROUP" -p "$PARAMETERS" -y', 'deploy/deploy.sh -g "${{ github.head_ref }}"'),
+    ("workflows", ".github/workflows/deploy.yml", '"$GROUP" -p "$PARAMETERS"', '$GROUP -p "$PARAMETERS"'),
+    ("workflows", ".github/workflows/deploy.yml", 'deploy/deploy.sh -g "$GROUP" -p "$PARAMETERS"', 'deploy/deploy.sh -g "${{ github.head_ref }}"'),
     ("pins", ".github/workflows/ci.yml", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
     ("pins", ".github/workflows/release.yml", "permissions: {}", "permissions: write-all"),
     ("dependabot", ".github/dependabot.yml", "interval: weekly", "interval: sometimes"),
