@@ -238,11 +238,13 @@ class Scripts(unittest.TestCase):
 
     def test_the_cluster_is_installed_from_the_outputs(self):
         self.deploy("-y")
-        self.state["aks_outputs"] = ["cluster", "v", "https://v.vault.azure.net/", "https://a.blob.core.windows.net/capture", "ns", "user-events",
+        self.state["aks_outputs"] = ["cluster", "v", "https://v.vault.azure.net/", "https://a.blob.core.windows.net/capture",
+                                     "https://a.queue.core.windows.net/new-files", "ns", "user-events",
                                      "loader-id", "guard-id", "risingwave-id", "https://s.blob.core.windows.net/", "state", "db.example", "risingwave", "admin"]
         self.assertEqual(self.run_script("aks/install.sh", "-g", "rg", "-i", "reg.azurecr.io/deltawave:1", "-s", "3"), 0, self.output)
         settings = (self.home / "calls.settings.env").read_text()
-        for line in ("SHARDS=3", "CAPTURE_CONTAINER_URL=https://a.blob.core.windows.net/capture", "ROUTE=user-events=user_event_log", "GUARD_CLIENT_ID=guard-id"):
+        for line in ("SHARDS=3", "CAPTURE_CONTAINER_URL=https://a.blob.core.windows.net/capture",
+                     "NOTIFICATIONS_URL=https://a.queue.core.windows.net/new-files", "EVENT_HUB_NAMESPACE=ns", "ROUTE=user-events=user_event_log", "GUARD_CLIENT_ID=guard-id"):
             self.assertIn(line + "\n", settings)
         self.assertIn("newName: reg.azurecr.io/deltawave\n    newTag: \"1\"", (self.home / "calls.kustomization.yaml").read_text())
         self.assertIn(self.state["vault"]["risingwave-metadata-password"], (self.home / "calls.input").read_text())
