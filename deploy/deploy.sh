@@ -169,7 +169,7 @@ read_parameters() {
   compiled=$(az bicep build-params --file "$parameters" --stdout --only-show-errors 2>"$work/errors") ||
     { cat "$work/errors" >&2; die "the parameters do not compile: $parameters"; }
   # JSON within JSON: without its escapes and spaces one pattern fits both.
-  compiled=$(printf %s "$compiled" | sed -e 's/\\[rn]//g' -e 's/\\"/"/g' | tr -d ' \t\r\n')
+  compiled=$(printf %s "$compiled" | sed -e 's/\\[rn]//g' -e 's/\\"/"/g' -e 's/\\u0022/"/g' | tr -d ' \t\r\n')
   private=0 makes_registry=0
   if [[ $compiled == *'"privateNetworking":{"value":true}'* ]]; then private=1; fi
   if [[ $compiled == *'"containerRegistry":{"value":true}'* ]]; then makes_registry=1; fi

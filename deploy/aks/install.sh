@@ -66,6 +66,10 @@ outputs=$(az deployment group show --resource-group "$group" --name deltawave --
 export KUBECONFIG=$work/kubeconfig
 az aks get-credentials --resource-group "$group" --name "$cluster" --file "$KUBECONFIG" --only-show-errors >/dev/null
 kubelogin convert-kubeconfig --login azurecli
+kubectl get namespace default --request-timeout 20s >/dev/null ||
+  die "the cluster's API does not answer here. With private networking it does so only in the VNet, in peered networks and
+by VPN; else to \`operatorAddresses\`, and to those with the role Azure Kubernetes Service RBAC Cluster Admin
+(\`operatorPrincipalId\`): run this where that holds"
 
 kubectl apply -f "$here/namespace.yaml"
 

@@ -35,13 +35,13 @@ class Scripts(unittest.TestCase):
             "providers": [f"Microsoft.{name}" for name in PROVIDERS], "permissions": "*|",
         }
 
-    def run_script(self, script, *args, answer="", path=None):
+    def run_script(self, script, *args, answer="", path=None, **more):
         (self.home / "state").write_text(json.dumps(self.state))
         calls = self.home / "calls"
         calls.write_text("")
         environment = {
             "PATH": path or f"{CHECK / 'fake'}:{os.environ['PATH']}", "HOME": str(self.home), "FAKE_STATE": str(self.home / "state"),
-            "FAKE_CALLS": str(calls), "DELTAWAVE_READY_WITHIN": "0",
+            "FAKE_CALLS": str(calls), "DELTAWAVE_READY_WITHIN": "0", **more,
         }
         done = subprocess.run([shutil.which("bash"), DEPLOY / script, *args], input=answer, capture_output=True, text=True, env=environment, timeout=60)
         self.state = json.loads((self.home / "state").read_text())
@@ -250,6 +250,8 @@ class Scripts(unittest.TestCase):
         self.assertIn(self.state["vault"]["risingwave-metadata-password"], (self.home / "calls.input").read_text())
         helm = next(call["args"] for call in self.calls if call["command"] == "helm")
         self.assertIn("metaStore.postgresql.host=db.example", helm)
+        self.refused(self.run_script("aks/install.sh", "-g", "rg", "-i", "x:1", FAKE_UNREACHABLE="1"), "only in the VNet")
+        self.assertNotIn("helm", [call["command"] for call in self.calls])
         self.state["aks_outputs"][0] = ""
         self.refused(self.run_script("aks/install.sh", "-g", "rg", "-i", "x:1"), "engine = 'aks'")
 
