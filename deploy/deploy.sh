@@ -10,14 +10,17 @@ readonly here root
 
 usage() {
   cat <<'END'
-usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE] [-d LABEL] [-c FILE -k FILE] [-w] [-f] [-y]
+usage: deploy.sh -g GROUP [-l LOCATION] [-p FILE] [-i IMAGE | -o] [-d LABEL | -n NAME] [-c FILE -k FILE] [-w] [-f] [-y]
 
   -g GROUP     resource group; made if it is not there, in LOCATION
   -l LOCATION  region, such as westeurope; only for a new group
   -p FILE      parameters [default: infra/dev.bicepparam]
   -i IMAGE     Deltawave's image [default: build this checkout in the deployment's own registry]
+  -o           only what comes before the image, so that it can be pushed into the deployment's registry
   -d LABEL     open the SQL port to the internet as LABEL.REGION.azurecontainer.io, by TLS only
-  -c, -k FILE  certificate and key of the SQL port, PEM [default with -d: self-signed, made once in
+  -n NAME      open the SQL port in the VNet, by TLS only, with a certificate for NAME, such as sql.example.internal;
+               for parameters with privateNetworking. NAME need not be in any DNS
+  -c, -k FILE  certificate and key of the SQL port, PEM [default with -d or -n: self-signed, made once in
                ~/.local/state/deltawave/GROUP]
   -w           only show what would change; needs to read the group, not to write or to read secrets
   -f           deploy even if nothing would change: after a secret or a certificate was changed, for Azure
@@ -38,16 +41,18 @@ Microsoft.EventGrid Microsoft.Network Microsoft.OperationalInsights Microsoft.In
 readonly READY_WITHIN=${DELTAWAVE_READY_WITHIN:-1200}
 
 parse() {
-  group='' location='' parameters=$root/infra/dev.bicepparam image='' label='' certificate='' key=''
-  only_show=0 force=0 assume_yes=0
+  group='' location='' parameters=$root/infra/dev.bicepparam image='' label='' tls_name='' certificate='' key=''
+  before_image=0 only_show=0 force=0 assume_yes=0
   local flag
-  while getopts ':g:l:p:i:d:c:k:wfyh' flag; do
+  while getopts ':g:l:p:i:od:n:c:k:wfyh' flag; do
     case $flag in
       g) group=$OPTARG ;;
       l) location=$OPTARG ;;
       p) parameters=$OPTARG ;;
       i) image=$OPTARG ;;
+      o) before_image=1 ;;
       d) label=$OPTARG ;;
+      n) tls_name=$OPTARG ;;
       c) certificate=$OPTARG ;;
       k) key=$OPTARG ;;
       w) only_show=1 ;;
@@ -63,6 +68,8 @@ parse() {
   [[ -n $group ]] || { usage >&2; die "-g is missing: which resource group?"; }
   [[ -f $parameters ]] || die "$parameters is not a file; -p names the parameters, such as infra/dev.bicepparam"
   [[ -z $certificate && -z $key ]] || [[ -r $certificate && -r $key ]] || die "-c and -k go together, and both must be readable"
+  [[ -z $label || -z $tls_name ]] || die "-d is for a public address, -n for one in the VNet: one of them"
+  [[ -z $image || $before_image == 0 ]] || die "-i and -o exclude each other"
 }
 
 # --- what has to be there before anything is asked of anyone ---
@@ -155,14 +162,29 @@ lets in (\`operatorAddresses\` in $parameters)"
   done
 }
 
+# What the parameters say of things that this script has to know before anything is made. The file may take them from
+# anywhere, so the compiler is asked.
+read_parameters() {
+  local compiled
+  compiled=$(az bicep build-params --file "$parameters" --stdout --only-show-errors 2>"$work/errors") ||
+    { cat "$work/errors" >&2; die "the parameters do not compile: $parameters"; }
+  # JSON within JSON: without its escapes and spaces one pattern fits both.
+  compiled=$(printf %s "$compiled" | sed -e 's/\\[rn]//g' -e 's/\\"/"/g' -e 's/\\u0022/"/g' | tr -d ' \t\r\n')
+  private=0 makes_registry=0
+  if [[ $compiled == *'"privateNetworking":{"value":true}'* ]]; then private=1; fi
+  if [[ $compiled == *'"containerRegistry":{"value":true}'* ]]; then makes_registry=1; fi
+}
+
 tls() {
   export DELTAWAVE_DNS_LABEL=$label DELTAWAVE_TLS_CERTIFICATE='' DELTAWAVE_TLS_KEY=''
-  [[ -n $label || -n $certificate ]] || return 0
-  local directory=${XDG_STATE_HOME:-$HOME/.local/state}/deltawave/$group name
+  [[ -n $label || -n $tls_name || -n $certificate ]] || return 0
+  local directory=${XDG_STATE_HOME:-$HOME/.local/state}/deltawave/$group name=${tls_name:-$label.$region.azurecontainer.io}
   if [[ -z $certificate ]]; then
     certificate=$directory/tls.crt key=$directory/tls.key
+    if [[ -f $certificate && -f $key ]] && [[ $(certificate_name) != "$name" ]]; then
+      die "$certificate is for $(certificate_name), not for $name: delete it and $key for a new one"
+    fi
     if [[ ! -f $certificate || ! -f $key ]]; then
-      name=$label.$region.azurecontainer.io
       echo "making a self-signed certificate for $name in $directory"
       (umask 077 && mkdir -p "$directory" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
         -days 825 -subj "/CN=$name" -addext "subjectAltName=DNS:$name" -keyout "$key" -out "$certificate" 2>/dev/null) ||
@@ -170,6 +192,18 @@ tls() {
     fi
   fi
   DELTAWAVE_TLS_CERTIFICATE=$(cat "$certificate") DELTAWAVE_TLS_KEY=$(cat "$key")
+}
+
+# The first name that the certificate is valid for.
+certificate_name() {
+  openssl x509 -in "$certificate" -noout -text | sed -nE 's/^[[:space:]]*DNS:([^,[:space:]]+).*/\1/p' | sed -n 1p
+}
+
+# What a client has to trust: the file itself if it signed itself, else its authority.
+trusted() {
+  local names
+  names=$(openssl x509 -in "$certificate" -noout -subject -issuer | sed 's/^[a-z]*= *//' | sort -u | wc -l)
+  if ((names == 1)); then printf %s "$certificate"; else printf system; fi
 }
 
 # --- the image ---
@@ -182,17 +216,43 @@ image_tag() {
 
 # Sets `registry`, and `image` if it is known already; `build` says that it is still to be built.
 find_image() {
-  build=0 registry=''
+  build=0 registry='' tag=$(image_tag)
   [[ -z $image ]] || return 0
   if ((group_exists)); then registry=$(az acr list --resource-group "$group" --query '[0].name' --output tsv); fi
   [[ $registry != None ]] || registry=''
+  ((!before_image)) || return 0
   build=1
-  tag=$(image_tag)
   [[ -n $registry ]] || return 0
   image=$(az acr show --name "$registry" --query loginServer --output tsv)/deltawave:$tag
   # A registry without a repository answers with an error.
   if az acr repository show-tags --name "$registry" --repository deltawave --output tsv 2>/dev/null | tr -d '\r' |
     grep -qx "$tag"; then build=0; fi
+}
+
+# Before anything is made: whether there will be a registry, and one that `az acr build` can push into. It builds on
+# machines of Azure's outside the VNet, which a registry with private networking does not let in.
+need_builder() {
+  ((build)) || return 0
+  [[ -n $registry ]] || ((makes_registry)) ||
+    die "there is no registry to build the image in: give an image with -i, or set \`param containerRegistry = true\` in $parameters"
+  ((private)) || return 0
+  die "with private networking Azure cannot build the image: its builders are not let into the registry. Either
+  give an image that the containers may pull, with -i; or
+  1. $0 -g $group -p $parameters -o      makes the registry, and says how to push
+  2. build and push where there is Docker, and an address that \`operatorAddresses\` in $parameters lets in
+  3. $0 -g $group -p $parameters         finds the image by its tag, deltawave:$tag"
+}
+
+say_how_to_push() {
+  local server
+  registry=$(output registryName) server=$(output registryLoginServer)
+  [[ -n $registry ]] || { echo "all but what runs the image is there; give one with -i"; return 0; }
+  cat <<END
+All but what runs the image is there. Build and push it, from an address that the registry lets in:
+  az acr login --name $registry
+  docker buildx build --platform linux/amd64 --file deploy/Dockerfile --tag $server/deltawave:$tag --push .
+Then run this again without -o. If it cannot see the registry's tags: with -i $server/deltawave:$tag
+END
 }
 
 build_image() {
@@ -242,13 +302,20 @@ output() {
   if [[ $value != None ]]; then printf %s "$value" | tr -d '\r'; fi
 }
 
+states() {
+  az container show --resource-group "$group" --name "$(output containerGroupName)" --output tsv \
+    --query "containers[].join(' ', [name, instanceView.currentState.state || '?', instanceView.currentState.detailStatus || ''])"
+}
+
 # The port is opened by `guard`, which has then made users and tables: an answer means that all is there.
 wait_ready() {
-  local address=$1 port=$2 containers until=$((SECONDS + READY_WITHIN))
+  local address=$1 port=$2 until=$((SECONDS + READY_WITHIN))
   [[ -n $address ]] || return 0
   case $address in
     10.* | 192.168.* | 172.1[6-9].* | 172.2[0-9].* | 172.3[01].*)
-      echo "$address:$port is a private address: it answers inside the VNet only, so this did not wait for it"
+      # Azure can tell that the containers run, and no more: the port is closed until `guard` is done.
+      echo "$address:$port answers in the VNet only, so this does not wait for it. Containers, as Azure sees them:"
+      states | sed 's/^/  /'
       return 0
       ;;
   esac
@@ -256,9 +323,7 @@ wait_ready() {
   # The subshell's connection ends with it.
   until (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null; do
     if ((SECONDS >= until)); then
-      containers=$(az container show --resource-group "$group" --name "$(output containerGroupName)" --output tsv \
-        --query "containers[].join(' ', [name, instanceView.currentState.state || '?', instanceView.currentState.detailStatus || ''])")
-      printf '\n%s\n' "$containers" >&2
+      printf '\n%s\n' "$(states)" >&2
       die "no answer within $READY_WITHIN s. If all containers run, this machine may not reach the port: a private address,
 or a firewall that lets out only 443. Their logs: az container logs --resource-group $group --name $(output containerGroupName) --container-name guard"
     fi
@@ -269,10 +334,15 @@ or a firewall that lets out only 443. Their logs: az container logs --resource-g
 }
 
 say_how_to_use_it() {
-  local address=$1 port=$2 vault cluster mode='sslmode=verify-full sslrootcert=system'
+  local address=$1 port=$2 vault cluster where=$1 mode='sslmode=verify-full sslrootcert=system' name
   vault=$(output keyVaultName)
   cluster=$(output clusterName)
-  if [[ -n $certificate ]]; then mode="sslmode=verify-full sslrootcert=$certificate"; fi
+  if [[ -n $certificate ]]; then
+    mode="sslmode=verify-full sslrootcert=$(trusted)"
+    name=$(certificate_name)
+    # By an address the certificate's name cannot be looked up, and need not.
+    if [[ -n $name && $address =~ ^[0-9.]+$ ]]; then where="$name hostaddr=$address"; fi
+  fi
   echo
   if [[ -n $cluster ]]; then
     echo "Next, the cluster: deploy/aks/install.sh -g $group -i ${image:-IMAGE}"
@@ -280,11 +350,20 @@ say_how_to_use_it() {
     cat <<END
 Look:
   PGPASSWORD="\$(az keyvault secret show --vault-name $vault --name risingwave-reader-password --query value --output tsv)" \\
-    psql "host=$address port=$port user=reader dbname=dev $mode" \\
+    psql "host=$where port=$port user=reader dbname=dev $mode" \\
     --command "SELECT * FROM latest_user_state ORDER BY id"
 END
+    if ((private)); then
+      cat <<END
+From a machine in the VNet, or in a network that is peered with it or comes in by VPN, and that \`clientAddresses\` lets
+in. The address may change when Azure moves the containers:
+  az container show --resource-group $group --name $(output containerGroupName) --query ipAddress.ip --output tsv
+END
+    fi
+  elif ((private)); then
+    echo "No SQL port is open: give it a certificate, your own with -c and -k, or a self-signed one with -n NAME."
   else
-    echo "No SQL port is open: give it a public name with -d, or a certificate and private networking (docs/deploy.md)."
+    echo "No SQL port is open: give it a public name with -d, or use private networking (docs/deploy.md)."
   fi
   cat <<END
 Produce:
@@ -310,6 +389,10 @@ main() {
   operator
   passwords
   find_image
+  read_parameters
+  [[ -z $tls_name ]] || ((private)) || die "-n is for a port in the VNet, and $parameters has no \`param privateNetworking = true\`"
+  [[ -z $label ]] || ((!private)) || die "-d is for a public address, and $parameters has private networking: use -n, or -c and -k"
+  if ((!only_show)); then need_builder; fi
   if ((!group_exists)); then
     confirm "Make the resource group $group in $location? It is free, and what-if needs it." yes || { echo "nothing was made"; exit 1; }
     az group create --name "$group" --location "$location" --output none
@@ -319,7 +402,11 @@ main() {
   tls
 
   show_changes
-  if ((build)); then echo "  and the image deltawave:$tag is built${registry:+ in $registry}"; fi
+  if ((build && private)); then
+    echo "  and the image deltawave:$tag is not there: Azure cannot build it with private networking; give one with -i, or see -o"
+  elif ((build)); then
+    echo "  and the image deltawave:$tag is built${registry:+ in $registry}"
+  fi
   ((!only_show)) || exit 0
   if [[ -s $work/changes ]] || ((build || force)); then
     if ! confirm "Do this in $group?" yes; then
@@ -329,6 +416,10 @@ main() {
       exit 1
     fi
     apply
+  fi
+  if ((before_image)); then
+    say_how_to_push
+    exit 0
   fi
   local address port
   address=$(output frontAddress)
@@ -343,7 +434,6 @@ apply() {
     echo "making all but what runs the image (about 10 minutes)"
     deployment create --output none
     registry=$(output registryName)
-    [[ -n $registry ]] || die "there is no registry to build the image in: give an image with -i, or set \`param containerRegistry = true\` in $parameters"
     image=$(output registryLoginServer)/deltawave:$tag
   fi
   if ((build)); then build_image; fi

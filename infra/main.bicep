@@ -213,7 +213,7 @@ param stateSharedKey bool = engine == 'aci'
 @description('Size of the cluster\'s nodes.')
 param clusterNodeSize string = 'Standard_D4s_v5'
 
-@description('Nodes of the cluster at the least.')
+@description('Nodes of the cluster at the least, and right after each deployment: it sets their number back to this, and the autoscaler goes on from there.')
 @minValue(1)
 @maxValue(100)
 param clusterNodes int = 2

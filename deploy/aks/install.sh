@@ -49,14 +49,14 @@ trap 'rm -rf "$work"' EXIT
 
 # One line each, in this order.
 read -r -d '' query <<'END' || true
-properties.outputs.[clusterName.value, keyVaultName.value, keyVaultUrl.value, captureContainerUrl.value,
+properties.outputs.[clusterName.value, keyVaultName.value, keyVaultUrl.value, captureContainerUrl.value, notificationsUrl.value,
 eventHubNamespace.value, eventHubName.value, loaderClientId.value, guardClientId.value, risingwaveClientId.value,
 stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value]
 END
 outputs=$(az deployment group show --resource-group "$group" --name deltawave --query "$query" --output tsv) ||
   die "no deployment named deltawave in $group: run deploy/deploy.sh first"
 {
-  read -r cluster; read -r vault; read -r vault_url; read -r capture_url
+  read -r cluster; read -r vault; read -r vault_url; read -r capture_url; read -r queue_url
   read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
   read -r state_endpoint; read -r state_container
   read -r database_host; read -r database_name; read -r database_user
@@ -66,6 +66,10 @@ outputs=$(az deployment group show --resource-group "$group" --name deltawave --
 export KUBECONFIG=$work/kubeconfig
 az aks get-credentials --resource-group "$group" --name "$cluster" --file "$KUBECONFIG" --only-show-errors >/dev/null
 kubelogin convert-kubeconfig --login azurecli
+kubectl get namespace default --request-timeout 20s >/dev/null ||
+  die "the cluster's API does not answer here. With private networking it does so only in the VNet, in peered networks and
+by VPN; else to \`operatorAddresses\`, and to those with the role Azure Kubernetes Service RBAC Cluster Admin
+(\`operatorPrincipalId\`): run this where that holds"
 
 kubectl apply -f "$here/namespace.yaml"
 
@@ -90,6 +94,7 @@ cat >"$work/settings.env" <<END
 SHARDS=$shards
 KEY_VAULT_URL=$vault_url
 CAPTURE_CONTAINER_URL=$capture_url
+NOTIFICATIONS_URL=$queue_url
 EVENT_HUB_NAMESPACE=$namespace
 ROUTE=${route:-$hub=user_event_log}
 LOADER_CLIENT_ID=$loader_id

@@ -200,7 +200,27 @@ def infra(root):
                 yield f"deploy/deploy.sh: does not set {name}, which {path.relative_to(root)} reads"
 
 
-CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, dockerfile, shell, chart, manifests, infra)}
+def variables(root):
+    """Each container of our image gets variables that its program reads, by docs/settings.md, which a test holds to the programs."""
+    _, _, table = (root / "docs/settings.md").read_text().partition("\n## Which program reads which variable\n")
+    known = {name: set(programs.split(", ")) for name, programs in re.findall(r"^\| `(DELTAWAVE_\w+)` \| (.+) \|$", table, re.M)}
+    containers = []
+    for path in sorted((root / "deploy/aks").glob("*.yaml")):
+        for document in load(path):
+            pod = document.get("spec", {}).get("template", {}).get("spec", {}) if document.get("kind") in ("Deployment", "StatefulSet") else {}
+            containers += [(f"deploy/aks/{path.name}", container["command"], [variable["name"] for variable in container["env"]]) for container in pod.get("containers", [])]
+    services = load(root / "deploy/local/compose.yaml")[0]["services"]
+    containers += [("deploy/local/compose.yaml", service["command"], list(service.get("environment", {}))) for service in services.values() if service["image"].startswith("deltawave:")]
+    if len(containers) < 6:
+        yield f"deploy/: only {len(containers)} containers of our image are where this looks for them"
+    for file, command, names in containers:
+        program = " ".join(command)
+        for name in names:
+            if name.startswith("DELTAWAVE_") and not known.get(name, set()) & {program, "every program"}:
+                yield f"{file}: {program} does not read {name}"
+
+
+CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, dockerfile, shell, chart, manifests, variables, infra)}
 
 
 def main():

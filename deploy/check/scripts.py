@@ -31,17 +31,17 @@ class Scripts(unittest.TestCase):
         self.state = {
             "logged_in": True, "bicep": True, "group": True, "vault": None, "vault_readable": True, "registry": False,
             "wants_registry": True, "tags": [], "image": "", "front": self.listener.getsockname()[1], "cluster": "",
-            "deployed": 0, "what_if_error": "", "locks": [], "aks_outputs": [],
+            "private": False, "deployed": 0, "what_if_error": "", "locks": [], "aks_outputs": [],
             "providers": [f"Microsoft.{name}" for name in PROVIDERS], "permissions": "*|",
         }
 
-    def run_script(self, script, *args, answer="", path=None):
+    def run_script(self, script, *args, answer="", path=None, **more):
         (self.home / "state").write_text(json.dumps(self.state))
         calls = self.home / "calls"
         calls.write_text("")
         environment = {
             "PATH": path or f"{CHECK / 'fake'}:{os.environ['PATH']}", "HOME": str(self.home), "FAKE_STATE": str(self.home / "state"),
-            "FAKE_CALLS": str(calls), "DELTAWAVE_READY_WITHIN": "0",
+            "FAKE_CALLS": str(calls), "DELTAWAVE_READY_WITHIN": "0", **more,
         }
         done = subprocess.run([shutil.which("bash"), DEPLOY / script, *args], input=answer, capture_output=True, text=True, env=environment, timeout=60)
         self.state = json.loads((self.home / "state").read_text())
@@ -169,6 +169,56 @@ class Scripts(unittest.TestCase):
         self.deploy("-y", "-d", "mine")
         self.assertEqual(key.read_text(), made)
 
+    def test_a_certificate_of_another_name_is_not_used(self):
+        self.deploy("-y", "-d", "mine")
+        self.refused(self.deploy("-y", "-d", "other"), "is for mine.westeurope.azurecontainer.io")
+
+    def test_a_private_port_has_a_name_and_is_not_waited_for(self):
+        self.state.update(private=True, wants_registry=False)
+        self.listener.close()
+        self.assertEqual(self.deploy("-y", "-i", "ghcr.io/x/y:1", "-n", "sql.example.internal"), 0, self.output)
+        certificate = self.home / ".local/state/deltawave/rg/tls.crt"
+        self.assertIn("answers in the VNet only", self.output)
+        self.assertIn("guard Running", self.output)
+        self.assertIn(f"host=sql.example.internal hostaddr=10.42.0.4 port={self.state['front']}", self.output)
+        self.assertIn(f"sslrootcert={certificate}", self.output)
+        self.assertIn("--query ipAddress.ip", self.output)
+        # The same certificate as one's own, and by a name it is not for.
+        self.assertEqual(self.deploy("-c", str(certificate), "-k", str(certificate.with_suffix(".key")), "-i", "ghcr.io/x/y:1"), 0, self.output)
+        self.assertIn("host=sql.example.internal hostaddr=10.42.0.4", self.output)
+        self.refused(self.deploy("-y", "-i", "ghcr.io/x/y:1", "-d", "mine"), "-d is for a public address")
+        self.state.update(private=False, wants_registry=True)
+        self.refused(self.deploy("-y", "-n", "sql.example.internal"), "privateNetworking = true")
+
+    def test_a_certificate_of_an_authority_is_trusted_by_it(self):
+        made = []
+        for name, more in (("ca", []), ("leaf", ["-CA", "ca.crt", "-CAkey", "ca.key"])):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                            "-addext", f"subjectAltName=DNS:{name}.example", "-keyout", f"{name}.key", "-out", f"{name}.crt", *more],
+                           cwd=self.home, check=True, capture_output=True)
+            made += [str(self.home / f"{name}.crt"), str(self.home / f"{name}.key")]
+        self.assertEqual(self.deploy("-y", "-c", made[2], "-k", made[3]), 0, self.output)
+        self.assertIn("host=leaf.example hostaddr=127.0.0.1", self.output)
+        self.assertIn("sslrootcert=system", self.output)
+
+    def test_a_closed_registry_is_told_of_before_anything_is_made(self):
+        self.state["private"] = True
+        self.refused(self.deploy("-y"), "cannot build the image", " -o ", "deltawave:", "operatorAddresses")
+        self.assertEqual(self.deploy("-w"), 0, self.output)
+        # The way out that it names.
+        self.assertEqual(self.deploy("-y", "-o"), 0, self.output)
+        self.assertEqual(self.writes(), ["deployment group create"])
+        self.assertEqual(self.state["image"], "")
+        tag = re.search(r"--tag reg.azurecr.io/deltawave:(\w+) --push", self.output)[1]
+        self.state["tags"].append(tag)
+        self.assertEqual(self.deploy("-y"), 0, self.output)
+        self.assertEqual(self.state["image"], f"reg.azurecr.io/deltawave:{tag}")
+        self.assertEqual(self.writes(), ["deployment group create"])
+
+    def test_no_registry_is_told_of_before_anything_is_made(self):
+        self.state["wants_registry"] = False
+        self.refused(self.deploy("-y"), "param containerRegistry = true")
+
     def test_help(self):
         for script in ("deploy.sh", "teardown.sh", "aks/install.sh"):
             self.assertEqual(self.run_script(script, "-h"), 0)
@@ -188,16 +238,20 @@ class Scripts(unittest.TestCase):
 
     def test_the_cluster_is_installed_from_the_outputs(self):
         self.deploy("-y")
-        self.state["aks_outputs"] = ["cluster", "v", "https://v.vault.azure.net/", "https://a.blob.core.windows.net/capture", "ns", "user-events",
+        self.state["aks_outputs"] = ["cluster", "v", "https://v.vault.azure.net/", "https://a.blob.core.windows.net/capture",
+                                     "https://a.queue.core.windows.net/new-files", "ns", "user-events",
                                      "loader-id", "guard-id", "risingwave-id", "https://s.blob.core.windows.net/", "state", "db.example", "risingwave", "admin"]
         self.assertEqual(self.run_script("aks/install.sh", "-g", "rg", "-i", "reg.azurecr.io/deltawave:1", "-s", "3"), 0, self.output)
         settings = (self.home / "calls.settings.env").read_text()
-        for line in ("SHARDS=3", "CAPTURE_CONTAINER_URL=https://a.blob.core.windows.net/capture", "ROUTE=user-events=user_event_log", "GUARD_CLIENT_ID=guard-id"):
+        for line in ("SHARDS=3", "CAPTURE_CONTAINER_URL=https://a.blob.core.windows.net/capture",
+                     "NOTIFICATIONS_URL=https://a.queue.core.windows.net/new-files", "EVENT_HUB_NAMESPACE=ns", "ROUTE=user-events=user_event_log", "GUARD_CLIENT_ID=guard-id"):
             self.assertIn(line + "\n", settings)
         self.assertIn("newName: reg.azurecr.io/deltawave\n    newTag: \"1\"", (self.home / "calls.kustomization.yaml").read_text())
         self.assertIn(self.state["vault"]["risingwave-metadata-password"], (self.home / "calls.input").read_text())
         helm = next(call["args"] for call in self.calls if call["command"] == "helm")
         self.assertIn("metaStore.postgresql.host=db.example", helm)
+        self.refused(self.run_script("aks/install.sh", "-g", "rg", "-i", "x:1", FAKE_UNREACHABLE="1"), "only in the VNet")
+        self.assertNotIn("helm", [call["command"] for call in self.calls])
         self.state["aks_outputs"][0] = ""
         self.refused(self.run_script("aks/install.sh", "-g", "rg", "-i", "x:1"), "engine = 'aks'")
 

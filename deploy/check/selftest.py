@@ -8,13 +8,13 @@ from pathlib import Path
 import check
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "infra", "rust-toolchain.toml", "src/offline/parts"]
+FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts"]
 # check, file, what stands there, the mistake
 MISTAKES = [
     ("workflows", ".github/workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-24.40"),
     ("workflows", ".github/workflows/release.yml", "needs: [binaries, sbom, image]", "needs: [binaries, sbom, picture]"),
-    ("workflows", ".github/workflows/deploy.yml", '"$GROUP" -p "$PARAMETERS" -y', '$GROUP -p "$PARAMETERS" -y'),
-    ("workflows", ".github/workflows/deploy.yml", 'deploy/deploy.sh -g "$GROUP" -p "$PARAMETERS" -y', 'deploy/deploy.sh -g "${{ github.head_ref }}"'),
+    ("workflows", ".github/workflows/deploy.yml", '"$GROUP" -p "$PARAMETERS"', '$GROUP -p "$PARAMETERS"'),
+    ("workflows", ".github/workflows/deploy.yml", 'deploy/deploy.sh -g "$GROUP" -p "$PARAMETERS"', 'deploy/deploy.sh -g "${{ github.head_ref }}"'),
     ("pins", ".github/workflows/ci.yml", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
     ("pins", ".github/workflows/release.yml", "permissions: {}", "permissions: write-all"),
     ("dependabot", ".github/dependabot.yml", "interval: weekly", "interval: sometimes"),
@@ -35,6 +35,9 @@ MISTAKES = [
     ("manifests", "deploy/aks/guard.yaml", '"keyvault:risingwave-root-password"', '"hunter2"'),
     ("manifests", "deploy/aks/loader.yaml", "key: ROUTE", "key: ROUTES"),
     ("manifests", "deploy/aks/loader.yaml", "$(POD_INDEX)/$(SHARDS)", "0/$(SHARDS)"),
+    ("variables", "deploy/aks/loader.yaml", "DELTAWAVE_MEMORY", "DELTAWAVE_CLIENTS"),
+    ("variables", "deploy/aks/guard.yaml", "DELTAWAVE_ROOT_PASSWORD", "DELTAWAVE_STORE_ROOT_PASSWORD"),
+    ("variables", "deploy/local/compose.yaml", "DELTAWAVE_SKIP_EMPTY", "DELTAWAVE_SKIP"),
     ("infra", "deploy/deploy.sh", "output frontAddress", "output address"),
     ("infra", "deploy/aks/install.sh", "captureContainerUrl.value", "captureUrl.value"),
     ("infra", "deploy/deploy.sh", "DELTAWAVE_TLS_KEY", "DELTAWAVE_TLS_PRIVATE_KEY"),

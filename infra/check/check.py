@@ -12,6 +12,7 @@ import compiler
 import findings
 import params
 import policies
+import programs
 import project
 import resources
 
@@ -25,6 +26,8 @@ CHECKS = {
     "name-format": (project.name_format, "Capture names files as the loader expects"),
     "order": (project.order, "rights are given before they are tried"),
     "first-boot": (project.first_boot, "no SQL port before the passwords, none without TLS"),
+    "variables": (programs.variables, "containers get variables that their program reads"),
+    "words": (programs.words, "alerts look for what the loader says"),
     "rules": (project.rules, "the compiler's rules are errors"),
     "policies": (policies.check, "checkov's policies"),
 }

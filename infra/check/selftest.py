@@ -11,7 +11,7 @@ from pathlib import Path
 import check
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ["infra", "docs/security.md", "src/capture/name.rs"]
+NEEDED = ["infra", "docs/security.md", "docs/settings.md", "src/capture/name.rs", "src/loader"]
 
 
 @dataclass
@@ -104,6 +104,16 @@ MISTAKES = [
     Mistake("first-boot", GROUP, "var openToPublic = publicAddress && front &&", "var openToPublic = publicAddress &&", "`openToPublic` must depend on `front`"),
     Mistake("first-boot", GROUP, "[{ port: frontPort,", "[{ port: sqlPort,", "only the guard's front and the health ports"),
     Mistake("first-boot", MAIN, "var front = !empty(tlsCertificate) && !empty(tlsKey)", "var front = true", "a certificate and its key"),
+    # variables
+    Mistake("variables", GROUP, "name: 'DELTAWAVE_BLOB'", "name: 'DELTAWAVE_BLOBS'", "no program reads DELTAWAVE_BLOBS"),
+    Mistake("variables", GROUP, "name: 'DELTAWAVE_LISTEN'", "name: 'DELTAWAVE_SHARD'", "`deltawave guard` does not read DELTAWAVE_SHARD"),
+    Mistake("variables", GROUP, "'guard'\n          ]", "'guards'\n          ]", "there is no program `deltawave guards`", at="          command: [\n            'deltawave'"),
+    Mistake("variables", "docs/settings.md", "| `DELTAWAVE_NOTIFICATIONS` | loader |", "| `DELTAWAVE_NOTIFICATIONS` | capture |", "`loader` does not read DELTAWAVE_NOTIFICATIONS", at="'DELTAWAVE_NOTIFICATIONS'", elsewhere=GROUP),
+    # words
+    Mistake("words", "src/loader/group.rs", "but for what is in rejected_events", "but not all of it", "no message of the loader in src/loader has 'rejected_events'", at='Line has "rejected_events"', elsewhere=ALERTS),
+    Mistake("words", "src/loader/group.rs", '"file quarantined"', '"bad file"', "has 'file quarantined'", at='Line has "file quarantined"', elsewhere=ALERTS),
+    Mistake("words", "src/loader/patience.rs", "works again after", "is back after", "has 'works again'", at='Line has "works again"', elsewhere=ALERTS),
+    Mistake("words", ALERTS, 'ContainerName has "loader" and Line has', 'ContainerName has "loading" and Line has', "has no container 'loading'"),
     # rules
     Mistake("rules", "infra/bicepconfig.json", '"no-unused-params": { "level": "error" }', '"no-unused-params": { "level": "warning" }', "no-unused-params is warning"),
     # policies

@@ -450,6 +450,7 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
         }
       }
     ]
+    // Files of root that every user of the container may read (docs/security.md): the image's is not root.
     // Of secure parameters, which base64() makes the compiler forget.
     #disable-next-line use-secure-value-for-secure-inputs
     volumes: front ? [{ name: 'tls', secret: { 'certificate.pem': base64(tlsCertificate), 'key.pem': base64(tlsKey) } }] : null

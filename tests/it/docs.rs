@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 24] = [
+const FOREIGN: [&str; 28] = [
     "--account-name",   // az
     "--bench",          // cargo
     "--bin",            // cargo
@@ -16,17 +16,21 @@ const FOREIGN: [&str; 24] = [
     "--container-name", // az
     "--detach",         // docker compose
     "--eventhub-name",  // az
+    "--exec-command",   // az
     "--file",           // az
     "--force",          // brew
     "--install",        // xcode-select
     "--name",           // az
     "--namespace-name", // az
     "--output",         // az
+    "--platform",       // docker buildx
     "--processes",      // benches/peers/loader.py
     "--profile",        // docker compose
+    "--push",           // docker buildx
     "--query",          // az
     "--resource-group", // az
     "--shutdown",       // wsl
+    "--tag",            // docker buildx
     "--test",           // cargo
     "--vault-name",     // az
     "--version",        // node, and ours
@@ -108,6 +112,13 @@ fn deployment_files_name_variables_and_flags_that_programs_have() {
         assert!(!named.is_empty(), "{file} names no variable");
         for variable in named {
             assert!(known.contains(&variable), "{file}: no program has {variable}");
+        }
+    }
+    // Which of a container's variables its program reads, infra/check looks at.
+    for module in fs::read_dir(root().join("infra/modules")).unwrap() {
+        let module = module.unwrap().path();
+        for variable in variables(&read(&module)) {
+            assert!(known.contains(&variable), "{}: no program has {variable}", module.display());
         }
     }
     let script = read("deploy/deploy.sh");
