@@ -300,7 +300,7 @@ async fn a_store_that_does_not_answer_is_lost_until_it_does() {
     let (status, _, metrics) = http.get("/metrics").await;
     assert_eq!(status, 200);
     for line in
-        ["deltawave_guard_ready 1", "deltawave_guard_certificate_days_left 1", "# HELP deltawave_guard_clients "]
+        ["deltawave_guard_ready 1", "deltawave_guard_certificate_days_left 7", "# HELP deltawave_guard_clients "]
     {
         assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
     }
