@@ -10,12 +10,13 @@
 //!
 //! | layer | modules | role |
 //! |---|---|---|
-//! | operator | [`operator`] | the operator's tool, which runs and checks the programs below |
+//! | operator | [`operator`] | the operator's tool: `up` runs the programs below, `init` and `guard` set up the store, `status` and `verify` look at what was loaded |
 //! | programs | [`producer`] · [`capturer`] · [`loader`] | one per binary, never importing each other |
-//! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests |
-//! | service frame | [`service`] | telemetry, signals, exit codes, health over HTTP |
-//! | settings | [`settings`] | flags and environment become validated settings |
-//! | outside | [`azure`] · [`kafka`] · [`store`] | each the only importer of its client crate |
+//! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests, with certificates for TLS |
+//! | frame | [`service`] | telemetry, signals, exit codes, health over HTTP |
+//! | settings | [`settings`] | flags and environment become validated settings, and the page that lists them |
+//! | outside | [`azure`]: [`blob`](azure::blob), [`queue`](azure::queue), [`eventhub`](azure::eventhub), [`identity`](azure::identity), Key Vault | each submodule the only importer of its SDK crate |
+//! | outside | [`kafka`] · [`store`] | each the only importer of its client crate: Kafka with the login to event hubs; SQL with TLS and users |
 //! | pure | [`rows`] · [`ledger`] · [`capture`] | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
 //! | base | [`base`] | what everything may use |
 

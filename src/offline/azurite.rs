@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::parts::{Part, Parts};
@@ -6,7 +6,7 @@ use super::ports::on_free_ports;
 use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
 use super::unix::Signal;
-use super::{OfflineError, Persistence, Progress};
+use super::{Issued, OfflineError, Persistence, Progress, write};
 
 /// The account every Azurite has; its key is well known and no secret.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -21,15 +21,6 @@ pub struct Azurite {
     queue: u16,
 }
 
-/// What Azurite shows those who connect, so that it may take tokens: it looks at what they claim, and at no signature.
-#[derive(Debug, Clone)]
-pub struct Certificate {
-    /// The certificate, with those it depends on after it, as PEM.
-    pub chain: PathBuf,
-    /// Its private key, as PEM.
-    pub key: PathBuf,
-}
-
 impl Azurite {
     /// Starts one on free ports, its data and log in the directory. With [`Persistence::Memory`] a stop loses the data.
     pub async fn start(
@@ -41,12 +32,13 @@ impl Azurite {
         Self::launch(parts, directory, persistence, None, progress).await
     }
 
-    /// As [`start`](Self::start), over https and open to tokens beside its key.
+    /// As [`start`](Self::start), over https and open to tokens beside its key: it looks at what they claim, and at no
+    /// signature.
     pub async fn start_encrypted(
         parts: &Parts,
         directory: &Path,
         persistence: Persistence,
-        certificate: &Certificate,
+        certificate: &Issued,
         progress: Progress<'_>,
     ) -> Result<Self, OfflineError> {
         Self::launch(parts, directory, persistence, Some(certificate), progress).await
@@ -56,11 +48,16 @@ impl Azurite {
         parts: &Parts,
         directory: &Path,
         persistence: Persistence,
-        certificate: Option<&Certificate>,
+        certificate: Option<&Issued>,
         progress: Progress<'_>,
     ) -> Result<Self, OfflineError> {
         let program = parts.get(Part::Azurite, progress).await?.join("node_modules/azurite/dist/src/azurite.js");
         let home = Home::make(directory)?;
+        let files = [home.directory.join("certificate.pem"), home.directory.join("key.pem")];
+        if let Some(Issued { certificate, key }) = certificate {
+            write(&files[0], certificate)?;
+            write(&files[1], key)?;
+        }
         let (service, [blob, queue]) = on_free_ports(|[blob, queue]| {
             let mut arguments = vec![program.clone().into_os_string()];
             for (flag, value) in [
@@ -75,9 +72,10 @@ impl Azurite {
                 arguments.extend([flag.into(), value.into()]);
             }
             arguments.extend(["--disableTelemetry".into(), "--silent".into()]);
-            if let Some(Certificate { chain, key }) = certificate {
+            if certificate.is_some() {
+                let [certificate, key] = &files;
                 arguments.extend(["--oauth".into(), "basic".into()]);
-                arguments.extend(["--cert".into(), chain.into(), "--key".into(), key.into()]);
+                arguments.extend(["--cert".into(), certificate.into(), "--key".into(), key.into()]);
             }
             match persistence {
                 Persistence::Memory => arguments.push("--inMemoryPersistence".into()),

@@ -1,17 +1,16 @@
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::certificates::Certificates;
+use super::certificates::Authority;
 use super::parts::{Part, Parts};
 use super::ports::{free_ports, on_free_ports};
 use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
 use super::unix::Signal;
-use super::{OfflineError, Progress};
+use super::{OfflineError, Progress, write};
 use crate::base::Secret;
 
 /// The node that is its own controller never meets another, so that all of them may have one name.
@@ -90,9 +89,11 @@ impl Kafka {
             tool("java kafka.tools.StorageTool format", &arguments).await?;
         }
         if lock.is_some() {
-            let certificates = Certificates::make()?;
-            write(&home.directory.join(AUTHORITY), &certificates.authority)?;
-            write(&home.directory.join(SERVER), &certificates.server)?;
+            let authority = Authority::new("deltawave offline authority")?;
+            let issued = authority.issue(&["localhost", "127.0.0.1"])?;
+            write(&home.directory.join(AUTHORITY), &authority.pem()?)?;
+            // Kafka wants both in one file.
+            write(&home.directory.join(SERVER), &(issued.key + &issued.certificate))?;
         }
         let (service, ports) = on_free_ports(|ports| {
             write(&settings, &properties(&home.directory, ports, lock.as_ref()))?;
@@ -181,10 +182,6 @@ async fn tool(program: &str, arguments: &[OsString]) -> Result<(), OfflineError>
         status: output.status.to_string(),
         output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     })
-}
-
-fn write(file: &Path, text: &str) -> Result<(), OfflineError> {
-    fs::write(file, text).map_err(OfflineError::file("write", file))
 }
 
 /// One node, so one replica of everything, few internal partitions, and nobody to wait for when a group forms.

@@ -25,8 +25,12 @@ mod scratch;
 mod service;
 mod unix;
 
-pub use azurite::{Azurite, Certificate};
+use std::fs;
+use std::path::Path;
+
+pub use azurite::Azurite;
 pub use broker::EmbeddedBroker;
+pub use certificates::{Authority, Issued};
 pub use error::OfflineError;
 pub use kafka::{Kafka, Lock};
 pub use parts::{Part, Parts};
@@ -46,4 +50,8 @@ pub enum Persistence {
     Memory,
     /// It stays in the directory and survives a stop and a crash, as far as the component promises that.
     Directory,
+}
+
+fn write(file: &Path, text: &str) -> Result<(), OfflineError> {
+    fs::write(file, text).map_err(OfflineError::file("write", file))
 }

@@ -14,7 +14,7 @@ use super::ports::on_free_ports;
 use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
 use super::unix::{self, NOBODY, Signal};
-use super::{OfflineError, Persistence, Progress, Scratch};
+use super::{Issued, OfflineError, Persistence, Progress, Scratch, write};
 
 /// PostgreSQL on this machine: user `root` without a password and database `dev`, as RisingWave has them, so that
 /// `psql -h localhost -p PORT -U root -d dev` reaches either.
@@ -30,8 +30,8 @@ pub struct Postgres {
 /// Who may connect to a PostgreSQL, and how. By default anyone on this machine, without TLS.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
-    /// The certificate and the key of the server, PEM. Without them it speaks no TLS.
-    pub tls: Option<(String, String)>,
+    /// The server's certificate. Without one it speaks no TLS.
+    pub tls: Option<Issued>,
     /// What `pg_hba.conf` says: who is asked for a password.
     pub rules: Option<String>,
 }
@@ -40,11 +40,11 @@ impl Access {
     /// Writes the files, and gives the settings that name them.
     fn settings(&self, directory: &Path, user: User) -> Result<Vec<String>, OfflineError> {
         let mut settings = Vec::new();
-        if let Some((certificate, key)) = &self.tls {
+        if let Some(Issued { certificate, key }) = &self.tls {
             let paths = [("certificate.pem", certificate, 0o644), ("key.pem", key, 0o600)];
             for (name, content, mode) in paths {
                 let path = directory.join(name);
-                fs::write(&path, content).map_err(OfflineError::file("write", &path))?;
+                write(&path, content)?;
                 fs::set_permissions(&path, Permissions::from_mode(mode))
                     .map_err(OfflineError::file("set the mode of", &path))?;
                 if user == User::Nobody {
@@ -58,7 +58,7 @@ impl Access {
         }
         if let Some(rules) = &self.rules {
             let path = directory.join("pg_hba.conf");
-            fs::write(&path, rules).map_err(OfflineError::file("write", &path))?;
+            write(&path, rules)?;
             settings.push(format!("hba_file={}", path.display()));
         }
         Ok(settings)

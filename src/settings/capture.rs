@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::Faults;
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::kafka::KafkaArgs;
+use super::names::{LOCAL, name_format};
 use super::producer::{DEFAULT_TOPIC, TOPIC_BESIDE_EVENT_HUB, topic_name};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
@@ -122,8 +123,7 @@ impl CaptureArgs {
         let (secret_flag, secret) = self.kafka.secret();
         let kafka = self.kafka.check(&mut faults);
         let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
-        let name_format =
-            faults.check("--name-format", self.name_format.as_deref().map_or(Ok(NameFormat::default()), str::parse));
+        let name_format = name_format(self.name_format.as_deref(), &mut faults);
         let (namespace, topics) = match kafka.event_hub {
             None if self.topic.is_empty() => (LOCAL, vec![DEFAULT_TOPIC.to_owned()]),
             None => (LOCAL, self.topic),
@@ -155,9 +155,6 @@ impl CaptureArgs {
         faults.finish(settings)
     }
 }
-
-/// What stands for a namespace where there is none.
-const LOCAL: &str = "local";
 
 fn hubs(faults: &mut Faults, namespace: &str, topics: Vec<String>) -> Vec<Hub> {
     // A topic of the same name always passes, so that a fault here is the namespace's.

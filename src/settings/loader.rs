@@ -4,15 +4,18 @@ use std::time::Duration;
 use clap::Args;
 
 use super::identity::{BlobSasArgs, IdentityArgs};
+use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
+use super::route::RouteArgs;
+use super::scope::ScopeArgs;
 use super::store::StoreArgs;
-use super::{Faults, Route, Seconds, route};
+use super::{Faults, Route, Seconds};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
 use crate::base::{Secret, SecretSource};
-use crate::capture::{NameFormat, PartitionId, Scope, Shard, parse_time};
+use crate::capture::{NameFormat, Scope};
 use crate::store::StoreAddress;
 
 /// Flags of the `loader` program.
@@ -27,21 +30,10 @@ pub struct LoaderArgs {
     blob_sas: BlobSasArgs,
     #[command(flatten)]
     store: StoreArgs,
-    /// Event Hubs namespace in the files' names; what `capture --namespace` says for a plain Kafka broker
-    #[arg(long, env = "DELTAWAVE_NAMESPACE", default_value = "local")]
-    namespace: String,
-    /// How files are named: the capture setting archiveNameFormat [default: the service's own]
-    #[arg(long, env = "DELTAWAVE_NAME_FORMAT", value_name = "FORMAT")]
-    name_format: Option<String>,
-    /// Which event hub's records go into which table; several separated by commas
-    #[arg(
-        long = "route",
-        env = "DELTAWAVE_ROUTE",
-        value_name = "HUB=TABLE",
-        value_delimiter = ',',
-        default_value = "user-events=user_event_log"
-    )]
-    routes: Vec<String>,
+    #[command(flatten)]
+    names: NameArgs,
+    #[command(flatten)]
+    routes: RouteArgs,
     /// Columns without which a record is rejected, where its table has them; several separated by commas
     #[arg(
         long,
@@ -81,18 +73,8 @@ pub struct LoaderArgs {
     /// Serve /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
-    /// Load one share of the partitions: I of N loaders, counted from 0
-    #[arg(long, env = "DELTAWAVE_SHARD", value_name = "I/N", default_value_t)]
-    shard: Shard,
-    /// Load only these partitions; several separated by commas [default: all]
-    #[arg(long = "partition", env = "DELTAWAVE_PARTITION", value_name = "ID", value_delimiter = ',')]
-    partitions: Vec<i32>,
-    /// Load only windows that start at this time or later: 2026-01-31T13:00:00Z, or a day
-    #[arg(long, env = "DELTAWAVE_FROM", value_name = "TIME")]
-    from: Option<String>,
-    /// Load only windows that start before this time
-    #[arg(long, env = "DELTAWAVE_UNTIL", value_name = "TIME")]
-    until: Option<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
     /// Memory to use, in MiB; fewer files at once and smaller batches keep to it
     #[arg(long, env = "DELTAWAVE_MEMORY", value_name = "MIB", default_value_t = MEMORY)]
     memory: usize,
@@ -241,14 +223,11 @@ impl LoaderArgs {
         let mut faults = Faults::default();
         let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let store = self.store.check(&mut faults);
-        let name_format = match &self.name_format {
-            Some(text) => faults.check("--name-format", text.parse()),
-            None => Some(NameFormat::default()),
-        };
-        let routes = route::routes(&self.namespace, &self.routes, &mut faults);
-        let poll = faults.check("--poll", at_least(self.poll.0, Duration::from_millis(10)));
-        let slow_retry = faults.check("--slow-retry", at_least(self.slow_retry.0, Duration::from_millis(100)));
-        let store_timeout = faults.check("--store-timeout", at_least(self.store_timeout.0, Duration::from_millis(100)));
+        let name_format = self.names.check(&mut faults);
+        let routes = self.routes.check(&self.names.namespace, &mut faults);
+        let poll = faults.check("--poll", self.poll.at_least(0.01));
+        let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
+        let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
         for (flag, number, least, most) in [
             ("--batch-rows", self.batch_rows, 1, 1_000_000),
             ("--connections", self.connections, 1, 64),
@@ -259,8 +238,8 @@ impl LoaderArgs {
                 faults.add(flag, format_args!("{number} is not between {least} and {most}"));
             }
         }
-        let scope = scope(self.shard, &self.partitions, self.from.as_deref(), self.until.as_deref(), &mut faults);
-        let part = self.from.is_some() || self.until.is_some() || !self.partitions.is_empty();
+        let part = self.scope.is_part();
+        let scope = self.scope.check(&mut faults);
         let unfit = [
             (self.once, "--once loads what is there and waits for nothing; give one of the two"),
             (self.dry_run, "--dry-run loads nothing; give one of the two"),
@@ -312,34 +291,6 @@ impl LoaderArgs {
         })();
         faults.finish(settings)
     }
-}
-
-fn scope(
-    shard: Shard,
-    partitions: &[i32],
-    from: Option<&str>,
-    until: Option<&str>,
-    faults: &mut Faults,
-) -> Option<Scope> {
-    let mut time = |flag, text: Option<&str>| match text {
-        None => Some(None),
-        Some(text) => faults.check(flag, parse_time(text)).map(Some),
-    };
-    let (from, until) = (time("--from", from)?, time("--until", until)?);
-    if let (Some(from), Some(until)) = (from, until)
-        && from >= until
-    {
-        faults.add("--until", "must be later than --from, or no file is in between");
-    }
-    if let Some(negative) = partitions.iter().find(|partition| **partition < 0) {
-        faults.add("--partition", format_args!("{negative} is no partition; they are counted from 0"));
-    }
-    let partitions = partitions.iter().copied().map(PartitionId).collect();
-    Some(Scope { shard, partitions, from, until })
-}
-
-fn at_least(value: Duration, least: Duration) -> Result<Duration, String> {
-    if value >= least { Ok(value) } else { Err(format!("must be at least {} s", least.as_secs_f64())) }
 }
 
 #[cfg(test)]
@@ -428,6 +379,8 @@ mod tests {
         for flags in [
             ["--blob", blob, "--notifications", queue, "--notifications-sas", "sig=hunter2"],
             ["--blob", queue, "--notifications", blob, "--blob-sas", "sig=hunter2"],
+            ["--store-url", "postgresql://ann@h/dev", "--once", "--dry-run", "--store-password", "hunter2"],
+            ["--store-url", "postgresql://ann:hunter2@h/dev", "--once", "--dry-run", "--store-password", "hunter2"],
         ] {
             let cli = Cli::try_parse_from([&["loader"], &flags[..]].concat()).unwrap();
             let told = format!("{:?} {:?}", cli.args.clone(), cli.args.validate());

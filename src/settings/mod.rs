@@ -3,39 +3,48 @@
 //! Each program has an `Args` (what clap parses) and a settings type that only `Args::validate` makes. Validation
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
+mod amqp;
 mod capture;
 mod check;
 mod command_line;
 mod event_hub;
 mod faults;
+mod guard;
 mod identity;
 mod init;
 mod kafka;
 mod loader;
 mod log;
+mod names;
 mod notifications;
-mod operator;
 mod producer;
 mod rate;
 mod reference;
 mod route;
+mod scope;
 mod seconds;
+mod setup;
 mod store;
+mod up;
 mod variables;
+mod verify;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
-pub use check::{CheckSettings, LogSource, StatusArgs, VerifyArgs, VerifySettings};
+pub use check::{CheckSettings, LogSource, StatusArgs};
 pub use command_line::command_line;
 pub use event_hub::{EventHub, InvalidEventHub};
 pub use faults::Faults;
-pub use init::{FrontSettings, GuardArgs, GuardSettings, InitArgs, InitSettings, Recreate, SetupSettings};
+pub use guard::{FrontSettings, GuardArgs, GuardSettings};
+pub use init::{InitArgs, InitSettings, Recreate};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
-pub use operator::{BrokerChoice, StoreChoice, UpArgs, UpSettings};
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;
 pub use route::Route;
 pub use seconds::Seconds;
+pub use setup::SetupSettings;
+pub use up::{BrokerChoice, StoreChoice, UpArgs, UpSettings};
 pub use variables::unknown_variables;
+pub use verify::{VerifyArgs, VerifySettings};

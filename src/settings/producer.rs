@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::check::AmqpEndpointArgs;
+use super::amqp::AmqpEndpointArgs;
 use super::identity::IdentityArgs;
 use super::kafka::KafkaArgs;
 use super::{Faults, Rate};

@@ -53,9 +53,9 @@ const INTRODUCTION: &str = "\
 
 Generated from the programs' own flags; a test keeps it true.
 
-Every flag has a variable. A flag given on the command line goes before its variable. A program checks all its settings
-before it does anything, tells every fault at once, and exits 2. A variable that begins with `DELTAWAVE_` and is no
-setting is warned of, with the nearest name.
+Nearly every flag has a variable. A flag given on the command line goes before its variable. A program checks all its \
+settings before it does anything, tells every fault at once, and exits 2. A variable that begins with `DELTAWAVE_` and \
+is no setting is warned of, with the nearest name. What takes a SECRET: [azure.md](azure.md#secrets).
 ";
 
 fn row(argument: &Arg, page: &mut String) {
@@ -65,7 +65,8 @@ fn row(argument: &Arg, page: &mut String) {
         (true, Some([name, ..])) => format!(" {name}"),
         _ => String::new(),
     };
-    let variable = argument.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+    let variable = argument.get_env().and_then(|name| name.to_str());
+    let variable = variable.map(|name| format!(" <br> `{name}`")).unwrap_or_default();
     let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let default = match (takes_value, defaults.is_empty()) {
         (true, false) => format!("`{}`", defaults.join(",")),
@@ -80,7 +81,7 @@ fn row(argument: &Arg, page: &mut String) {
     let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;");
     let _ = writeln!(
         page,
-        "| `--{long}{}` <br> `{variable}` | {} | {} |",
+        "| `--{long}{}`{variable} | {} | {} |",
         value.replace('|', "\\|"),
         cell(&default),
         cell(&meaning)

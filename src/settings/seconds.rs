@@ -6,6 +6,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seconds(pub Duration);
 
+impl Seconds {
+    /// The time span, or how long it has to be at least, in seconds.
+    pub(super) fn at_least(self, least: f64) -> Result<Duration, String> {
+        if self.0.as_secs_f64() >= least { Ok(self.0) } else { Err(format!("must be at least {least} s")) }
+    }
+}
+
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_secs_f64().fmt(f)

@@ -1,7 +1,7 @@
 use clap::Args;
 
 use super::Faults;
-use crate::base::SecretSource;
+use crate::base::{Secret, SecretSource};
 use crate::store::StoreAddress;
 
 /// Flags of every program that connects to a store.
@@ -15,10 +15,10 @@ pub(super) struct StoreArgs {
         default_value = "postgresql://root@localhost:4566/dev",
         hide_env_values = true
     )]
-    store_url: String,
+    store_url: Secret,
     /// Password of the URL's user: as it is, file:PATH, or keyvault:NAME; read again when it is refused
     #[arg(long, env = "DELTAWAVE_STORE_PASSWORD", value_name = "SECRET", hide_env_values = true)]
-    store_password: Option<String>,
+    store_password: Option<SecretSource>,
 }
 
 /// Where the store is, and where the password is read.
@@ -29,18 +29,12 @@ pub(super) struct Store {
 
 impl StoreArgs {
     pub(super) fn check(self, faults: &mut Faults) -> Option<Store> {
-        let address: Option<StoreAddress> = faults.check("--store-url", self.store_url.parse());
-        let password = self.store_password.as_deref().map(secret);
+        let address: Option<StoreAddress> = faults.check("--store-url", self.store_url.expose().parse());
+        let password = self.store_password;
         if password.is_some() && address.as_ref().is_some_and(StoreAddress::has_password) {
             faults.add("--store-password", "--store-url holds a password too; take it out there");
             return None;
         }
         Some(Store { address: address?, password })
     }
-}
-
-/// Any text is a secret or says where one is.
-pub(super) fn secret(text: &str) -> SecretSource {
-    let Ok(source) = text.parse();
-    source
 }

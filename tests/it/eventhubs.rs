@@ -13,12 +13,12 @@ use tokio::sync::OnceCell;
 use crate::support::{Ended, Running, Tokens, home, program, quiet, run, unique};
 
 /// The key, which must be in no output.
-const KEY: &str = "c2VjcmV0LWtleQ";
+pub const KEY: &str = "c2VjcmV0LWtleQ";
 /// Who may use every topic by a token.
 const ADMITTED: &str = "admitted";
-const NAMESPACE: &str = "contoso";
+pub const NAMESPACE: &str = "contoso";
 
-fn connection_string(key: &str) -> String {
+pub fn connection_string(key: &str) -> String {
     format!("Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey={key}")
 }
 
@@ -33,12 +33,12 @@ async fn own(name: &str) -> Kafka {
 }
 
 /// The one of all tests that leave it as it is.
-async fn kafka() -> &'static Kafka {
+pub async fn kafka() -> &'static Kafka {
     static SHARED: OnceCell<Kafka> = OnceCell::const_new();
     SHARED.get_or_init(async || own("kafka-locked").await).await
 }
 
-async fn topic(kafka: &Kafka) -> String {
+pub async fn topic(kafka: &Kafka) -> String {
     let name = unique("hub");
     let endpoint = Endpoint::plaintext(kafka.bootstrap().parse().unwrap());
     let cluster = Cluster::connect(&endpoint, MissingTopic::Leave, Duration::from_secs(20)).await.unwrap();

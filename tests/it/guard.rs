@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use deltawave::base::Secret;
+use deltawave::offline::{Authority, Issued};
 use deltawave::store::{Session, StoreAddress, StoreError};
 use openssl::ssl::{SslConnector, SslMethod};
 use postgres_openssl::MakeTlsConnector;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::NoTls;
 
 use crate::store_users::Guarded;
-use crate::support::{Authority, Files, Http, Issued, Manner, Proxy, Running, event, eventually, program, run};
+use crate::support::{Files, Http, Manner, Proxy, Running, event, eventually, program, run};
 
 /// A store, and the files and the address of a guard beside it.
 struct Bench {
@@ -30,12 +31,12 @@ impl Bench {
     async fn new() -> Bench {
         let guarded = Guarded::new().await;
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let bench = Bench { guarded, authority: Authority::new("ours"), listen: free.local_addr().unwrap() };
+        let bench = Bench { guarded, authority: Authority::new("ours").unwrap(), listen: free.local_addr().unwrap() };
         bench.guarded.keep("root", "root-hunter");
         bench.guarded.keep("loader", LOADER);
         bench.guarded.keep("reader", READER);
-        bench.guarded.keep("ca.pem", &bench.authority.pem());
-        bench.show(&bench.authority.issue("localhost"));
+        bench.guarded.keep("ca.pem", &bench.authority.pem().unwrap());
+        bench.show(&bench.authority.issue(&["localhost"]).unwrap());
         bench
     }
 
@@ -184,11 +185,11 @@ async fn a_certificate_is_replaced_while_clients_come_and_go() {
     let running = bench.start(&[]);
     let http = Http::of(&running).await;
     let answer = http.until(None).await;
-    assert_eq!(answer["certificate_days_left"], 1, "{answer}");
+    assert_eq!(answer["certificate_days_left"], 7, "{answer}");
     let first = bench.connect("reader", READER).await.unwrap();
 
     // Half of a new pair changes nothing.
-    let other = bench.authority.issue("elsewhere.example");
+    let other = bench.authority.issue(&["elsewhere.example"]).unwrap();
     bench.guarded.keep("certificate.pem", &other.certificate);
     bench.connect("reader", READER).await.unwrap();
     running.says("--tls-certificate and --tls-key do not belong together").await;
@@ -196,13 +197,13 @@ async fn a_certificate_is_replaced_while_clients_come_and_go() {
     let refused = bench.connect("reader", READER).await.err().unwrap();
     assert!(refused.reason().starts_with("its certificate is for another host"), "{refused}");
     // One that has expired is shown all the same: its clients say so best.
-    bench.show(&bench.authority.issue_expired("localhost"));
+    bench.show(&bench.authority.issue_until(SystemTime::now(), &["localhost"]).unwrap());
     let refused = bench.connect("reader", READER).await.err().unwrap();
     assert!(refused.reason().starts_with("its certificate has expired"), "{refused}");
-    bench.show(&Authority::new("others").issue("localhost"));
+    bench.show(&Authority::new("others").unwrap().issue(&["localhost"]).unwrap());
     let refused = bench.connect("reader", READER).await.err().unwrap();
     assert!(refused.reason().starts_with("its certificate is not signed by anyone trusted"), "{refused}");
-    bench.show(&bench.authority.issue("localhost"));
+    bench.show(&bench.authority.issue(&["localhost"]).unwrap());
     bench.connect("reader", READER).await.unwrap();
     first.check().await.expect("whoever was in stays in");
     let said = ends(running).await;
@@ -299,7 +300,7 @@ async fn a_store_that_does_not_answer_is_lost_until_it_does() {
     let (status, _, metrics) = http.get("/metrics").await;
     assert_eq!(status, 200);
     for line in
-        ["deltawave_guard_ready 1", "deltawave_guard_certificate_days_left 1", "# HELP deltawave_guard_clients "]
+        ["deltawave_guard_ready 1", "deltawave_guard_certificate_days_left 7", "# HELP deltawave_guard_clients "]
     {
         assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
     }
@@ -328,8 +329,8 @@ async fn what_cannot_be_guarded_is_told_at_once() {
         assert_eq!((ended.code, ended.err.lines().count()), (Some(1), 1), "{}", ended.err);
         ended.err
     };
-    let issued = bench.authority.issue("localhost");
-    bench.guarded.keep("key.pem", &bench.authority.issue("localhost").key);
+    let issued = bench.authority.issue(&["localhost"]).unwrap();
+    bench.guarded.keep("key.pem", &bench.authority.issue(&["localhost"]).unwrap().key);
     assert!(fails().await.starts_with("error: --tls-certificate and --tls-key do not belong together"));
     bench.guarded.keep("key.pem", "no key");
     assert!(fails().await.contains("key.pem: holds no private key in PEM form without a passphrase"));

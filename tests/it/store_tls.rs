@@ -1,15 +1,16 @@
 //! TLS to the store: every mode, on a PostgreSQL that speaks it, with certificates good and bad.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
-use deltawave::offline::{Access, Postgres};
+use deltawave::offline::{Access, Authority, Issued, Postgres};
 use deltawave::store::{Fault, Session, StoreAddress};
 
-use crate::support::{Authority, Issued, TestStore, postgres, postgres_for, program, run};
+use crate::support::{TestStore, postgres, postgres_for, program, run};
 
 /// A PostgreSQL with that certificate.
-async fn server(Issued { certificate, key }: &Issued) -> Postgres {
-    postgres_for(&Access { tls: Some((certificate.clone(), key.clone())), rules: None }).await
+async fn server(issued: Issued) -> Postgres {
+    postgres_for(&Access { tls: Some(issued), rules: None }).await
 }
 
 /// Files of roots.
@@ -22,7 +23,7 @@ impl Roots {
 
     fn file(&self, name: &str, authority: &Authority) -> String {
         let path: PathBuf = self.0.path().join(name);
-        std::fs::write(&path, authority.pem()).unwrap();
+        std::fs::write(&path, authority.pem().unwrap()).unwrap();
         path.display().to_string()
     }
 }
@@ -41,8 +42,8 @@ async fn encrypted(url: &str) -> Result<bool, String> {
 
 #[tokio::test]
 async fn every_mode_does_what_libpq_does() {
-    let (ours, others, roots) = (Authority::new("ours"), Authority::new("others"), Roots::new());
-    let server = server(&ours.issue("localhost")).await;
+    let (ours, others, roots) = (Authority::new("ours").unwrap(), Authority::new("others").unwrap(), Roots::new());
+    let server = server(ours.issue(&["localhost"]).unwrap()).await;
     let by_address = server.url();
     let by_name = by_address.replace("127.0.0.1", "localhost");
     let (ours, others) = (roots.file("ours.pem", &ours), roots.file("others.pem", &others));
@@ -75,11 +76,11 @@ async fn every_mode_does_what_libpq_does() {
 
 #[tokio::test]
 async fn an_address_in_the_certificate_is_a_name_too_and_an_expired_one_is_told() {
-    let (authority, roots) = (Authority::new("ours"), Roots::new());
+    let (authority, roots) = (Authority::new("ours").unwrap(), Roots::new());
     let file = roots.file("ours.pem", &authority);
-    let valid = server(&authority.issue("127.0.0.1")).await;
+    let valid = server(authority.issue(&["127.0.0.1"]).unwrap()).await;
     assert_eq!(encrypted(&format!("{}?sslmode=verify-full&sslrootcert={file}", valid.url())).await, Ok(true));
-    let expired = server(&authority.issue_expired("127.0.0.1")).await;
+    let expired = server(authority.issue_until(SystemTime::now(), &["127.0.0.1"]).unwrap()).await;
     let refused = encrypted(&format!("{}?sslmode=verify-ca&sslrootcert={file}", expired.url())).await.unwrap_err();
     assert!(refused.starts_with("its certificate has expired: renew it there"), "{refused}");
 }
@@ -97,9 +98,9 @@ async fn a_server_without_tls_is_refused_where_tls_is_wanted() {
 /// As in the images of this program's users: the roots are where `SSL_CERT_FILE` says.
 #[tokio::test]
 async fn the_roots_of_the_system_are_found() {
-    let (authority, roots) = (Authority::new("ours"), Roots::new());
+    let (authority, roots) = (Authority::new("ours").unwrap(), Roots::new());
     let file = roots.file("ours.pem", &authority);
-    let server = server(&authority.issue("localhost")).await;
+    let server = server(authority.issue(&["localhost"]).unwrap()).await;
     let store = TestStore::on(&server.url()).await;
     let url = format!("{}?sslmode=verify-full", store.url().replace("127.0.0.1", "localhost"));
     let mut init = program(env!("CARGO_BIN_EXE_deltawave"), &["init", "--log", "off", "--store-url", &url]);

@@ -3,7 +3,6 @@
 //! They outlive the runtime of that test, as their handles belong to none, and end with the process. Tests keep apart
 //! by names of their own: see [`unique`].
 
-mod certificates;
 pub mod cloud;
 mod fake_risingwave;
 mod files;
@@ -12,6 +11,7 @@ mod http;
 mod program;
 mod proxy;
 mod store;
+pub mod tls;
 mod tokens;
 
 use std::fmt::Debug;
@@ -23,7 +23,6 @@ use deltawave::offline::{Access, Azurite, Kafka, OfflineError, Parts, Persistenc
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
-pub use certificates::{Authority, Issued};
 pub use fake_risingwave::{Done, FakeRisingWave};
 pub use files::{Files, capture_file, event, plain, user};
 pub use giant::{Giant, bomb};

@@ -227,7 +227,7 @@ async fn tls_is_spoken_to_a_certificate_that_is_trusted_and_to_no_other() {
     let front = TlsFront::to(peer.port).await;
     let flags = ["--events", "100", "--rate", "max", "--amqp-endpoint", &format!("amqps://localhost:{}", front.port)];
     let mut command = producer(&peer, &flags);
-    command.env("SSL_CERT_FILE", &front.certificate);
+    command.env("SSL_CERT_FILE", &front.authority);
     ok(&run(command).await);
     assert_eq!(assert_arrived(&peer, 100), 0);
     // Nobody vouches for it.
@@ -237,7 +237,7 @@ async fn tls_is_spoken_to_a_certificate_that_is_trusted_and_to_no_other() {
     let elsewhere = format!("amqps://127.0.0.1:{}", front.port);
     let flags = ["--events", "1", "--amqp-endpoint", &elsewhere, "--give-up", "1", "--log", "off"];
     let mut command = producer(&peer, &flags);
-    command.env("SSL_CERT_FILE", &front.certificate);
+    command.env("SSL_CERT_FILE", &front.authority);
     let ended = run(command).await;
     assert_eq!((ended.code, ended.err.lines().count()), (Some(1), 1), "{}", ended.err);
     assert!(ended.err.contains("certificate verify failed"), "{}", ended.err);

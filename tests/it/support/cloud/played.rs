@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use openssl::ssl::{Ssl, SslAcceptor, SslConnector, SslFiletype, SslMethod, SslVerifyMode};
+use openssl::ssl::{SslAcceptor, SslConnector, SslMethod, SslVerifyMode};
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_openssl::SslStream;
 
 use super::Certificates;
+use crate::support::tls;
 
 /// What a server was asked.
 #[derive(Debug, Clone)]
@@ -70,27 +71,22 @@ impl Played {
     }
 
     pub async fn https(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Played {
-        let certificate = &Certificates::get().server;
-        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-        acceptor.set_certificate_chain_file(&certificate.chain).unwrap();
-        acceptor.set_private_key_file(&certificate.key, SslFiletype::PEM).unwrap();
-        Played::start(Some(acceptor.build()), Arc::new(answer)).await
+        Played::start(Some(tls::acceptor(&Certificates::get().server)), Arc::new(answer)).await
     }
 
-    async fn start(tls: Option<SslAcceptor>, answer: Arc<Answering>) -> Played {
+    async fn start(acceptor: Option<SslAcceptor>, answer: Arc<Answering>) -> Played {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let (noted, tls) = (Arc::clone(&asked), tls.map(Arc::new));
+        let (noted, acceptor) = (Arc::clone(&asked), acceptor.map(Arc::new));
         let listener = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (noted, tls, answer) = (Arc::clone(&noted), tls.clone(), Arc::clone(&answer));
+                let (noted, acceptor, answer) = (Arc::clone(&noted), acceptor.clone(), Arc::clone(&answer));
                 tokio::spawn(async move {
-                    match tls {
+                    match acceptor {
                         None => serve(stream, &noted, &*answer).await,
-                        Some(tls) => {
-                            let mut stream = SslStream::new(Ssl::new(tls.context()).unwrap(), stream).unwrap();
-                            if Pin::new(&mut stream).accept().await.is_ok() {
+                        Some(acceptor) => {
+                            if let Some(stream) = tls::accept(&acceptor, stream).await {
                                 serve(stream, &noted, &*answer).await;
                             }
                         }

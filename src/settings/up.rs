@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Faults, Rate, Seconds};
+use crate::base::Secret;
 use crate::kafka::BrokerAddress;
 use crate::store::StoreAddress;
 
@@ -19,7 +20,7 @@ pub struct UpArgs {
     store: String,
     /// A running store to use instead of starting one: a libpq URL
     #[arg(long, env = "DELTAWAVE_STORE_URL", value_name = "URL", hide_env_values = true)]
-    store_url: Option<String>,
+    store_url: Option<Secret>,
     /// Memory for a RisingWave started here, in GiB
     #[arg(long, env = "DELTAWAVE_STORE_MEMORY", value_name = "GIB", default_value = "8")]
     store_memory: NonZero<u16>,
@@ -133,7 +134,7 @@ impl UpArgs {
             "kafka" => Some(BrokerChoice::Kafka),
             address => faults.check("--broker", address.parse()).map(BrokerChoice::Running),
         };
-        let url = self.store_url.map(|url| faults.check("--store-url", url.parse()));
+        let url = self.store_url.map(|url| faults.check("--store-url", url.expose().parse()));
         let store = match (self.store.as_str(), url) {
             ("auto", Some(address)) => address.map(Box::new).map(StoreChoice::Running),
             ("auto", None) => Some(StoreChoice::Auto),
