@@ -15,6 +15,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// A text as one line of at most so many characters, for what servers say at length.
+pub fn one_line(text: &str, most: usize) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +36,11 @@ mod tests {
     fn a_chain_names_every_cause_once() {
         assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
         assert_eq!(chain(&Outer(std::io::Error::other("outer"))), "outer");
+    }
+
+    #[test]
+    fn a_line_is_cut_between_characters() {
+        assert_eq!(one_line(" a\n b ", 3), "a b");
+        assert_eq!(one_line("äöü", 2), "äö…");
     }
 }

@@ -8,7 +8,7 @@ mod rotation;
 mod secret;
 mod token;
 
-pub use chain::chain;
+pub use chain::{chain, one_line};
 pub use delivery::{Delivered, DeliveryWatch, Queued, Undelivered};
 pub use log_tail::LogTail;
 pub use rotation::{RotatingSecret, SecretError, SecretReader};

@@ -35,7 +35,7 @@ pub use error::OfflineError;
 pub use kafka::{Kafka, Lock};
 pub use parts::{Part, Parts};
 pub use postgres::{Access, Postgres};
-pub use prerequisites::{MissingTools, Need, prerequisites};
+pub use prerequisites::MissingTools;
 pub use risingwave::RisingWave;
 pub use scratch::Scratch;
 pub use service::Service;

@@ -9,7 +9,7 @@ use super::OfflineError;
 
 /// A program that has to be on this machine already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub(super) enum Need {
     Node,
     Npm,
     Java,
@@ -91,7 +91,7 @@ impl std::error::Error for MissingTools {}
 ///
 /// # Errors
 /// One error that lists everything missing or too old and the commands that install it.
-pub fn prerequisites(needs: &[Need]) -> Result<(), OfflineError> {
+pub(super) fn prerequisites(needs: &[Need]) -> Result<(), OfflineError> {
     check(needs, &std::env::var_os("PATH").unwrap_or_default())
 }
 

@@ -3,7 +3,7 @@ use std::fmt::Display;
 use tokio_postgres::error::SqlState;
 
 use super::tls;
-use crate::base::Secret;
+use crate::base::{Secret, chain, one_line};
 
 /// What a failed call means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl StoreError {
         secret: &Secret,
         error: &tokio_postgres::Error,
     ) -> Self {
-        let text = error.as_db_error().map_or_else(|| crate::base::chain(error), |db| db.message().to_owned());
+        let text = error.as_db_error().map_or_else(|| chain(error), |db| db.message().to_owned());
         let quotes = text.contains(secret.expose()) || text.to_ascii_uppercase().contains("PASSWORD '");
         let said =
             if quotes { "its answer quotes the statement, so it is not shown".to_owned() } else { reason(error) };
@@ -115,7 +115,7 @@ impl StoreError {
 
 fn refused(error: &tokio_postgres::Error) -> Option<Refused> {
     let Some(db) = error.as_db_error() else {
-        return crate::base::chain(error).contains("password missing").then_some(Refused::Password);
+        return chain(error).contains("password missing").then_some(Refused::Password);
     };
     // RisingWave says the latter, and `XX000`.
     if *db.code() == SqlState::INVALID_PASSWORD || db.message().contains("Invalid password") {
@@ -170,13 +170,9 @@ fn by_text(message: &str) -> Fault {
 fn reason(error: &tokio_postgres::Error) -> String {
     let text = match error.as_db_error() {
         Some(db) => db.message().to_owned(),
-        None => crate::base::chain(error),
+        None => chain(error),
     };
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(REASON_LIMIT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    one_line(&text, REASON_LIMIT)
 }
 
 #[cfg(test)]

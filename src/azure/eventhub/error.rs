@@ -7,6 +7,7 @@ use azure_messaging_eventhubs::EventHubsError;
 use azure_messaging_eventhubs::error::ErrorKind as Kind;
 
 use super::client::EventHubAddress;
+use crate::base::one_line;
 
 /// Why a call to an event hub failed, as one sentence that names the hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,11 +151,7 @@ fn by_status(address: String, code: u16, reason: String) -> EventHubError {
 }
 
 fn cut(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(REASON_LIMIT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    one_line(text, REASON_LIMIT)
 }
 
 #[cfg(test)]
