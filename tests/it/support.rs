@@ -71,13 +71,14 @@ pub fn unique(word: &str) -> String {
     format!("{word}{}", &id[..12])
 }
 
-/// Asks again until there is an answer; fails the test, naming what it waited for, when 20 s bring none.
+/// Asks again until there is an answer; fails the test, naming what it waited for, when 90 s bring none: programs give
+/// a server that is silent 30 s, and other tests are at work on the same cores.
 pub async fn eventually<T, E: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(error) if Instant::now() > deadline => panic!("{what}: not within 20 s, last {error:?}"),
+            Err(error) if Instant::now() > deadline => panic!("{what}: not within 90 s, last {error:?}"),
             Err(_) => sleep(Duration::from_millis(20)).await,
         }
     }
