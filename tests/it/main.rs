@@ -22,6 +22,7 @@
 //! | `loader_outages` | connections that are cut, stall or answer nonsense, and what only a person mends |
 //! | `loader_recover` | a RisingWave after a restart, played by a server of ours that also notes what it is told |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
+//! | `loader_streams` | several routes in one loader: one's trouble is its own, news goes before backlog |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
@@ -60,6 +61,7 @@ mod loader_memory;
 mod loader_outages;
 mod loader_recover;
 mod loader_scope;
+mod loader_streams;
 mod loader_values;
 mod notifications;
 mod offline;
