@@ -50,7 +50,8 @@ impl Session {
         }
         let statement = self.prepare(insert_sql(self.kind(), table, columns, key, conflict), columns.len()).await?;
         let parameters: Vec<&(dyn ToSql + Sync)> = batch.columns.iter().map(|literal| literal as _).collect();
-        self.client().execute(&statement, &parameters).await.map_err(|error| self.error(&error))?;
+        let done = self.client().execute(&statement, &parameters).await;
+        done.map_err(|error| StoreError::of_values(self.address(), &error))?;
         Ok(())
     }
 
