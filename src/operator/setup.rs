@@ -9,7 +9,8 @@ use crate::azure::identity::Identity;
 use crate::base::{Secret, SecretError, SecretReader as _, SecretSource};
 use crate::settings::SetupSettings;
 use crate::store::{
-    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, set_own_password, set_user,
+    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, open_user, set_own_password,
+    set_user,
 };
 
 /// Why users cannot be made. It never holds a password.
@@ -100,13 +101,7 @@ impl Setup {
     /// What the last try said.
     pub(super) async fn connect(&self, passwords: &Passwords) -> Result<Session, StoreError> {
         let address = &self.settings.store;
-        let mut tries: Vec<Secret> = Vec::new();
-        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for password in [passwords.root.clone(), worked, passwords.store.clone()].into_iter().flatten() {
-            if !tries.contains(&password) {
-                tries.push(password);
-            }
-        }
+        let tries = self.known(passwords);
         let Some((last, tries)) = tries.split_last() else { return Session::connect(address).await };
         for password in tries {
             match Session::connect(&address.with_password(password)).await {
@@ -115,6 +110,18 @@ impl Setup {
             }
         }
         Session::connect(&address.with_password(last)).await.inspect(|_| self.remember(last))
+    }
+
+    /// Passwords that may let us in, the likeliest first.
+    fn known(&self, passwords: &Passwords) -> Vec<Secret> {
+        let mut known: Vec<Secret> = Vec::new();
+        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for password in [passwords.root.clone(), worked, passwords.store.clone()].into_iter().flatten() {
+            if !known.contains(&password) {
+                known.push(password);
+            }
+        }
+        known
     }
 
     fn remember(&self, password: &Secret) {
@@ -132,10 +139,10 @@ impl Setup {
         told: impl Fn(&str),
     ) -> Result<(), SetupError> {
         if let Some(password) = &passwords.root {
-            set_own_password(session, password).await?;
+            set_own_password(session, &self.settings.store, password, &self.known(passwords)).await?;
             self.remember(password);
             if session.kind() == Kind::RisingWave {
-                self.closed_without().await?;
+                self.closed_without(session).await?;
             }
             told(self.settings.store.user());
         }
@@ -148,20 +155,17 @@ impl Setup {
         Ok(())
     }
 
-    /// Asserts that nobody gets in without a password. A new one may take a moment to count everywhere.
-    async fn closed_without(&self) -> Result<(), SetupError> {
+    /// Asserts that no superuser gets in without a password. A new one may take a moment to count everywhere.
+    async fn closed_without(&self, session: &Session) -> Result<(), SetupError> {
         const SETTLING: Duration = Duration::from_secs(5);
         let store = &self.settings.store;
         let deadline = Instant::now() + SETTLING;
-        loop {
-            match Session::connect(store).await {
-                Err(error) if error.is_wrong_password() => return Ok(()),
-                Err(error) => return Err(error.into()),
-                Ok(_) if Instant::now() >= deadline => {
-                    return Err(SetupError::StillOpen(store.to_string(), store.user().to_owned()));
-                }
-                Ok(_) => sleep(Duration::from_millis(250)).await,
+        while let Some(user) = open_user(session, store).await? {
+            if Instant::now() >= deadline {
+                return Err(SetupError::StillOpen(store.to_string(), user));
             }
+            sleep(Duration::from_millis(250)).await;
         }
+        Ok(())
     }
 }

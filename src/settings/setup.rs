@@ -12,7 +12,8 @@ use crate::store::{StoreAddress, check_password};
 pub(super) struct SetupArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Set this password for the URL's user, whether or not it has one yet: as it is, file:PATH, or keyvault:NAME
+    /// Set this password for the URL's user and RisingWave's own superusers, whether or not they have one yet: as it is,
+    /// file:PATH, or keyvault:NAME
     #[arg(long, env = "DELTAWAVE_ROOT_PASSWORD", value_name = "SECRET", hide_env_values = true)]
     root_password: Option<SecretSource>,
     /// Make the user `loader`, who may do what a loader does, or set its password

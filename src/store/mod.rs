@@ -24,4 +24,4 @@ pub use fault::Fault;
 pub use objects::{create_objects, default_table, drop_objects, missing_ledger_table};
 pub use rejects::Rejected;
 pub use session::{Cell, Kind, Session};
-pub use users::{InvalidPassword, User, check_password, set_own_password, set_user};
+pub use users::{InvalidPassword, User, check_password, open_user, set_own_password, set_user};

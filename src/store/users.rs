@@ -1,7 +1,7 @@
 //! The users that `deltawave init` makes, and what each of them may do.
 
+use super::address::StoreAddress;
 use super::error::StoreError;
-use super::fault::Fault;
 use super::objects::{Grantable, grantable};
 use super::session::{Kind, Session};
 use crate::base::Secret;
@@ -59,25 +59,94 @@ pub fn check_password(password: &Secret) -> Result<(), InvalidPassword> {
     }
 }
 
-/// RisingWave's second superuser of its own, whom it also lets in without a password until it is given one.
-const ALSO_SUPERUSER: &str = "postgres";
+/// Superusers that RisingWave makes itself and lets in without a password until they are given one. The last is there
+/// from 2.6 on, and nobody but itself may give it one.
+const BUILT_IN: [&str; 3] = ["root", "postgres", ADMIN];
 
-/// Sets the password of the user of this session; on RisingWave also of its built-in user `postgres`.
+const ADMIN: &str = "rwadmin";
+
+/// Sets the password of the user of this session; on RisingWave also of its built-in superusers. `rwadmin` has to be let
+/// in for that, at `door`, the store's address without a password, or with one of those that are `known`. If none opens,
+/// someone else gave it one, and it keeps that.
 ///
 /// # Errors
 /// When the password is not fit, or the store refuses. The error holds neither the password nor the statement.
-pub async fn set_own_password(session: &Session, password: &Secret) -> Result<(), StoreError> {
-    let user = session.address().user().to_owned();
-    set_password(session, "ALTER", &user, password).await?;
-    if session.kind() == Kind::RisingWave && user != ALSO_SUPERUSER {
-        match set_password(session, "ALTER", ALSO_SUPERUSER, password).await {
-            Err(error) if error.fault() == Fault::Transient => return Err(error),
-            // One that was dropped needs no password.
-            Err(error) => tracing::debug!(%error, "user {ALSO_SUPERUSER} got no password"),
-            Ok(()) => {}
+pub async fn set_own_password(
+    session: &Session,
+    door: &StoreAddress,
+    password: &Secret,
+    known: &[Secret],
+) -> Result<(), StoreError> {
+    let own = session.address().user().to_owned();
+    if session.kind() == Kind::RisingWave {
+        let roles = Roles::of(session).await?;
+        // First, so that whoever comes back after a crash still has what opens it: the password that opens root.
+        if own != ADMIN && roles.has(ADMIN) {
+            set_admin_password(door, password, known).await?;
+        }
+        for other in BUILT_IN {
+            if other != own && other != ADMIN && roles.has(other) && roles.is_superuser(&own) {
+                set_password(session, "ALTER", other, password).await?;
+            }
         }
     }
+    set_password(session, "ALTER", &own, password).await
+}
+
+async fn set_admin_password(door: &StoreAddress, password: &Secret, known: &[Secret]) -> Result<(), StoreError> {
+    let tries = std::iter::once(password).chain(known).map(|password| door.with_user(ADMIN, password));
+    for address in std::iter::once(door.passwordless(ADMIN)).chain(tries) {
+        match Session::connect(&address).await {
+            Ok(admin) => return set_password(&admin, "ALTER", ADMIN, password).await,
+            Err(error) if error.needs_someone() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    tracing::info!("user {ADMIN} does not let us in, so it keeps the password that someone else gave it");
     Ok(())
+}
+
+/// A user whom RisingWave lets in without a password, at `door`, the store's address without one: that of the session or
+/// one of its built-in superusers.
+///
+/// # Errors
+/// When the store is away.
+pub async fn open_user(session: &Session, door: &StoreAddress) -> Result<Option<String>, StoreError> {
+    let own = session.address().user();
+    let roles = Roles::of(session).await?;
+    let others = BUILT_IN.into_iter().filter(|user| *user != own && roles.has(user));
+    for user in std::iter::once(own).chain(others) {
+        match Session::connect(&door.passwordless(user)).await {
+            Ok(_) => return Ok(Some(user.to_owned())),
+            // Refused, for a password or for good.
+            Err(error) if error.needs_someone() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Who is there, and whether as a superuser. Asked before every statement with a password: a server logs those that
+/// fail, whole.
+struct Roles(Vec<(String, bool)>);
+
+impl Roles {
+    async fn of(session: &Session) -> Result<Self, StoreError> {
+        let (_, rows) = session.query_text("SELECT rolname, rolsuper FROM pg_catalog.pg_roles").await?;
+        let role = |row: Vec<Option<String>>| {
+            let mut cells = row.into_iter().map(Option::unwrap_or_default);
+            (cells.next().unwrap_or_default(), cells.next().is_some_and(|cell| cell == "t"))
+        };
+        Ok(Roles(rows.into_iter().map(role).collect()))
+    }
+
+    fn has(&self, user: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == user)
+    }
+
+    fn is_superuser(&self, user: &str) -> bool {
+        self.0.iter().any(|(name, superuser)| name == user && *superuser)
+    }
 }
 
 /// Makes the user if there is none, sets its password, and grants what it needs on our tables and views.
@@ -86,20 +155,8 @@ pub async fn set_own_password(session: &Session, password: &Secret) -> Result<()
 /// As [`set_own_password`]. It may be called again.
 pub async fn set_user(session: &Session, user: User, password: &Secret) -> Result<(), StoreError> {
     let name = user.name();
-    match session.kind() {
-        // It logs statements that fail, passwords included: so none may.
-        Kind::PostgreSql => {
-            const THERE: &str = "SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname = ";
-            let there = session.query_number(&format!("{THERE}'{name}'")).await? > 0;
-            set_password(session, if there { "ALTER" } else { "CREATE" }, name, password).await?;
-        }
-        Kind::RisingWave => {
-            if let Err(refused) = set_password(session, "CREATE", name, password).await {
-                // Of a user that is there already, the password can be changed.
-                set_password(session, "ALTER", name, password).await.map_err(|error| error.adding(refused.reason()))?;
-            }
-        }
-    }
+    let verb = if Roles::of(session).await?.has(name) { "ALTER" } else { "CREATE" };
+    set_password(session, verb, name, password).await?;
     let database = session.address().database().replace('"', "\"\"");
     session.execute_script(&format!("GRANT CONNECT ON DATABASE \"{database}\" TO {name}")).await?;
     for on in grantable(session.kind()) {

@@ -3,6 +3,7 @@
 //! It knows the default table and the ledger, keeps the keys of what is inserted, and refuses every statement that the
 //! real one does not take or neither has any business to send.
 
+mod users;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use pgwire::tokio::process_socket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use users::Users;
 use wire::Handlers;
 
 /// A statement that changed something, when it was done.
@@ -51,9 +53,8 @@ struct State {
     foreign: BTreeSet<String>,
     records: BTreeSet<(i32, i64)>,
     files: BTreeMap<String, String>,
-    /// Of the users that have one.
-    passwords: BTreeMap<String, String>,
-    /// Whether they are asked for.
+    users: Users,
+    /// Whether passwords are asked for.
     asks: bool,
     /// What was granted, and to whom.
     grants: BTreeSet<String>,
@@ -86,7 +87,7 @@ impl FakeRisingWave {
             foreign: BTreeSet::new(),
             records: BTreeSet::new(),
             files: BTreeMap::new(),
-            passwords: BTreeMap::new(),
+            users: Users::default(),
             asks: true,
             grants: BTreeSet::new(),
             made: true,
@@ -123,7 +124,7 @@ impl FakeRisingWave {
     pub fn wipe(&self) {
         let mut state = self.state();
         (state.engine, state.made) = (Engine::Well, false);
-        state.passwords.clear();
+        state.users = Users::default();
         state.grants.clear();
         drop(state);
         self.shared.restarts.send_modify(|restarts| *restarts += 1);
@@ -131,7 +132,27 @@ impl FakeRisingWave {
 
     /// Of the users that have one.
     pub fn passwords(&self) -> BTreeMap<String, String> {
-        self.state().passwords.clone()
+        self.state().users.passwords()
+    }
+
+    /// What stands in its log: statements that were refused, whole.
+    pub fn log(&self) -> Vec<String> {
+        self.state().users.log()
+    }
+
+    /// Has no `rwadmin`, as before 2.6.
+    pub fn without_admin(&self) {
+        self.state().users.without_admin();
+    }
+
+    /// What someone else does.
+    pub fn change_password(&self, user: &str, password: &str) {
+        self.state().users.change_password(user, password);
+    }
+
+    /// Refuses to change users from now on, quoting the statement, as the real one does in some errors.
+    pub fn close_users(&self) {
+        self.state().users.close();
     }
 
     /// Whether passwords are asked for of those who have one.
@@ -199,9 +220,18 @@ struct Answer {
     rows: Vec<Vec<String>>,
 }
 
+impl Answer {
+    fn text(columns: &[&'static str], rows: Vec<Vec<String>>) -> Answer {
+        Answer { columns: columns.iter().map(|name| (*name, Type::VARCHAR)).collect(), rows }
+    }
+}
+
 impl State {
     /// The answer to a query, or `None` for what is no known query. Parameters are there when it is run.
     fn query(&self, sql: &str, parameters: &[String]) -> Option<Answer> {
+        if let Some(answer) = self.users.query(sql) {
+            return Some(answer);
+        }
         let text = |names: &[&'static str]| names.iter().map(|name| (*name, Type::VARCHAR)).collect();
         if sql == "SELECT version()" {
             let version = "PostgreSQL 13.14.0-RisingWave-2.6.1 (a fake)".to_owned();
@@ -234,7 +264,10 @@ impl State {
         None
     }
 
-    fn change(&mut self, sql: &str, parameters: &[String]) -> Result<(), String> {
+    fn change(&mut self, by: &str, sql: &str, parameters: &[String]) -> Result<(), String> {
+        if let Some(done) = self.users.change(by, sql) {
+            return done;
+        }
         match sql {
             // A sign of life, whose row nobody reads.
             "SELECT 1" => {}
@@ -251,7 +284,6 @@ impl State {
             "DELETE FROM capture_files WHERE container = '' AND target = '' AND blob = ''" => self.can_write()?,
             _ if sql.starts_with("-- ") && sql.contains(" IF NOT EXISTS ") => self.made = true,
             _ if sql.starts_with("GRANT ") => drop(self.grants.insert(sql.to_owned())),
-            _ if sql.contains(" USER ") && sql.contains(" WITH PASSWORD ") => self.set_password(sql)?,
             _ if sql.starts_with("INSERT INTO ") => {
                 self.can_write()?;
                 self.insert(sql, parameters);
@@ -261,20 +293,6 @@ impl State {
                 return Err(format!("Unhandled statement: {sql}"));
             }
         }
-        Ok(())
-    }
-
-    fn set_password(&mut self, sql: &str) -> Result<(), String> {
-        let (verb, rest) = sql.split_once(" USER \"").unwrap();
-        let (user, rest) = rest.split_once("\" WITH PASSWORD '").unwrap();
-        let there = ["root", "postgres"].contains(&user) || self.passwords.contains_key(user);
-        match (verb, there) {
-            ("CREATE", true) => return Err(format!("Catalog error: user with name {user} exists: {sql}")),
-            ("ALTER", false) => return Err(format!("Catalog error: user not found: {user}: {sql}")),
-            ("CREATE" | "ALTER", _) => {}
-            _ => drop(self.foreign.insert(sql.to_owned())),
-        }
-        self.passwords.insert(user.to_owned(), rest.trim_end_matches('\'').to_owned());
         Ok(())
     }
 
