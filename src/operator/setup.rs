@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::azure::identity::Identity;
 use crate::base::{Secret, SecretError, SecretReader as _, SecretSource};
-use crate::settings::SetupSettings;
+use crate::settings::{Latest, SetupSettings};
 use crate::store::{
-    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, open_user, set_own_password,
-    set_user,
+    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, create_history, create_objects,
+    grant, open_user, set_own_password, set_user,
 };
 
 /// Why users cannot be made. It never holds a password.
@@ -128,6 +128,17 @@ impl Setup {
         *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(password.clone());
     }
 
+    /// Makes the tables and views that are wanted and not there yet, and tells each one's name.
+    ///
+    /// # Errors
+    /// When the store refuses or is away.
+    pub(super) async fn create(&self, session: &Session, made: impl Fn(&'static str)) -> Result<(), StoreError> {
+        match self.settings.latest {
+            Latest::Made => create_objects(session, made).await,
+            Latest::Left => create_history(session, made).await,
+        }
+    }
+
     /// Sets every password that was read, making users that are not there, and tells whose.
     ///
     /// # Errors
@@ -147,9 +158,13 @@ impl Setup {
             told(self.settings.store.user());
         }
         for (user, password) in [(User::Loader, &passwords.loader), (User::Reader, &passwords.reader)] {
-            if let Some(password) = password {
-                set_user(session, user, password).await?;
-                told(user.name());
+            match password {
+                Some(password) => {
+                    set_user(session, user, password).await?;
+                    told(user.name());
+                }
+                // What was made anew has no rights of before.
+                None => grant(session, user).await?,
             }
         }
         Ok(())

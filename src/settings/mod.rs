@@ -44,7 +44,7 @@ pub use rate::{Rate, RateError};
 pub use reference::settings_page;
 pub use route::Route;
 pub use seconds::Seconds;
-pub use setup::SetupSettings;
+pub use setup::{Latest, SetupSettings};
 pub use up::{BrokerChoice, StoreChoice, UpArgs, UpSettings};
 pub use variables::unknown_variables;
 pub use verify::{VerifyArgs, VerifySettings};

@@ -2,7 +2,8 @@
 
 use super::address::StoreAddress;
 use super::error::StoreError;
-use super::objects::{Grantable, grantable};
+use super::objects::{Loads, loads, names};
+use super::roles::Roles;
 use super::session::{Kind, Session};
 use crate::base::Secret;
 
@@ -24,13 +25,12 @@ impl User {
         }
     }
 
-    fn rights(self, kind: Kind, on: &Grantable) -> &'static str {
-        match (self, kind) {
-            (User::Loader, _) if !on.is_table => "SELECT",
+    fn rights(self, kind: Kind, object: &str) -> &'static str {
+        match (self, loads(object), kind) {
+            (User::Reader, ..) | (_, Loads::Reads, _) => "SELECT",
             // RisingWave overwrites by the table's own conflict behaviour; PostgreSQL's DO UPDATE asks for the right.
-            (User::Loader, Kind::PostgreSql) if on.is_ledger => "SELECT, INSERT, UPDATE",
-            (User::Loader, _) => "SELECT, INSERT",
-            (User::Reader, _) => "SELECT",
+            (User::Loader, Loads::Replaces, Kind::PostgreSql) => "SELECT, INSERT, UPDATE",
+            (User::Loader, ..) => "SELECT, INSERT",
         }
     }
 }
@@ -126,30 +126,8 @@ pub async fn open_user(session: &Session, door: &StoreAddress) -> Result<Option<
     Ok(None)
 }
 
-/// Who is there, and whether as a superuser. Asked before every statement with a password: a server logs those that
-/// fail, whole.
-struct Roles(Vec<(String, bool)>);
-
-impl Roles {
-    async fn of(session: &Session) -> Result<Self, StoreError> {
-        let (_, rows) = session.query_text("SELECT rolname, rolsuper FROM pg_catalog.pg_roles").await?;
-        let role = |row: Vec<Option<String>>| {
-            let mut cells = row.into_iter().map(Option::unwrap_or_default);
-            (cells.next().unwrap_or_default(), cells.next().is_some_and(|cell| cell == "t"))
-        };
-        Ok(Roles(rows.into_iter().map(role).collect()))
-    }
-
-    fn has(&self, user: &str) -> bool {
-        self.0.iter().any(|(name, _)| name == user)
-    }
-
-    fn is_superuser(&self, user: &str) -> bool {
-        self.0.iter().any(|(name, superuser)| name == user && *superuser)
-    }
-}
-
-/// Makes the user if there is none, sets its password, and grants what it needs on our tables and views.
+/// Makes the user if there is none, sets its password, and grants what it needs on those of our tables and views that are
+/// there.
 ///
 /// # Errors
 /// As [`set_own_password`]. It may be called again.
@@ -159,9 +137,24 @@ pub async fn set_user(session: &Session, user: User, password: &Secret) -> Resul
     set_password(session, verb, name, password).await?;
     let database = session.address().database().replace('"', "\"\"");
     session.execute_script(&format!("GRANT CONNECT ON DATABASE \"{database}\" TO {name}")).await?;
-    for on in grantable(session.kind()) {
-        let rights = user.rights(session.kind(), &on);
-        session.execute_script(&format!("GRANT {rights} ON {} TO {name}", on.object)).await?;
+    grant_objects(session, user).await
+}
+
+/// Grants the user, if it is there, what it needs on those of our tables and views that are there.
+///
+/// # Errors
+/// When the store refuses or is away.
+pub async fn grant(session: &Session, user: User) -> Result<(), StoreError> {
+    if Roles::of(session).await?.has(user.name()) { grant_objects(session, user).await } else { Ok(()) }
+}
+
+async fn grant_objects(session: &Session, user: User) -> Result<(), StoreError> {
+    let there = session.relations().await?;
+    for object in names() {
+        if let Some(relation) = there.get(object) {
+            let (rights, what) = (user.rights(session.kind(), object), relation.to_grant(session.kind()));
+            session.execute_script(&format!("GRANT {rights} ON {what} {object} TO {}", user.name())).await?;
+        }
     }
     Ok(())
 }

@@ -79,7 +79,9 @@ async fn a_store_that_starts_again_with_nothing_gets_its_users_again() {
             "GRANT CONNECT ON DATABASE \"dev\" TO loader",
             "GRANT SELECT, INSERT ON TABLE user_event_log TO loader",
             "GRANT SELECT, INSERT ON TABLE capture_files TO loader",
-            "GRANT SELECT ON MATERIALIZED VIEW latest_user_state TO loader",
+            "GRANT SELECT ON VIEW latest_user_state TO loader",
+            "GRANT SELECT ON TABLE latest_user_events TO reader",
+            "GRANT SELECT ON TABLE latest_user_events TO loader",
             "GRANT SELECT ON VIEW user_events TO reader",
             "GRANT SELECT ON TABLE user_event_log TO reader",
         ] {

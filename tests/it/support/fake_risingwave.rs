@@ -3,6 +3,7 @@
 //! It knows the default table and the ledger, keeps the keys of what is inserted, and refuses every statement that the
 //! real one does not take or neither has any business to send.
 
+mod objects;
 mod users;
 mod wire;
 
@@ -16,6 +17,8 @@ use pgwire::tokio::process_socket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use objects::Kind;
+use objects::Objects;
 use users::Users;
 use wire::Handlers;
 
@@ -56,10 +59,7 @@ struct State {
     users: Users,
     /// Whether passwords are asked for.
     asks: bool,
-    /// What was granted, and to whom.
-    grants: BTreeSet<String>,
-    /// Whether there are tables.
-    made: bool,
+    objects: Objects,
 }
 
 /// Listens as long as its test runs.
@@ -89,8 +89,7 @@ impl FakeRisingWave {
             files: BTreeMap::new(),
             users: Users::default(),
             asks: true,
-            grants: BTreeSet::new(),
-            made: true,
+            objects: Objects::made(),
         };
         let restarts = watch::Sender::new(0);
         let shared = Arc::new(Shared { state: Mutex::new(state), restarts, parser: Arc::new(NoopQueryParser::new()) });
@@ -123,9 +122,9 @@ impl FakeRisingWave {
     /// Starts again with nothing: no tables, no passwords.
     pub fn wipe(&self) {
         let mut state = self.state();
-        (state.engine, state.made) = (Engine::Well, false);
+        state.engine = Engine::Well;
         state.users = Users::default();
-        state.grants.clear();
+        state.objects = Objects::default();
         drop(state);
         self.shared.restarts.send_modify(|restarts| *restarts += 1);
     }
@@ -162,7 +161,42 @@ impl FakeRisingWave {
 
     /// What was granted, and to whom.
     pub fn grants(&self) -> BTreeSet<String> {
-        self.state().grants.clone()
+        self.state().objects.grants()
+    }
+
+    /// What there is.
+    pub fn objects(&self) -> BTreeMap<String, Kind> {
+        self.state().objects.there()
+    }
+
+    /// Holds what a former `init` made, with users of its own, one of whom nobody but its operator knows. The new rows
+    /// are found lacking so many times.
+    pub fn former(&self, filling: u32) {
+        let mut state = self.state();
+        state.objects = Objects::former(filling);
+        for user in ["loader", "reader", "grafana"] {
+            state.users.change_password(user, "hunter");
+        }
+    }
+
+    /// Something stands on the former latest state, or no longer.
+    pub fn use_former(&self, used: bool) {
+        self.state().objects.used = used;
+    }
+
+    /// Drops a table only after its sink, or no longer.
+    pub fn protect_tables(&self, protects: bool) {
+        self.state().objects.protects = protects;
+    }
+
+    /// Cuts all connections after so many more changes of tables, views and rights.
+    pub fn cut_after(&self, changes: usize) {
+        self.state().objects.cut_after(changes, self.shared.restarts.clone());
+    }
+
+    /// How many such changes there were.
+    pub fn changes(&self) -> usize {
+        self.state().objects.changes()
     }
 
     /// What a superuser does elsewhere.
@@ -229,7 +263,7 @@ impl Answer {
 impl State {
     /// The answer to a query, or `None` for what is no known query. Parameters are there when it is run.
     fn query(&self, sql: &str, parameters: &[String]) -> Option<Answer> {
-        if let Some(answer) = self.users.query(sql) {
+        if let Some(answer) = self.users.query(sql).or_else(|| self.objects.query(sql)) {
             return Some(answer);
         }
         let text = |names: &[&'static str]| names.iter().map(|name| (*name, Type::VARCHAR)).collect();
@@ -248,11 +282,6 @@ impl State {
         if sql.starts_with("SELECT i.indkey::varchar FROM pg_catalog.pg_index") {
             return Some(Answer { columns: text(&["indkey"]), rows: vec![vec!["{7,8,9,10}".to_owned()]] });
         }
-        if sql.starts_with("SELECT DISTINCT table_name::varchar FROM information_schema.columns") {
-            let tables: &[&str] = if self.made { &["capture_files", "rejected_events"] } else { &[] };
-            let rows = tables.iter().map(|name| vec![(*name).to_owned()]).collect();
-            return Some(Answer { columns: text(&["table_name"]), rows });
-        }
         if sql.starts_with("SELECT blob, etag FROM capture_files") {
             let row = |(blob, etag): (&String, &String)| vec![blob.clone(), etag.clone()];
             let rows = match parameters {
@@ -265,7 +294,7 @@ impl State {
     }
 
     fn change(&mut self, by: &str, sql: &str, parameters: &[String]) -> Result<(), String> {
-        if let Some(done) = self.users.change(by, sql) {
+        if let Some(done) = self.users.change(by, sql).or_else(|| self.objects.change(sql)) {
             return done;
         }
         match sql {
@@ -282,8 +311,6 @@ impl State {
             }
             // Of no row.
             "DELETE FROM capture_files WHERE container = '' AND target = '' AND blob = ''" => self.can_write()?,
-            _ if sql.starts_with("-- ") && sql.contains(" IF NOT EXISTS ") => self.made = true,
-            _ if sql.starts_with("GRANT ") => drop(self.grants.insert(sql.to_owned())),
             _ if sql.starts_with("INSERT INTO ") => {
                 self.can_write()?;
                 self.insert(sql, parameters);
