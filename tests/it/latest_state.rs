@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::{
-    Done, Ended, FakeRisingWave, Http, Kind, Running, TestStore, postgres_store, program, run, store,
+    Done, Ended, FakeRisingWave, Files, Http, Kind, Running, TestStore, postgres_store, program, run, store,
 };
 
 const DELTAWAVE: &str = env!("CARGO_BIN_EXE_deltawave");
@@ -216,5 +216,37 @@ async fn a_former_view_on_postgresql_is_replaced_in_its_place() {
     store.run("DELETE FROM user_event_log").await;
     assert_eq!(store.number("SELECT users FROM mine").await, 1, "what was deleted from the history is kept");
     store.run("DROP VIEW mine").await;
+    store.passed().await;
+}
+
+/// The same on both: first the history, then the latest state from it.
+#[tokio::test]
+async fn a_backfill_makes_the_latest_state_last_and_goes_on_where_it_ended() {
+    let store = store().await;
+    let home = tempfile::tempdir().unwrap();
+    let files = Files::at(&home.path().display().to_string()).await;
+    let backfill = async |flags: &[&str]| {
+        let mut command = program(DELTAWAVE, &[&["backfill"], flags].concat());
+        command.env("DELTAWAVE_BLOB", files.url()).env("DELTAWAVE_STORE_URL", store.url());
+        run(command).await
+    };
+    files.add_plain(0..4, 0..5, 100).await;
+    // As long as something is not loaded, there is no latest state to be slowed down by.
+    let ended = backfill(&["--route", "user-events=user_event_log,orders=orders"]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.err.contains("table `orders`"), "{}", ended.err);
+    assert!(store.session().await.query_number("SELECT count(*) FROM latest_user_state").await.is_err());
+    assert_done(&backfill(&[]).await);
+    let events = store.count("user_event_log").await;
+    assert_eq!(events, 2000);
+    let users = "SELECT count(DISTINCT id) FROM user_event_log";
+    let rows = store.count("latest_user_state").await;
+    assert!(rows > 0 && rows <= store.number(users).await, "{rows} rows");
+    // Again, with more to load: it is kept up to date.
+    files.add_plain(0..4, 5..6, 100).await;
+    let ended = backfill(&[]).await;
+    assert_done(&ended);
+    assert!(ended.err.contains("latest_user_state is there already"), "{}", ended.err);
+    assert_eq!(store.count("user_event_log").await, 2400);
     store.passed().await;
 }
