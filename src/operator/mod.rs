@@ -1,6 +1,7 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
-//! too and stays, `status` shows how far it is, `verify` proves that nothing was lost or came twice.
+//! too and stays, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify` proves that nothing was lost or came twice.
 
+mod backfill;
 mod guard;
 mod init;
 mod setup;
@@ -11,6 +12,7 @@ mod table;
 mod up;
 mod verify;
 
+pub use backfill::{BackfillError, backfill};
 pub use guard::{GuardError, guard};
 pub use init::{InitError, init};
 pub use setup::SetupError;

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
-use super::{CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, StatusArgs, UpArgs, VerifyArgs};
+use super::{
+    BackfillArgs, CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, StatusArgs, UpArgs, VerifyArgs,
+};
 
 /// Every program with its own flags.
 pub(super) fn programs() -> Vec<Command> {
@@ -15,6 +17,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<UpArgs>("deltawave up"),
         of::<InitArgs>("deltawave init"),
         of::<GuardArgs>("deltawave guard"),
+        of::<BackfillArgs>("deltawave backfill"),
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<LogArgs>("every program"),

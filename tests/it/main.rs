@@ -11,6 +11,7 @@
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
+//! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
@@ -50,6 +51,7 @@ mod eventhubs;
 mod guard;
 mod guard_recover;
 mod kafka;
+mod latest_state;
 mod loader;
 mod loader_bad;
 mod loader_faults;
