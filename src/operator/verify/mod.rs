@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::source::{self, SourceError};
-use super::store::{address, connect};
+use super::store::{Current, address, connect_current};
 use crate::azure::blob::{BlobError, Container};
 use crate::azure::identity::{Identity, IdentityError};
 use crate::base::SecretError;
@@ -99,13 +99,13 @@ pub async fn verify(settings: VerifySettings, shutdown: CancellationToken) -> Re
 /// What the check is made with.
 struct Check<'a> {
     settings: &'a VerifySettings,
-    session: &'a Session,
+    store: &'a Current,
     source: Option<Box<dyn LogEnds>>,
     container: Option<Container>,
 }
 
 async fn check(settings: &VerifySettings, shutdown: &CancellationToken) -> Result<Report, VerifyError> {
-    let session = connect(&address(&settings.check).await?, settings.check.give_up, shutdown).await?;
+    let store = connect_current(&address(&settings.check).await?, settings.check.give_up, shutdown).await?;
     let source = source::open(&settings.check).await?;
     let container = match &settings.blob {
         None => None,
@@ -114,12 +114,12 @@ async fn check(settings: &VerifySettings, shutdown: &CancellationToken) -> Resul
             Some(Container::open(address, identity.key(address.needs_credential(), settings.blob_sas.as_ref())?)?)
         }
     };
-    let check = Check { settings, session: &session, source, container };
+    let check = Check { settings, store: &store, source, container };
     let mut report = Report { lines: Vec::new(), findings: Vec::new(), looked_at: check.looked_at() };
     for route in &settings.check.routes {
         check.route(route, &mut report).await?;
     }
-    for (target, hub) in session.ledger_routes().await? {
+    for (target, hub) in store.session.ledger_routes().await? {
         if !settings.check.routes.iter().any(|route| route.table == target && route.hub.name() == hub) {
             report.findings.push(Finding {
                 kind: Kind::Note,
@@ -137,9 +137,13 @@ async fn check(settings: &VerifySettings, shutdown: &CancellationToken) -> Resul
 }
 
 impl Check<'_> {
+    fn session(&self) -> &Session {
+        &self.store.session
+    }
+
     /// What is held against what.
     fn looked_at(&self) -> Vec<String> {
-        let store = format!("ledger and rows in {} at {}", self.session.engine(), self.session.address());
+        let store = format!("ledger and rows in {}", self.store.place());
         let counters = match &self.source {
             Some(source) => format!("counters of {source}"),
             None => "no broker, so the lag is not known (--broker, --event-hub)".to_owned(),
@@ -157,7 +161,7 @@ impl Check<'_> {
             None => None,
         };
         let mut partitions: BTreeSet<PartitionId> =
-            self.session.ledger_partitions(&route.table, route.hub.name()).await?.into_iter().collect();
+            self.session().ledger_partitions(&route.table, route.hub.name()).await?.into_iter().collect();
         partitions.extend(listed.iter().flat_map(BTreeMap::keys));
         let mut checked = BTreeMap::new();
         for partition in partitions {
@@ -176,9 +180,10 @@ impl Check<'_> {
                 checked.insert(*partition, self.partition(route, *partition, none).await?);
             }
         }
-        if checked.is_empty() {
+        // Nothing was checked, so nothing is proven, whatever the log holds.
+        if checked.values().all(|checked| checked.line.files == 0 && checked.line.waiting.unwrap_or(0) == 0) {
             let mut findings = Findings::new(&route.table, &route.hub, None);
-            let text = format!("the ledger has no file of it for {}: check --route", route.table);
+            let text = format!("the ledger has no file of it for {}: load some, or check --route", route.table);
             findings.add(Kind::Unproven, None, None, text);
             report.findings.extend(findings.finish());
         }
@@ -200,7 +205,7 @@ impl Check<'_> {
         partition: PartitionId,
         listed: Option<Listed>,
     ) -> Result<Checked<'r>, VerifyError> {
-        let files = self.session.ledger_files(&route.table, route.hub.name(), partition).await?;
+        let files = self.session().ledger_files(&route.table, route.hub.name(), partition).await?;
         let coverage = Coverage::of(files);
         let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
         records::check_files(&coverage, self.settings.sparse, &mut findings);
@@ -210,8 +215,17 @@ impl Check<'_> {
             }
             _ => None,
         };
+        if let Some(waiting) = waiting.filter(|waiting| *waiting > 0)
+            && coverage.files().is_empty()
+        {
+            let text = format!(
+                "none of its {waiting} finished files is in the ledger for {}: nothing is proven of it",
+                route.table
+            );
+            findings.add(Kind::Unproven, None, None, text);
+        }
         let records = Records {
-            session: self.session,
+            session: self.session(),
             target: &route.table,
             hub: route.hub.name(),
             partition,
