@@ -25,10 +25,12 @@ mod patience;
 mod progress;
 mod records;
 mod recovery;
+mod replay;
 mod run;
 mod write;
 
 pub use dry::{DryRun, dry_run};
 pub use error::LoadError;
 pub use progress::{Counts, Progress};
+pub use replay::{Again, load_again};
 pub use run::run;

@@ -1,8 +1,11 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
-//! too and stays, `status` shows how far it is, `verify` proves that nothing was lost or came twice.
+//! too and stays, `status` shows how far it is, `verify` proves that nothing was lost or came twice,
+//! `replay` loads again what it finds lacking.
 
 mod guard;
 mod init;
+mod progress;
+mod replay;
 mod setup;
 mod source;
 mod status;
@@ -13,6 +16,7 @@ mod verify;
 
 pub use guard::{GuardError, guard};
 pub use init::{InitError, init};
+pub use replay::{ReplayError, replay};
 pub use setup::SetupError;
 pub use source::SourceError;
 pub use status::{StatusError, status};

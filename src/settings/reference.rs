@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
-use super::{CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, StatusArgs, UpArgs, VerifyArgs};
+use super::{
+    CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
+};
 
 /// Every program with its own flags.
 pub(super) fn programs() -> Vec<Command> {
@@ -17,6 +19,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<GuardArgs>("deltawave guard"),
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
+        of::<ReplayArgs>("deltawave replay"),
         of::<LogArgs>("every program"),
     ]
 }
