@@ -7,12 +7,14 @@
 
 mod coverage;
 mod ends;
+mod runs;
 
 use time::OffsetDateTime;
 
 use crate::capture::{FileName, SequenceNumber};
 pub use coverage::{Chunk, Coverage, CoveredFile, Gap};
 pub use ends::{EndsError, LogEnds, PartitionEnds};
+pub use runs::{Run, Runs};
 
 /// One finished file, as found by a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +53,13 @@ impl Span {
 pub enum Outcome {
     /// Every record of it was loaded or rejected.
     Loaded,
-    /// It is bad from some byte on; what precedes was loaded or rejected. Read again only when its etag changes.
+    /// It is bad from some byte on; what precedes was loaded or rejected. Or the store takes its records and does not
+    /// keep them. Read again only when its etag changes.
     Quarantined {
         /// What is wrong with it.
         reason: String,
-        /// Where, in bytes from its start.
-        at: u64,
+        /// Where, in bytes from its start, if it is the file itself.
+        at: Option<u64>,
     },
 }
 

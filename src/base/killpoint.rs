@@ -19,8 +19,10 @@ pub enum Step {
     Decoded,
     /// A batch was taken by the store.
     Written,
-    /// What was taken is durable.
+    /// The store was asked to make durable what it has of it.
     Flushed,
+    /// All of it was counted back.
+    Counted,
     /// The files are noted as done.
     Receipted,
     /// The notifications of the files are deleted.
@@ -29,8 +31,16 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 7] =
-        [Step::Listed, Step::Fetched, Step::Decoded, Step::Written, Step::Flushed, Step::Receipted, Step::Acknowledged];
+    pub const ALL: [Step; 8] = [
+        Step::Listed,
+        Step::Fetched,
+        Step::Decoded,
+        Step::Written,
+        Step::Flushed,
+        Step::Counted,
+        Step::Receipted,
+        Step::Acknowledged,
+    ];
 
     /// The word in `--kill-at`.
     pub const fn name(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Step {
             Step::Decoded => "decoded",
             Step::Written => "written",
             Step::Flushed => "flushed",
+            Step::Counted => "counted",
             Step::Receipted => "receipted",
             Step::Acknowledged => "acknowledged",
         }

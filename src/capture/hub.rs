@@ -12,7 +12,7 @@ pub struct SequenceNumber(pub i64);
 impl SequenceNumber {
     /// The number of the record that follows.
     pub fn next(self) -> Self {
-        SequenceNumber(self.0 + 1)
+        SequenceNumber(self.0.saturating_add(1))
     }
 }
 

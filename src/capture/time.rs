@@ -33,6 +33,13 @@ impl EnqueuedTime {
         parse(text).ok_or_else(|| InvalidEnqueuedTime(text.chars().take(64).collect()))
     }
 
+    /// Reads what [`push_sql`](Self::push_sql) writes, and what stores show of it.
+    pub fn parse_sql(text: &str) -> Option<Self> {
+        let form = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+        let at = time::PrimitiveDateTime::parse(text.get(..19)?, form).ok()?;
+        Some(EnqueuedTime(at.assume_utc()))
+    }
+
     /// Appends `YYYY-MM-DD HH:MM:SS`, which every SQL store reads as a timestamp.
     pub fn push_sql(self, out: &mut String) {
         let t = self.0;
@@ -96,6 +103,7 @@ mod tests {
             let mut out = String::new();
             time.push_sql(&mut out);
             assert_eq!((time.to_string().as_str(), out.as_str()), (text, sql));
+            assert_eq!(EnqueuedTime::parse_sql(sql), Some(time));
         }
     }
 

@@ -110,7 +110,7 @@ impl Decoder {
         match result {
             Ok(()) => {}
             Err(ReadError::Damage(damage)) => {
-                contents.outcome = Outcome::Quarantined { reason: damage.to_string(), at: damage.at };
+                contents.outcome = Outcome::Quarantined { reason: damage.to_string(), at: Some(damage.at) };
             }
             Err(ReadError::Source(_)) => {
                 return match source.take_failure() {

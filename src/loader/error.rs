@@ -36,6 +36,9 @@ pub enum LoadError {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store forgets what it acknowledged.
+    #[error(transparent)]
+    Forgotten(#[from] Forgotten),
     /// Records cannot be loaded into a route's table.
     #[error(transparent)]
     Table(#[from] InvalidTable),
@@ -60,4 +63,21 @@ pub enum LoadError {
         /// Records written or rejected.
         written: u64,
     },
+}
+
+/// The store does not have what it had acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "the store does not have {records} row{r} for `{table}` that it had acknowledged (of {files} file{s}, such as {blob}), as \
+     after a recovery; they are written again", r = if *.records == 1 { "" } else { "s" }, s = if *.files == 1 { "" } else { "s" }
+)]
+pub struct Forgotten {
+    /// The table.
+    pub table: String,
+    /// How many lack.
+    pub records: u64,
+    /// Of how many files.
+    pub files: usize,
+    /// One of the files.
+    pub blob: String,
 }

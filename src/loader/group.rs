@@ -1,21 +1,20 @@
-//! A group of files on its way: decoded, written, made durable, receipted.
+//! A group of files on its way: decoded, written, flushed, counted, receipted.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use futures::future::{try_join, try_join_all};
-use metrics::histogram;
-use time::OffsetDateTime;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
+use super::count::{Counted, Flushed};
 use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
 use super::error::LoadError;
 use super::fetch::fetch;
 use super::lane::Lane;
 use super::patience::Patience;
 use super::progress::{Counts, Progress};
-use super::write::{Tally, Target, Written};
+use super::rewrite::Rewriting;
+use super::write::{Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
@@ -30,24 +29,20 @@ pub(super) struct Means<'l> {
     pub(super) parallel_files: usize,
 }
 
-/// Records the store keeps from now on. Made only by a flush that followed their writing.
-struct Durable {
-    entries: Vec<Entry>,
-    unmapped: u64,
-}
-
 /// Files noted as done.
+#[derive(Default)]
 pub(super) struct Receipt {
     pub(super) entries: Vec<Entry>,
     /// A file that was gone or replaced when it was to be read, if there was one: list again.
     pub(super) gone: Option<BlobError>,
 }
 
-/// Loads a group of one hub's files into one table.
+/// Loads a group of one hub's files into one table. What the store turns out not to have is written again, with what it
+/// has noted meanwhile.
 ///
 /// # Errors
-/// When patience ends, or the store or a file's container refuses for good. Nothing is then noted as done, and the
-/// whole group may be repeated.
+/// When patience ends, or the store or a file's container refuses for good. What is not noted as done then may be
+/// repeated.
 pub(super) async fn load(
     means: &Means<'_>,
     hub: &str,
@@ -55,18 +50,43 @@ pub(super) async fn load(
     files: Vec<FileVersion>,
     lanes: &mut [Lane],
 ) -> Result<Receipt, LoadError> {
-    let files: Arc<[FileVersion]> = files.into();
+    let mut receipt = Receipt::default();
+    let mut rewriting = Rewriting::of(means.patience, means.progress);
+    let mut files: Arc<[FileVersion]> = files.into();
+    loop {
+        let (mut counted, gone) = attempt(means, hub, table, &files, lanes).await?;
+        receipt.gone = gone.or(receipt.gone);
+        let target = Target { hub, table, files: &files };
+        let Some(lane) = lanes.first_mut() else { return Err(LoadError::Broken("writing")) };
+        let kind = lane.persist(async |session| Ok(session.kind())).await?;
+        let again = rewriting.judge(&mut counted, table.name(), kind);
+        receipt.entries.extend(counted.receipt(means, &target, lane).await?);
+        if again.is_empty() {
+            rewriting.done();
+            return Ok(receipt);
+        }
+        files = rewriting.again(again, &target).await?.into();
+    }
+}
+
+/// Decodes, writes, flushes and counts all of the files once.
+async fn attempt(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: &Arc<[FileVersion]>,
+    lanes: &mut [Lane],
+) -> Result<(Counted, Option<BlobError>), LoadError> {
     let (sender, receiver) = mpsc::channel(lanes.len());
     let receiver = AsyncMutex::new(receiver);
-    let target = Target { hub, table, files: &files };
+    let target = Target { hub, table, files };
     let writers = lanes.iter_mut().map(|lane| write_all(&receiver, &target, lane));
     let ((contents, gone), written) =
-        try_join(decode_all(means, hub, table, &files, sender), try_join_all(writers)).await?;
+        try_join(decode_all(means, hub, table, files, sender), try_join_all(writers)).await?;
     let written: Vec<Written> = written.into_iter().flatten().collect();
     let Some(lane) = lanes.first_mut() else { return Err(LoadError::Broken("writing")) };
-    let durable = Durable::flush(&files, contents, written, lane).await?;
-    let entries = durable.receipt(means, &target, lane).await?;
-    Ok(Receipt { entries, gone })
+    let flushed = Flushed::flush(&target, contents, written, lane).await?;
+    Ok((flushed.count(&target, lane).await?, gone))
 }
 
 /// Decodes all files, several at once, and says what was in each; `None` for one that is gone, of which one is told.
@@ -125,40 +145,11 @@ async fn write_all(
     }
 }
 
-impl Durable {
-    /// Waits until what was written is durable.
-    async fn flush(
-        files: &[FileVersion],
-        contents: Vec<Option<Contents>>,
-        written: Vec<Written>,
-        lane: &mut Lane,
-    ) -> Result<Self, LoadError> {
-        pass(Side::Before, Step::Flushed);
-        let began = Instant::now();
-        lane.persist(async |session| session.flush().await).await?;
-        histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
-        pass(Side::After, Step::Flushed);
-        let loaded_at = OffsetDateTime::now_utc();
-        let mut tallies = vec![Tally::default(); files.len()];
-        for (file, tally) in written.iter().flat_map(|written| &written.tallies) {
-            tallies[*file].loaded += tally.loaded;
-            tallies[*file].rejected += tally.rejected;
-        }
-        let mut entries = Vec::with_capacity(files.len());
-        for ((file, contents), Tally { loaded, rejected }) in files.iter().zip(contents).zip(tallies) {
-            let Some(contents) = contents else { continue };
-            if loaded + rejected != contents.records {
-                let (blob, records) = (file.blob.clone(), contents.records);
-                return Err(LoadError::Miscounted { blob, records, written: loaded + rejected });
-            }
-            entries.push(Entry { file: file.clone(), contents, loaded, rejected, loaded_at });
-        }
-        Ok(Durable { entries, unmapped: written.iter().map(|written| written.unmapped).sum() })
-    }
-
-    /// Notes the files as done. The rows need no flush: should they be lost, the files are loaded again.
+impl Counted {
+    /// Notes the files of which every record is there as done. The ledger's rows need no flush: should they be lost, they
+    /// are noted again, or the files are loaded again.
     async fn receipt(self, means: &Means<'_>, target: &Target<'_>, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
-        let Durable { entries, unmapped } = self;
+        let Counted { whole: entries, unmapped, .. } = self;
         let (container, table) = (means.container.name(), target.table);
         pass(Side::Before, Step::Receipted);
         lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;

@@ -110,6 +110,12 @@ impl Health {
             }
         }
         counter!("deltawave_loader_unmapped_fields_total", "hub" => hub.to_owned()).increment(unmapped);
+        self.rewritten(hub, 0);
+    }
+
+    /// So many files are written again.
+    pub(super) fn rewritten(&self, hub: &str, files: usize) {
+        counter!("deltawave_loader_rewritten_files_total", "hub" => hub.to_owned()).increment(files as u64);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -173,6 +179,11 @@ pub(super) fn describe() {
     );
     describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT, its retries included");
     describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH, its retries included");
+    describe_counter!(
+        "deltawave_loader_rewritten_files_total",
+        "Files written again because the store did not have what it had acknowledged"
+    );
+    describe_histogram!("deltawave_loader_count_seconds", "Time of counting a group back, its retries included");
     describe_histogram!("deltawave_loader_poll_seconds", "Time of one poll: listing, and loading what is new");
     describe_gauge!("deltawave_loader_last_sequence_number", "Highest sequence number of the file loaded last");
     describe_gauge!("deltawave_loader_behind_seconds", "Age of the newest window that was loaded");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::LoadError;
+use super::error::{Forgotten, LoadError};
 use super::health::{Ailment, Party};
 use super::progress::Progress;
 use crate::azure::blob::BlobError;
@@ -67,6 +67,14 @@ impl Judge for StoreError {
 
     fn verdict(&self) -> Verdict {
         if self.needs_someone() { Verdict::Stays } else { Verdict::Passes(None) }
+    }
+}
+
+impl Judge for Forgotten {
+    const PARTY: Party = Party::Store;
+
+    fn verdict(&self) -> Verdict {
+        Verdict::Passes(None)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::{Discovery, Listing, Reach};
-use super::error::LoadError;
+use super::error::{Forgotten, LoadError};
 use super::group::{Means, load};
 use super::health;
 use super::lane::{self, Lane};
@@ -35,6 +35,9 @@ const DRAIN: Duration = Duration::from_secs(24);
 
 /// How many names the search for new partitions may step over; past that, the full listing finds them.
 const MOST_HOPS: usize = 4096;
+
+/// Files that are noted before it is made sure that the store keeps their rows in the ledger.
+const UNSETTLED: usize = 5000;
 
 /// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
 const LEDGER_LAG: Duration = Duration::from_secs(60);
@@ -91,13 +94,31 @@ async fn work(
         batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
         parallel_files: budget.parallel_files,
     };
-    let mut inbox = Inbox::open(settings, &container, &identity, &patience)?;
+    let inbox = Inbox::open(settings, &container, &identity, &patience)?;
+    let ended = follow(settings, &means, inbox, &mut streams, &mut lanes).await;
+    if matches!(ended, Ok(()) | Err(LoadError::Stopped)) {
+        for stream in &mut streams {
+            stream.settle(&means, &mut lanes[0]).await?;
+        }
+    }
+    ended
+}
+
+/// Polls, and loads what notifications tell of between polls, until it is told to stop.
+async fn follow(
+    settings: &LoaderSettings,
+    means: &Means<'_>,
+    mut inbox: Inbox,
+    streams: &mut [Stream],
+    lanes: &mut [Lane],
+) -> Result<(), LoadError> {
+    let Means { patience, progress, .. } = means;
     let mut vanishing = patience.trouble();
     loop {
         let began = Instant::now();
         let mut gone = None;
-        for stream in &mut streams {
-            gone = stream.poll(&means, &mut lanes).await?.or(gone);
+        for stream in &mut *streams {
+            gone = stream.poll(means, lanes).await?.or(gone);
         }
         if !settings.once {
             // A poll that finds nothing new asks the store nothing, and would not notice that it is gone.
@@ -114,12 +135,12 @@ async fn work(
         let next_poll = tokio::time::Instant::from_std(began) + settings.poll;
         while let Some(batch) = tokio::select! {
             () = tokio::time::sleep_until(next_poll) => None,
-            () = shutdown.cancelled() => return Err(LoadError::Stopped),
+            () = patience.shutdown.cancelled() => return Err(LoadError::Stopped),
             batch = inbox.next() => Some(batch?),
         } {
             for told in batch {
                 let stream = &mut streams[told.route];
-                stream.load_notified(told, &means, &mut lanes).await?;
+                stream.load_notified(told, means, lanes).await?;
             }
         }
     }
@@ -149,6 +170,8 @@ struct Stream {
     table: Arc<Table>,
     discovery: Discovery,
     recent: HashMap<String, (String, Instant)>,
+    /// Files noted whose rows in the ledger the store may yet forget.
+    unsettled: Vec<Entry>,
     gone: Option<BlobError>,
 }
 
@@ -170,6 +193,7 @@ impl Stream {
                 settings.scope.clone(),
             ),
             recent: HashMap::new(),
+            unsettled: Vec::new(),
             gone: None,
         }
     }
@@ -188,6 +212,7 @@ impl Stream {
             self.follow(listing, means, lanes, &mut group).await?;
         }
         self.load(group, means, lanes).await?;
+        self.settle(means, &mut lanes[0]).await?;
         self.discovery.listed(reach, asked);
         let gone = self.gone.take();
         if gone.is_some() {
@@ -295,6 +320,9 @@ impl Stream {
         let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
         self.gone = receipt.gone.or(self.gone.take());
         self.remember(receipt.entries);
+        if self.unsettled.len() >= UNSETTLED {
+            self.settle(means, &mut lanes[0]).await?;
+        }
         Ok(())
     }
 
@@ -311,12 +339,34 @@ impl Stream {
             let receipt = load(means, &self.hub, &self.table, group.files(), lanes).await?;
             self.remember(group.acknowledge(receipt).await.entries);
         }
-        Ok(())
+        self.settle(means, &mut lanes[0]).await
     }
 
     fn remember(&mut self, entries: Vec<Entry>) {
         let now = Instant::now();
-        self.recent.extend(entries.into_iter().map(|entry| (entry.file.blob, (entry.file.etag, now))));
+        self.recent.extend(entries.iter().map(|Entry { file, .. }| (file.blob.clone(), (file.etag.clone(), now))));
+        self.unsettled.extend(entries);
+    }
+
+    /// Waits until the ledger's new rows are durable and can be read, and notes again those that a recovery of the store
+    /// took away: the records are there, so nothing has to be loaded again.
+    async fn settle(&mut self, means: &Means<'_>, lane: &mut Lane) -> Result<(), LoadError> {
+        let (container, table) = (means.container.name(), self.table.name());
+        let mut trouble = means.patience.trouble();
+        while !self.unsettled.is_empty() {
+            lane.persist(async |session| session.flush().await).await?;
+            let names: Vec<_> = self.unsettled.iter().map(|entry| entry.file.blob.as_str()).collect();
+            let noted = lane.persist(async |session| session.files_noted(container, table, &names).await).await?;
+            self.unsettled.retain(|entry| !noted.contains(&entry.file.blob));
+            let Some(first) = self.unsettled.first() else { break };
+            let files = self.unsettled.len();
+            let (table, blob) = ("capture_files".to_owned(), first.file.blob.clone());
+            trouble.pause(Forgotten { table, records: files as u64, files, blob }).await?;
+            let entries = &self.unsettled;
+            lane.persist(async |session| session.note_files(container, self.table.name(), entries).await).await?;
+        }
+        trouble.healed();
+        Ok(())
     }
 }
 

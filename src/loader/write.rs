@@ -9,7 +9,7 @@ use super::error::LoadError;
 use super::lane::Lane;
 use super::records::{Record, Records};
 use crate::base::killpoint::{Side, Step, pass};
-use crate::ledger::FileVersion;
+use crate::ledger::{FileVersion, Runs};
 use crate::rows::{Envelope, Mapper, Table};
 use crate::store::{Fault, Rejected};
 
@@ -21,11 +21,11 @@ pub(super) struct Written {
     pub(super) unmapped: u64,
 }
 
-/// Records accounted for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Records of a file accounted for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally {
-    pub(super) loaded: u64,
-    pub(super) rejected: u64,
+    pub(super) loaded: Runs,
+    pub(super) rejected: Runs,
 }
 
 /// What a batch is written with.
@@ -50,15 +50,15 @@ impl Decoded {
         let inserted = lane.persist(async |session| session.insert(target.table, &batch).await).await;
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
-            Ok(()) => records.iter().for_each(|record| tallies.of(record.file).loaded += 1),
+            Ok(()) => records.iter().for_each(|record| add(&mut tallies.of(record.file).loaded, record)),
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 drop(batch);
                 refused = split(target, lane, &records, error.reason()).await?;
                 let mut bad = refused.iter().map(|(index, _)| *index).peekable();
                 for (index, record) in records.iter().enumerate() {
                     match bad.next_if_eq(&index) {
-                        Some(_) => tallies.of(record.file).rejected += 1,
-                        None => tallies.of(record.file).loaded += 1,
+                        Some(_) => add(&mut tallies.of(record.file).rejected, record),
+                        None => add(&mut tallies.of(record.file).loaded, record),
                     }
                 }
             }
@@ -71,7 +71,7 @@ impl Decoded {
             .collect();
         if !rejects.is_empty() {
             lane.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
-            rejected.iter().for_each(|record| tallies.of(record.file).rejected += 1);
+            rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record));
         }
         pass(Side::After, Step::Written);
         Ok(Written { tallies: tallies.0, unmapped })
@@ -122,6 +122,10 @@ fn halve(
     let middle = range.start + range.len() / 2;
     ranges.push(middle..range.end);
     ranges.push(range.start..middle);
+}
+
+fn add(runs: &mut Runs, record: Record<'_>) {
+    runs.push(record.sequence_number, record.enqueued_time);
 }
 
 fn envelope<'a>(target: &Target<'a>, record: Record<'_>) -> Envelope<'a> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::error::StoreError;
 use super::ledger::WAITING;
 use super::session::{Cell, Session};
-use super::statement::quote_table;
+use super::statement::{literal, quote_table};
 use crate::capture::{PartitionId, SequenceNumber};
 use crate::ledger::{CoveredFile, Span};
 
@@ -233,10 +233,6 @@ impl Numbers<'_> {
             self.partition
         )
     }
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn text(row: &[Cell], at: usize) -> String {

@@ -2,21 +2,9 @@ use std::fmt::Display;
 
 use tokio_postgres::error::SqlState;
 
+use super::fault::{Fault, Sent, fault};
 use super::tls;
 use crate::base::{Secret, chain, one_line};
-
-/// What a failed call means for the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The server is away, restarting or overloaded. The statement may or may not have been applied: repeat it.
-    Transient,
-    /// RisingWave after a graceful restart: writing stays broken until one `RECOVER`, then all is well.
-    NeedsRecover,
-    /// The server refuses the values. Some rows may have been applied; others of the batch may be fine.
-    Data,
-    /// Nothing a repeat would heal soon: no such object, no permission, a wrong password.
-    Permanent,
-}
 
 /// A failed call to the store.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,8 +29,18 @@ enum Refused {
 const REASON_LIMIT: usize = 300;
 
 impl StoreError {
+    /// Of anything but values. It is never [`Fault::Data`].
     pub(super) fn new(address: &impl ToString, error: &tokio_postgres::Error) -> Self {
-        let (mut reason, mut fault) = (reason(error), fault(error));
+        Self::of(Sent::Statement, address, error)
+    }
+
+    /// Of a statement that carries values, which may be what is wrong.
+    pub(super) fn of_values(address: &impl ToString, error: &tokio_postgres::Error) -> Self {
+        Self::of(Sent::Values, address, error)
+    }
+
+    fn of(sent: Sent, address: &impl ToString, error: &tokio_postgres::Error) -> Self {
+        let (mut reason, mut fault) = (reason(error), fault_of(sent, error));
         if error.as_db_error().is_none()
             && let Some(meaning) = tls::explain(&reason)
         {
@@ -124,46 +122,13 @@ fn refused(error: &tokio_postgres::Error) -> Option<Refused> {
     (*db.code() == SqlState::UNIQUE_VIOLATION).then_some(Refused::Key)
 }
 
-fn fault(error: &tokio_postgres::Error) -> Fault {
-    let Some(db) = error.as_db_error() else {
-        // The client's own refusal, such as a missing password; all else is a connection that failed or broke.
-        let refused = error.to_string().starts_with("invalid configuration");
-        return if refused { Fault::Permanent } else { Fault::Transient };
-    };
-    by_code(db.code()).unwrap_or_else(|| by_text(db.message()))
-}
-
-/// PostgreSQL says what it means in the SQLSTATE.
-fn by_code(code: &SqlState) -> Option<Fault> {
-    match code.code().get(..2)? {
-        // 44, 54, P0: a view's check, a value too deep or too large to hold, a trigger that objects.
-        "22" | "23" | "44" | "54" | "P0" => Some(Fault::Data),
-        "08" | "40" | "53" | "55" | "57" | "58" => Some(Fault::Transient),
-        "XX" => None,
-        _ => Some(Fault::Permanent),
-    }
-}
-
-/// RisingWave gives nearly every error the code XX000: only the text tells.
-fn by_text(message: &str) -> Fault {
-    const DATA: [&str; 3] = ["Expr error", "Parse error", "error while evaluating expression"];
-    const PERMANENT: [&str; 7] = [
-        "Bind error",
-        "Catalog error",
-        "Invalid password",
-        "does not exist",
-        "Permission denied",
-        "not found",
-        "superuser",
-    ];
-    if message.contains("No worker node found for worker slot id") {
-        Fault::NeedsRecover
-    } else if DATA.iter().any(|text| message.contains(text)) {
-        Fault::Data
-    } else if !message.contains("Scheduler error") && PERMANENT.iter().any(|text| message.contains(text)) {
-        Fault::Permanent
-    } else {
-        Fault::Transient
+fn fault_of(sent: Sent, error: &tokio_postgres::Error) -> Fault {
+    match error.as_db_error() {
+        Some(db) => fault(sent, db.code(), db.message()),
+        // The client's own refusal, such as a missing password.
+        None if error.to_string().starts_with("invalid configuration") => Fault::Permanent,
+        // A connection that failed or broke.
+        None => Fault::Transient,
     }
 }
 
@@ -173,27 +138,4 @@ fn reason(error: &tokio_postgres::Error) -> String {
         None => chain(error),
     };
     one_line(&text, REASON_LIMIT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_are_told_apart_by_code_and_by_text() {
-        assert_eq!(by_code(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE), Some(Fault::Data));
-        assert_eq!(by_code(&SqlState::ADMIN_SHUTDOWN), Some(Fault::Transient));
-        assert_eq!(by_code(&SqlState::UNDEFINED_TABLE), Some(Fault::Permanent));
-        assert_eq!(by_code(&SqlState::INTERNAL_ERROR), None);
-        for (text, fault) in [
-            ("Scheduler error: No worker node found for worker slot id: [1:0]", Fault::NeedsRecover),
-            ("DML is not permitted during cluster recovery (no available table reader)", Fault::Transient),
-            ("gRPC request failed: connection refused", Fault::Transient),
-            ("Expr error: Parse error: invalid digit found in string", Fault::Data),
-            ("Invalid password", Fault::Permanent),
-            ("database \"x\" does not exist", Fault::Permanent),
-        ] {
-            assert_eq!(by_text(text), fault, "{text}");
-        }
-    }
 }

@@ -1,10 +1,10 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::session::Session;
-use super::statement::Conflict;
+use super::statement::{Conflict, literal};
 use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
@@ -35,6 +35,9 @@ const KEY: [&str; 3] = ["container", "target", "blob"];
 const DONE: &str = "SELECT blob, etag FROM capture_files \
      WHERE container = $1 AND target = $2 AND blob >= $3 AND blob <= $4";
 
+/// Names in one statement.
+const NAMES: usize = 500;
+
 impl Session {
     /// Which files between two names (both included) are done: their etags by name.
     ///
@@ -51,6 +54,32 @@ impl Session {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
+    /// Which of these files the ledger has rows of, whatever they say.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn files_noted(
+        &self,
+        container: &str,
+        target: &str,
+        blobs: &[&str],
+    ) -> Result<HashSet<String>, StoreError> {
+        let mut noted = HashSet::new();
+        for blobs in blobs.chunks(NAMES) {
+            // Constants, so that only these keys are read.
+            let names: Vec<_> = blobs.iter().map(|blob| literal(blob)).collect();
+            let sql = format!(
+                "SELECT blob FROM capture_files WHERE container = {} AND target = {} AND blob IN ({})",
+                literal(container),
+                literal(target),
+                names.join(", ")
+            );
+            let (_, rows) = self.query_text(&sql).await?;
+            noted.extend(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()));
+        }
+        Ok(noted)
+    }
+
     /// Notes files as done, replacing what was known of them. Their records must be durable.
     ///
     /// # Errors
@@ -59,7 +88,7 @@ impl Session {
         let rows = entries.iter().map(|Entry { file, contents, loaded, rejected, loaded_at }| {
             let (reason, damaged_at) = match &contents.outcome {
                 Outcome::Loaded => (None, None),
-                Outcome::Quarantined { reason, at } => (Some(reason.as_str()), Some(*at)),
+                Outcome::Quarantined { reason, at } => (Some(reason.as_str()), *at),
             };
             Row {
                 file,

@@ -6,7 +6,9 @@
 mod address;
 mod audit;
 mod catalog;
+mod count;
 mod error;
+mod fault;
 mod ledger;
 mod objects;
 mod options;
@@ -18,7 +20,9 @@ mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
 pub use audit::{Counted, Numbers, Summary};
-pub use error::{Fault, StoreError};
+pub use count::{KeyRange, Shelf};
+pub use error::StoreError;
+pub use fault::Fault;
 pub use objects::{create_objects, default_table, drop_objects, missing_ledger_table};
 pub use rejects::Rejected;
 pub use session::{Cell, Kind, Session};

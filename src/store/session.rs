@@ -235,6 +235,7 @@ impl Session {
         &self.client
     }
 
+    /// Of anything but values.
     pub(super) fn error(&self, error: &tokio_postgres::Error) -> StoreError {
         StoreError::new(&self.address, error)
     }

@@ -50,7 +50,8 @@ impl Session {
         }
         let statement = self.prepare(insert_sql(self.kind(), table, columns, key, conflict), columns.len()).await?;
         let parameters: Vec<&(dyn ToSql + Sync)> = batch.columns.iter().map(|literal| literal as _).collect();
-        self.client().execute(&statement, &parameters).await.map_err(|error| self.error(&error))?;
+        let done = self.client().execute(&statement, &parameters).await;
+        done.map_err(|error| StoreError::of_values(self.address(), &error))?;
         Ok(())
     }
 
@@ -108,6 +109,11 @@ fn insert_sql(kind: Kind, table: &str, columns: &[(&str, ColumnType)], key: &[&s
 /// A table's name as it stands in a statement; it may say its schema.
 pub(super) fn quote_table(name: &str) -> String {
     name.split('.').map(quote).collect::<Vec<_>>().join(".")
+}
+
+/// A text as it stands in a statement.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn quote(name: &str) -> String {

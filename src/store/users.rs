@@ -1,6 +1,7 @@
 //! The users that `deltawave init` makes, and what each of them may do.
 
-use super::error::{Fault, StoreError};
+use super::error::StoreError;
+use super::fault::Fault;
 use super::objects::{Grantable, grantable};
 use super::session::{Kind, Session};
 use crate::base::Secret;

@@ -252,6 +252,63 @@ async fn records_the_store_refuses_are_split_out() {
 }
 
 #[tokio::test]
+async fn a_file_whose_rows_the_store_swallows_is_quarantined_and_the_others_loaded() {
+    let bench = Bench { files: Files::new().await, store: postgres_store().await.initialised().await };
+    bench
+        .store
+        .run(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN \
+               IF NEW.partition_id = 1 AND NEW.sequence_number BETWEEN 20 AND 29 THEN RETURN NULL; END IF; \
+               RETURN NEW; END'; \
+             CREATE TRIGGER swallow BEFORE INSERT ON user_event_log FOR EACH ROW EXECUTE FUNCTION swallow()",
+        )
+        .await;
+    bench.files.add_plain(0..3, 0..3, 100).await;
+    let said = bench.once(&[]).await.err;
+    let warnings: Vec<_> = said.lines().filter(|line| line.contains("that it had acknowledged")).collect();
+    assert!(
+        !warnings.is_empty() && warnings.iter().all(|line| line.contains("10 rows for `user_event_log`")),
+        "{said}"
+    );
+    let reason = "the store acknowledges its records and does not keep them: 10 of its 100 rows are not in \
+                  `user_event_log`, 3 times running; look for a trigger, a rule or a time to live that takes rows away";
+    assert!(said.contains(reason), "{said}");
+    let ledger =
+        "SELECT status, records, loaded, rejected, count(*) FROM capture_files GROUP BY 1, 2, 3, 4 ORDER BY 1, 2 DESC";
+    let wanted = [["loaded", "100", "100", "0", "8"], ["quarantined", "100", "90", "0", "1"]];
+    assert_eq!(bench.store.rows(ledger).await, wanted);
+    assert_eq!(bench.store.count("user_event_log").await, 890);
+
+    // A rule that does nothing instead takes all rows away, also those of rejected records.
+    bench.store.run("DROP TRIGGER swallow ON user_event_log").await;
+    bench.store.run("CREATE RULE swallow AS ON INSERT TO rejected_events DO INSTEAD NOTHING").await;
+    bench.files.add(4, 0, vec![plain(4, 0), event(1, "no JSON"), plain(4, 2)]).await;
+    let said = bench.once(&[]).await.err;
+    assert!(said.contains("1 of its 1 rejected records are not in `rejected_events`, 3 times running"), "{said}");
+    assert_eq!(bench.store.rows(ledger).await.concat()[10..], ["quarantined", "3", "2", "0", "1"], "{said}");
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn records_captured_twice_are_counted_once() {
+    let bench = Bench::new().await;
+    let numbers = |range: std::ops::Range<i64>| range.map(|number| plain(0, number)).collect::<Vec<_>>();
+    for (minute, range) in [(0, 0..100), (1, 50..150), (2, 0..20), (3, 150..160)] {
+        bench.files.add(0, minute, numbers(range)).await;
+    }
+    // A hub made anew gives the same numbers to records of another time.
+    let mut anew = numbers(0..60);
+    let later = deltawave::capture::EnqueuedTime::parse("1/2/2026 9:00:00 AM").unwrap();
+    anew.iter_mut().for_each(|event| event.enqueued_time = later);
+    bench.files.add(0, 4, anew).await;
+    let said = bench.once(&[]).await.err;
+    assert!(!said.contains("WARN"), "{said}");
+    assert_eq!(bench.store.count("user_event_log").await, 220);
+    assert_eq!(bench.store.count("capture_files").await, 5);
+    bench.passed().await;
+}
+
+#[tokio::test]
 async fn a_table_that_cannot_take_records_ends_the_loader_with_a_sentence() {
     let bench = Bench { files: Files::new().await, store: store().await };
     let envelope = "event_hub varchar, partition_id int, sequence_number bigint, enqueued_at timestamp";

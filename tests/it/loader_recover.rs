@@ -36,18 +36,20 @@ async fn loaded(fake: &FakeRisingWave, minutes: i64) {
     assert_eq!(fake.counts(), (files * RECORDS as usize, files));
 }
 
-/// Asserts that no file was noted before what was written before it was flushed, and that nothing else was said.
+/// Asserts that no file was noted before what was written before it was flushed and counted, and that nothing else was said.
 fn in_order(fake: &FakeRisingWave) -> usize {
     let done = fake.done();
-    let (mut unflushed, mut flushes) = (0, 0);
+    let (mut unflushed, mut flushes, mut counts) = (0, 0, 0);
     for (index, done_now) in done.iter().enumerate() {
         match done_now {
-            Done::Rows(rows) => unflushed += rows,
+            Done::Rows(rows) => (unflushed, counts) = (unflushed + rows, 0),
             Done::Flush => (unflushed, flushes) = (0, flushes + 1),
+            Done::Counted(_) => counts += 1,
             Done::Ledger(_) => {
                 assert_eq!(unflushed, 0, "noted before it was durable: {:?}", &done[..=index]);
                 assert!(flushes > 0, "noted without a flush: {:?}", &done[..=index]);
-                flushes = 0;
+                assert!(counts > 0, "noted without being counted: {:?}", &done[..=index]);
+                (flushes, counts) = (0, 0);
             }
             Done::Recover => {}
         }

@@ -14,6 +14,7 @@
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
+//! | `loader_forgets` | a RisingWave that forgets acknowledged rows, killed and recovered a thousand times |
 //! | `loader_health` | what a running loader says of itself over HTTP, and that `docs/metrics.md` says the same |
 //! | `loader_kills` | loaders killed at every named moment and at random ones: nothing lost, nothing twice |
 //! | `loader_logs` | what a loader says: JSON where it is asked for, and never a secret |
@@ -52,6 +53,7 @@ mod kafka;
 mod loader;
 mod loader_bad;
 mod loader_faults;
+mod loader_forgets;
 mod loader_health;
 mod loader_kills;
 mod loader_logs;

@@ -162,7 +162,7 @@ async fn a_replay_killed_at_any_moment_leaves_no_file_done_that_is_not() {
     let bench = loaded().await;
     let (lacking, whole) = (bench.files.name(1, 1), bench.files.name(0, 2));
     let mut kills = 0;
-    for step in ["written", "flushed", "receipted"] {
+    for step in ["written", "flushed", "counted", "receipted"] {
         for side in ["before", "after"] {
             bench.store.run("DELETE FROM user_event_log WHERE partition_id = 1 AND sequence_number = 1234").await;
             let moment = format!("{side}:{step}");

@@ -1,11 +1,13 @@
 //! Plays as much of a RisingWave 2.6.1 as a loader or a guard sees of one, and notes what it is told, in order.
 //!
 //! It knows the default table and the ledger, keeps the keys of what is inserted, and refuses every statement that the
-//! real one does not take or neither has any business to send.
+//! real one does not take or neither has any business to send. As the real one it acknowledges rows that it has not made
+//! durable, forgets them in a recovery, and says FLUSH to be done all the same.
 
+mod data;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use pgwire::tokio::process_socket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use data::Data;
 use wire::Handlers;
 
 /// A statement that changed something, when it was done.
@@ -23,6 +26,8 @@ pub enum Done {
     /// Records inserted, so many.
     Rows(usize),
     Flush,
+    /// Ranges of records counted, so many.
+    Counted(usize),
     /// Files noted, so many.
     Ledger(usize),
     Recover,
@@ -49,8 +54,14 @@ struct State {
     refused_recovers: u64,
     /// What it was told and does not take.
     foreign: BTreeSet<String>,
-    records: BTreeSet<(i32, i64)>,
-    files: BTreeMap<String, String>,
+    data: Data,
+    recovery: Duration,
+    /// So many FLUSHes come after a recovery that took what they were to make durable.
+    forgetful_flushes: u32,
+    /// Whether the next FLUSH does after files were noted.
+    forgets_ledger: bool,
+    /// What the next FLUSHes fail with.
+    flush_faults: VecDeque<String>,
     /// Of the users that have one.
     passwords: BTreeMap<String, String>,
     /// Whether they are asked for.
@@ -84,8 +95,11 @@ impl FakeRisingWave {
             faults: 0,
             refused_recovers: 0,
             foreign: BTreeSet::new(),
-            records: BTreeSet::new(),
-            files: BTreeMap::new(),
+            data: Data::new(),
+            recovery: RECOVERY,
+            forgetful_flushes: 0,
+            forgets_ledger: false,
+            flush_faults: VecDeque::new(),
             passwords: BTreeMap::new(),
             asks: true,
             grants: BTreeSet::new(),
@@ -115,8 +129,35 @@ impl FakeRisingWave {
 
     /// Stops gracefully and starts again: connections end, and writing is broken until `RECOVER`.
     pub fn restart(&self) {
-        self.state().engine = Engine::NeedsRecover;
+        self.fall(|_| Engine::NeedsRecover);
+    }
+
+    /// Is killed and starts again.
+    pub fn crash(&self) {
+        self.fall(|recovery| Engine::RecoveringUntil(Instant::now() + recovery));
+    }
+
+    /// Drops all connections, and recovers without anybody's asking.
+    pub fn drop_connections(&self) {
+        self.fall(|_| Engine::Well);
+    }
+
+    fn fall(&self, engine: impl Fn(Duration) -> Engine) {
+        let mut state = self.state();
+        state.data.forget();
+        state.engine = engine(state.recovery);
+        drop(state);
         self.shared.restarts.send_modify(|restarts| *restarts += 1);
+    }
+
+    /// From now on recovers in that time.
+    pub fn recovers_within(&self, recovery: Duration) {
+        self.state().recovery = recovery;
+    }
+
+    /// Fails the next FLUSH with these words.
+    pub fn fail_flush(&self, message: &str) {
+        self.state().flush_faults.push_back(message.to_owned());
     }
 
     /// Starts again with nothing: no tables, no passwords.
@@ -146,7 +187,27 @@ impl FakeRisingWave {
 
     /// What a superuser does elsewhere.
     pub fn recover(&self) {
-        self.state().engine = Engine::RecoveringUntil(Instant::now() + RECOVERY);
+        self.state().recover();
+    }
+
+    /// Recovers just before the next FLUSHes, so many.
+    pub fn forget_at_flushes(&self, flushes: u32) {
+        self.state().forgetful_flushes = flushes;
+    }
+
+    /// Recovers just before the next FLUSH that follows ledger rows.
+    pub fn forget_at_ledger_flush(&self) {
+        self.state().forgets_ledger = true;
+    }
+
+    /// How many rejected records can be seen.
+    pub fn rejected(&self) -> usize {
+        self.state().data.seen().rejected.len()
+    }
+
+    /// Acknowledged rows that it has forgotten.
+    pub fn forgotten(&self) -> usize {
+        self.state().data.forgotten()
     }
 
     /// What changed something, in order.
@@ -169,10 +230,11 @@ impl FakeRisingWave {
         self.state().foreign.clone()
     }
 
-    /// How many records there are, and how many files are noted.
+    /// How many records can be seen, and how many files are noted.
     pub fn counts(&self) -> (usize, usize) {
-        let state = self.state();
-        (state.records.len(), state.files.len())
+        let mut state = self.state();
+        let seen = state.data.seen();
+        (seen.records.len(), seen.files.len())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -201,7 +263,7 @@ struct Answer {
 
 impl State {
     /// The answer to a query, or `None` for what is no known query. Parameters are there when it is run.
-    fn query(&self, sql: &str, parameters: &[String]) -> Option<Answer> {
+    fn query(&mut self, sql: &str, parameters: &[String]) -> Option<Answer> {
         let text = |names: &[&'static str]| names.iter().map(|name| (*name, Type::VARCHAR)).collect();
         if sql == "SELECT version()" {
             let version = "PostgreSQL 13.14.0-RisingWave-2.6.1 (a fake)".to_owned();
@@ -226,25 +288,67 @@ impl State {
         if sql.starts_with("SELECT blob, etag FROM capture_files") {
             let row = |(blob, etag): (&String, &String)| vec![blob.clone(), etag.clone()];
             let rows = match parameters {
-                [_, _, first, last] => self.files.range(first.clone()..=last.clone()).map(row).collect(),
+                [_, _, first, last] => self.data.seen().files.range(first.clone()..=last.clone()).map(row).collect(),
                 _ => Vec::new(),
             };
             return Some(Answer { columns: text(&["blob", "etag"]), rows });
         }
+        if let Some((_, names)) =
+            sql.split_once("SELECT blob FROM capture_files ").and_then(|_| sql.split_once(" IN ("))
+        {
+            let names = names.trim_end_matches(')').split(", ").map(|name| name.trim_matches('\'').to_owned());
+            let files = &self.data.seen().files;
+            let rows = names.filter(|name| files.contains_key(name)).map(|name| vec![name]).collect();
+            return Some(Answer { columns: text(&["blob"]), rows });
+        }
+        if sql.starts_with("SELECT 0, count(*) FROM ") {
+            let ranges: Option<Vec<_>> = (0..)
+                .zip(sql.split(" UNION ALL "))
+                .map(|(at, part): (usize, _)| {
+                    let from = part.strip_prefix(&format!("SELECT {at}, count(*) FROM "))?;
+                    Some(vec![at.to_string(), self.data.range(from)?.len().to_string()])
+                })
+                .collect();
+            let rows = ranges?;
+            self.done.push(Done::Counted(rows.len()));
+            return Some(Answer { columns: text(&["?column?", "count"]), rows });
+        }
+        if let Some(from) = sql.strip_prefix("SELECT sequence_number, enqueued_at FROM ") {
+            let rows =
+                self.data.range(from)?.into_iter().map(|(.., number, at)| vec![number.to_string(), at]).collect();
+            return Some(Answer { columns: text(&["sequence_number", "enqueued_at"]), rows });
+        }
         None
+    }
+
+    fn recover(&mut self) {
+        self.data.forget();
+        self.engine = Engine::RecoveringUntil(Instant::now() + self.recovery);
     }
 
     fn change(&mut self, sql: &str, parameters: &[String]) -> Result<(), String> {
         match sql {
             // A sign of life, whose row nobody reads.
             "SELECT 1" => {}
-            "FLUSH" => self.done.push(Done::Flush),
+            "FLUSH" => {
+                if let Some(message) = self.flush_faults.pop_front() {
+                    return Err(message);
+                }
+                let noted = matches!(self.done.last(), Some(Done::Ledger(_)));
+                if self.forgetful_flushes > 0 || (noted && std::mem::take(&mut self.forgets_ledger)) {
+                    self.forgetful_flushes = self.forgetful_flushes.saturating_sub(1);
+                    self.recover();
+                }
+                // Of what it still has.
+                self.data.checkpoint();
+                self.done.push(Done::Flush);
+            }
             "RECOVER" if !self.superuser => {
                 self.refused_recovers += 1;
                 return Err("Permission denied: only superusers can trigger adhoc recovery".to_owned());
             }
             "RECOVER" => {
-                self.engine = Engine::RecoveringUntil(Instant::now() + RECOVERY);
+                self.recover();
                 self.done.push(Done::Recover);
             }
             // Of no row.
@@ -296,33 +400,11 @@ impl State {
     }
 
     fn insert(&mut self, sql: &str, parameters: &[String]) {
-        let names = sql.split(['(', ')']).nth(1).unwrap();
-        let names: Vec<_> = names.split(", ").map(|name| name.trim_matches('"')).collect();
-        let unnested: Vec<_> = sql.split_once(") SELECT ").unwrap().1.split(", ").collect();
-        let plain = unnested.len() == names.len()
-            && (1..).zip(&unnested).all(|(number, item)| {
-                item.strip_prefix(&format!("unnest(${number}::varchar::")).is_some_and(|kind| kind.ends_with("[])"))
-            });
-        if !plain {
+        let Some(count) = self.data.insert(sql, parameters) else {
             self.foreign.insert(sql.to_owned());
-        }
-        let column = |wanted: &str| -> Vec<String> {
-            let index = names.iter().position(|name| *name == wanted).unwrap();
-            let items = parameters[index].trim_start_matches('{').trim_end_matches('}');
-            items.split(',').map(|item| item.trim_matches('"').to_owned()).collect()
+            return;
         };
-        if sql.starts_with("INSERT INTO \"user_event_log\" ") {
-            let numbers = column("sequence_number");
-            self.done.push(Done::Rows(numbers.len()));
-            for (partition, number) in column("partition_id").iter().zip(&numbers) {
-                self.records.insert((partition.parse().unwrap(), number.parse().unwrap()));
-            }
-        } else if sql.starts_with("INSERT INTO \"capture_files\" ") {
-            let blobs = column("blob");
-            self.done.push(Done::Ledger(blobs.len()));
-            self.files.extend(blobs.into_iter().zip(column("etag")));
-        } else {
-            self.foreign.insert(sql.to_owned());
-        }
+        let noted = sql.starts_with("INSERT INTO \"capture_files\" ");
+        self.done.push(if noted { Done::Ledger(count) } else { Done::Rows(count) });
     }
 }

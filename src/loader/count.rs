@@ -1,0 +1,156 @@
+//! Nothing counts as there because the store said so: rows are flushed, then counted back by ranges of the primary key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use metrics::histogram;
+use time::OffsetDateTime;
+
+use super::error::LoadError;
+use super::lane::Lane;
+use super::write::{Tally, Target, Written};
+use crate::base::killpoint::{Side, Step, pass};
+use crate::capture::PartitionId;
+use crate::ledger::{Contents, Entry, Runs};
+use crate::store::{KeyRange, Shelf};
+
+/// Records that the store was asked to make durable, and may have lost before. Made only of [`Written`].
+pub(super) struct Flushed {
+    /// By the file's number in the group; `None` for one that was gone.
+    contents: Vec<Option<Contents>>,
+    tallies: Vec<Tally>,
+    unmapped: u64,
+}
+
+/// What of it is there. Made only by counting what was flushed.
+pub(super) struct Counted {
+    /// Files of which every record is there.
+    pub(super) whole: Vec<Entry>,
+    pub(super) unmapped: u64,
+    /// Files of which records lack that the store had acknowledged.
+    pub(super) lacking: Vec<Lacking>,
+}
+
+/// A file some of whose records the store does not have, though it acknowledged them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lacking {
+    /// As it would be noted if nothing lacked.
+    pub(super) entry: Entry,
+    /// Rows that lack in the table.
+    pub(super) rows: u64,
+    /// Records that lack in `rejected_events`.
+    pub(super) rejected: u64,
+}
+
+impl Flushed {
+    /// Waits until what the store has of it is durable and can be read.
+    ///
+    /// # Errors
+    /// When patience ends.
+    pub(super) async fn flush(
+        target: &Target<'_>,
+        contents: Vec<Option<Contents>>,
+        written: Vec<Written>,
+        lane: &mut Lane,
+    ) -> Result<Self, LoadError> {
+        pass(Side::Before, Step::Flushed);
+        let began = Instant::now();
+        lane.persist(async |session| session.flush().await).await?;
+        histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
+        pass(Side::After, Step::Flushed);
+        let unmapped = written.iter().map(|written| written.unmapped).sum();
+        let mut tallies = vec![Tally::default(); target.files.len()];
+        for (file, tally) in written.into_iter().flat_map(|written| written.tallies) {
+            tallies[file].loaded.append(tally.loaded);
+            tallies[file].rejected.append(tally.rejected);
+        }
+        Ok(Flushed { contents, tallies, unmapped })
+    }
+
+    /// Counts it back.
+    ///
+    /// # Errors
+    /// When patience ends, or not every record of a file was written or rejected.
+    pub(super) async fn count(self, target: &Target<'_>, lane: &mut Lane) -> Result<Counted, LoadError> {
+        let Flushed { contents, tallies, unmapped } = self;
+        pass(Side::Before, Step::Counted);
+        let began = Instant::now();
+        let rows = lacking(target, Shelf::Rows, &tallies, lane).await?;
+        let rejected = lacking(target, Shelf::Rejected, &tallies, lane).await?;
+        histogram!("deltawave_loader_count_seconds").record(began.elapsed());
+        pass(Side::After, Step::Counted);
+        let loaded_at = OffsetDateTime::now_utc();
+        let mut counted = Counted { whole: Vec::new(), unmapped, lacking: Vec::new() };
+        for (number, (file, contents)) in target.files.iter().zip(contents).enumerate() {
+            let Some(contents) = contents else { continue };
+            let (loaded, refused) = (tallies[number].loaded.records(), tallies[number].rejected.records());
+            if loaded + refused != contents.records {
+                let (blob, records) = (file.blob.clone(), contents.records);
+                return Err(LoadError::Miscounted { blob, records, written: loaded + refused });
+            }
+            let entry = Entry { file: file.clone(), contents, loaded, rejected: refused, loaded_at };
+            let lack = |of: &BTreeMap<usize, u64>| of.get(&number).copied().unwrap_or_default();
+            match (lack(&rows), lack(&rejected)) {
+                (0, 0) => counted.whole.push(entry),
+                (rows, rejected) => counted.lacking.push(Lacking { entry, rows, rejected }),
+            }
+        }
+        Ok(counted)
+    }
+}
+
+/// Ranges of one partition that are counted; a file whose records are scattered over more is read back instead.
+const RANGES: usize = 100;
+
+/// Records that are read back at once.
+const LOOK: u64 = 50_000;
+
+/// How many records lack, by file, of those where any does. One statement counts the ranges of all files; only where one
+/// does not have what it should is looked at record by record.
+async fn lacking(
+    target: &Target<'_>,
+    shelf: Shelf,
+    tallies: &[Tally],
+    lane: &mut Lane,
+) -> Result<BTreeMap<usize, u64>, LoadError> {
+    let runs = |file: usize| match shelf {
+        Shelf::Rows => &tallies[file].loaded,
+        Shelf::Rejected => &tallies[file].rejected,
+    };
+    let mut partitions = BTreeMap::<PartitionId, Vec<usize>>::new();
+    for file in (0..tallies.len()).filter(|file| runs(*file).records() > 0) {
+        partitions.entry(target.files[file].name.partition).or_default().push(file);
+    }
+    let range = |partition, run| KeyRange { target: target.table.name(), hub: target.hub, partition, shelf, run };
+    let (mut ranges, mut suspects) = (Vec::new(), BTreeSet::new());
+    for (partition, files) in &partitions {
+        let merged = Runs::merged(files.iter().flat_map(|file| runs(*file).iter().copied()));
+        if merged.len() > RANGES {
+            suspects.extend(files);
+        } else {
+            ranges.extend(merged.into_iter().map(|run| range(*partition, run)));
+        }
+    }
+    let counts = lane.persist(async |session| session.count_ranges(&ranges).await).await?;
+    for (range, count) in ranges.iter().zip(counts) {
+        // More than wanted may hide that some lack.
+        if count != range.run.records() {
+            let concerned = |file: &&usize| runs(**file).iter().any(|run| run.meets(&range.run));
+            suspects.extend(partitions[&range.partition].iter().filter(concerned));
+        }
+    }
+    let mut lacking = BTreeMap::new();
+    for file in suspects {
+        let mut lack = 0;
+        for part in runs(file).parts(LOOK) {
+            let Some(hull) = part.hull() else { continue };
+            let range = range(target.files[file].name.partition, hull);
+            let found = lane.persist(async |session| session.records_in(&range).await).await?;
+            lack += part.lacking(&found);
+        }
+        if lack > 0 {
+            lacking.insert(file, lack);
+        }
+    }
+    Ok(lacking)
+}
