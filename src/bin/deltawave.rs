@@ -3,15 +3,19 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(debug_assertions)]
+use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
-use deltawave::settings::{self, BackfillArgs, GuardArgs, InitArgs, LogArgs, StatusArgs, UpArgs, VerifyArgs};
+use deltawave::settings::{
+    self, BackfillArgs, GuardArgs, InitArgs, LogArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
+};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 verify found a hole or a double, \
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 verify or replay found a hole or a double, \
                                  130 interrupted twice"
 )]
 struct Cli {
@@ -36,6 +40,9 @@ enum Command {
     /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
     /// could not check
     Verify(VerifyArgs),
+    /// Load Capture files again, those of which verify finds something lacking or those of a time, and prove what is
+    /// there then; exit codes as verify's
+    Replay(ReplayArgs),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +64,13 @@ fn main() -> ExitCode {
         }
         Command::Verify(args) => {
             service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::verify)
+        }
+        Command::Replay(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), |settings, shutdown| {
+                #[cfg(debug_assertions)]
+                settings.kill_at.into_iter().for_each(killpoint::arm);
+                operator::replay(settings, shutdown)
+            })
         }
     }
 }

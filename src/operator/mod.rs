@@ -1,9 +1,12 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
-//! too and stays, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify` proves that nothing was lost or came twice.
+//! too and stays, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify`
+//! proves that nothing was lost or came twice, `replay` loads again what it finds lacking.
 
 mod backfill;
 mod guard;
 mod init;
+mod progress;
+mod replay;
 mod setup;
 mod source;
 mod status;
@@ -15,6 +18,7 @@ mod verify;
 pub use backfill::{BackfillError, backfill};
 pub use guard::{GuardError, guard};
 pub use init::{InitError, init};
+pub use replay::{ReplayError, replay};
 pub use setup::SetupError;
 pub use source::SourceError;
 pub use status::{StatusError, status};

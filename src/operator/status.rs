@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::source::{self, SourceError};
-use super::store::{address, connect};
+use super::store::{address, connect_current};
 use super::table::aligned;
 use crate::base::SecretError;
 use crate::capture::PartitionId;
@@ -49,9 +49,9 @@ pub async fn status(settings: CheckSettings, shutdown: CancellationToken) -> Res
 }
 
 async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<String, StatusError> {
-    let session = connect(&address(settings).await?, settings.give_up, shutdown).await?;
+    let store = connect_current(&address(settings).await?, settings.give_up, shutdown).await?;
     let source = source::open(settings).await?;
-    let summaries = session.ledger_summary().await?;
+    let summaries = store.session.ledger_summary().await?;
     let mut ends: BTreeMap<(String, PartitionId), PartitionEnds> = BTreeMap::new();
     if let Some(source) = &source {
         for route in &settings.routes {
@@ -90,6 +90,9 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     let mut text = aligned(&rows, 2);
     if summaries.is_empty() {
         text.push_str("nothing is loaded yet\n");
+    }
+    if store.stale.is_some() {
+        text.push_str(&format!("looked at {}\n", store.place()));
     }
     if source.is_none() {
         text.push_str("lag is not known without --broker or --event-hub\n");

@@ -15,6 +15,11 @@ impl Faults {
         self.0.push(format!("{flag}: {fault}"));
     }
 
+    /// Notes what was found elsewhere.
+    pub fn extend(&mut self, faults: Faults) {
+        self.0.extend(faults.0);
+    }
+
     /// Whether nothing was noted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -95,19 +95,19 @@ pub struct LoaderArgs {
     identity: IdentityArgs,
 }
 
-const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
+pub(super) const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
 const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
 const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
 const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
 const SLOW_RETRY: Seconds = Seconds(Duration::from_secs(30));
 /// Statements and flushes of a busy cluster may take minutes.
-const STORE_TIMEOUT: Seconds = Seconds(Duration::from_secs(300));
+pub(super) const STORE_TIMEOUT: Seconds = Seconds(Duration::from_secs(300));
 /// In MiB.
-const MEMORY: usize = 256;
-const BATCH_ROWS: usize = 10_000;
-const CONNECTIONS: usize = 2;
-const PARALLEL_FILES: usize = 4;
+pub(super) const MEMORY: usize = 256;
+pub(super) const BATCH_ROWS: usize = 10_000;
+pub(super) const CONNECTIONS: usize = 2;
+pub(super) const PARALLEL_FILES: usize = 4;
 
 /// Validated settings of the loader.
 #[derive(Debug, Clone)]
@@ -214,6 +214,26 @@ impl LoaderSettings {
     }
 }
 
+/// What a loader may use of connections and memory.
+pub(super) fn check_sizes(
+    batch_rows: usize,
+    connections: usize,
+    parallel_files: usize,
+    memory: usize,
+    faults: &mut Faults,
+) {
+    for (flag, number, least, most) in [
+        ("--batch-rows", batch_rows, 1, 1_000_000),
+        ("--connections", connections, 1, 64),
+        ("--parallel-files", parallel_files, 1, 256),
+        ("--memory", memory, 64, 1 << 20),
+    ] {
+        if !(least..=most).contains(&number) {
+            faults.add(flag, format_args!("{number} is not between {least} and {most}"));
+        }
+    }
+}
+
 impl LoaderArgs {
     /// The settings.
     ///
@@ -228,16 +248,7 @@ impl LoaderArgs {
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
-        for (flag, number, least, most) in [
-            ("--batch-rows", self.batch_rows, 1, 1_000_000),
-            ("--connections", self.connections, 1, 64),
-            ("--parallel-files", self.parallel_files, 1, 256),
-            ("--memory", self.memory, 64, 1 << 20),
-        ] {
-            if !(least..=most).contains(&number) {
-                faults.add(flag, format_args!("{number} is not between {least} and {most}"));
-            }
-        }
+        check_sizes(self.batch_rows, self.connections, self.parallel_files, self.memory, &mut faults);
         let part = self.scope.is_part();
         let scope = self.scope.check(&mut faults);
         let unfit = [

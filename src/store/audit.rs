@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::error::StoreError;
+use super::ledger::WAITING;
 use super::session::{Cell, Session};
 use super::statement::{literal, quote_table};
 use crate::capture::{PartitionId, SequenceNumber};
@@ -93,7 +94,7 @@ impl Session {
         let sql = format!(
             "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
              rejected, status, reason FROM capture_files \
-             WHERE target = {} AND event_hub = {} AND partition_id = {partition}",
+             WHERE target = {} AND event_hub = {} AND partition_id = {partition} AND status <> '{WAITING}'",
             literal(target),
             literal(hub)
         );
@@ -195,7 +196,7 @@ impl Session {
              SELECT target, event_hub, partition_id, max(window_start) AS newest FROM capture_files \
              WHERE records > 0 GROUP BY target, event_hub, partition_id) n \
              ON n.target = f.target AND n.event_hub = f.event_hub AND n.partition_id = f.partition_id \
-             GROUP BY f.target, f.event_hub, f.partition_id \
+             WHERE f.status <> 'waiting' GROUP BY f.target, f.event_hub, f.partition_id \
              ORDER BY f.target, f.event_hub, f.partition_id";
         let (_, rows) = self.query_text(SQL).await?;
         let summary = |row: &Vec<Cell>| Summary {

@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::session::Session;
 use super::statement::{Conflict, literal};
 use crate::capture::EnqueuedTime;
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
 const COLUMNS: [(&str, ColumnType); 17] = [
@@ -85,45 +85,109 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked; the files then count as not done, whatever was applied.
     pub async fn note_files(&self, container: &str, target: &str, entries: &[Entry]) -> Result<(), StoreError> {
-        let batch = batch(container, target, entries);
+        let rows = entries.iter().map(|Entry { file, contents, loaded, rejected, loaded_at }| {
+            let (reason, damaged_at) = match &contents.outcome {
+                Outcome::Loaded => (None, None),
+                Outcome::Quarantined { reason, at } => (Some(reason.as_str()), *at),
+            };
+            Row {
+                file,
+                etag: &file.etag,
+                span: contents.span,
+                records: contents.records,
+                loaded: *loaded,
+                rejected: *rejected,
+                status: contents.outcome.status(),
+                reason,
+                damaged_at,
+                loaded_at: Some(*loaded_at),
+            }
+        });
+        self.note(container, target, rows).await
+    }
+
+    /// Notes files as not done, whatever was known of them: they are to be loaded again.
+    ///
+    /// # Errors
+    /// When the store cannot be asked; some may be noted.
+    pub async fn note_waiting(&self, container: &str, target: &str, files: &[FileVersion]) -> Result<(), StoreError> {
+        let rows = files.iter().map(|file| Row {
+            file,
+            // No version of a file has it, so every listing takes the file for a new one.
+            etag: "",
+            span: None,
+            records: 0,
+            loaded: 0,
+            rejected: 0,
+            status: WAITING,
+            reason: Some("to be loaded again"),
+            damaged_at: None,
+            loaded_at: None,
+        });
+        self.note(container, target, rows).await
+    }
+
+    async fn note<'r>(
+        &self,
+        container: &str,
+        target: &str,
+        rows: impl Iterator<Item = Row<'r>>,
+    ) -> Result<(), StoreError> {
+        let batch = batch(container, target, rows);
         self.insert_columns("capture_files", &COLUMNS, &KEY, Conflict::Replace, &batch).await
     }
 }
 
-fn batch(container: &str, target: &str, entries: &[Entry]) -> Batch {
+/// The `status` of a file that is known and not done.
+pub(super) const WAITING: &str = "waiting";
+
+/// What a row says beside whose file it is.
+struct Row<'r> {
+    file: &'r FileVersion,
+    etag: &'r str,
+    span: Option<Span>,
+    records: u64,
+    loaded: u64,
+    rejected: u64,
+    status: &'static str,
+    reason: Option<&'r str>,
+    damaged_at: Option<u64>,
+    loaded_at: Option<OffsetDateTime>,
+}
+
+fn batch<'r>(container: &str, target: &str, entries: impl Iterator<Item = Row<'r>>) -> Batch {
     let mut columns = vec![ArrayLiteral::default(); COLUMNS.len()];
-    for Entry { file, contents, loaded, rejected, loaded_at } in entries {
-        let (reason, damaged_at) = match &contents.outcome {
-            Outcome::Loaded => (None, None),
-            Outcome::Quarantined { reason, at } => (Some(reason.as_str()), *at),
-        };
+    let mut rows = 0;
+    for row in entries {
+        rows += 1;
         let integer = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let first = contents.span.map(|span| span.first.0);
-        let last = contents.span.map(|span| span.last.0);
         for (column, (name, _)) in columns.iter_mut().zip(COLUMNS) {
             match name {
                 "container" => column.push_text(container),
                 "target" => column.push_text(target),
-                "blob" => column.push_text(&file.blob),
-                "etag" => column.push_text(&file.etag),
-                "size" => column.push_integer(integer(file.size)),
-                "event_hub" => column.push_text(file.name.hub.name()),
-                "partition_id" => column.push_integer(i64::from(file.name.partition.0)),
-                "window_start" => push_time(column, file.name.window_start),
-                "first_sequence_number" => push_option(column, first),
-                "last_sequence_number" => push_option(column, last),
-                "records" => column.push_integer(integer(contents.records)),
-                "loaded" => column.push_integer(integer(*loaded)),
-                "rejected" => column.push_integer(integer(*rejected)),
-                "status" => column.push_text(contents.outcome.status()),
-                "reason" => column.push_text_or_null(reason),
-                "damaged_at" => push_option(column, damaged_at.map(integer)),
-                "loaded_at" => push_time(column, *loaded_at),
+                "blob" => column.push_text(&row.file.blob),
+                "etag" => column.push_text(row.etag),
+                "size" => column.push_integer(integer(row.file.size)),
+                "event_hub" => column.push_text(row.file.name.hub.name()),
+                "partition_id" => column.push_integer(i64::from(row.file.name.partition.0)),
+                "window_start" => push_time(column, row.file.name.window_start),
+                "first_sequence_number" => push_option(column, row.span.map(|span| span.first.0)),
+                "last_sequence_number" => push_option(column, row.span.map(|span| span.last.0)),
+                "records" => column.push_integer(integer(row.records)),
+                "loaded" => column.push_integer(integer(row.loaded)),
+                "rejected" => column.push_integer(integer(row.rejected)),
+                "status" => column.push_text(row.status),
+                "reason" => column.push_text_or_null(row.reason),
+                "damaged_at" => push_option(column, row.damaged_at.map(integer)),
+                "loaded_at" => match row.loaded_at {
+                    Some(at) => push_time(column, at),
+                    None => column.push_null(),
+                },
                 name => unreachable!("column {name} of the ledger has no value"),
             }
         }
     }
-    Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows: entries.len() }
+    Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows }
 }
 
 fn push_option(column: &mut ArrayLiteral, number: Option<i64>) {

@@ -29,6 +29,7 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `replay` | `deltawave replay`: what lacks is loaded again, that and nothing else, and proven |
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
 //! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
@@ -69,6 +70,7 @@ mod notifications;
 mod offline;
 mod pipeline;
 mod producer;
+mod replay;
 mod secrets;
 mod store_tls;
 mod store_users;

@@ -1,14 +1,13 @@
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use time::OffsetDateTime;
 
-use super::finding::{Findings, Kind};
+use super::finding::{Findings, REPLAY};
 use crate::azure::blob::{BlobError, Container};
 use crate::capture::{EnqueuedTime, NameFormat, PartitionId};
-use crate::ledger::{Coverage, CoveredFile};
+use crate::ledger::{Coverage, CoveredFile, FileVersion};
 use crate::settings::Route;
 
 /// The finished files of one partition, by name.
@@ -20,6 +19,7 @@ pub(super) struct ListedFile {
     /// When its window started, as the ledger writes it.
     window_start: String,
     etag: String,
+    size: u64,
     last_modified: OffsetDateTime,
 }
 
@@ -36,11 +36,18 @@ pub(super) async fn list(
             let Some(name) = format.parse(&route.hub, &blob.name) else { continue };
             let mut window_start = String::new();
             EnqueuedTime::from_utc(name.window_start).push_sql(&mut window_start);
-            let file = ListedFile { window_start, etag: blob.etag, last_modified: blob.last_modified };
+            let file = ListedFile { window_start, etag: blob.etag, size: blob.size, last_modified: blob.last_modified };
             partitions.entry(name.partition).or_default().insert(blob.name, file);
         }
     }
     Ok(partitions)
+}
+
+/// A listed file as a loader wants it; `None` for one that is not listed.
+pub(super) fn version(listed: &Listed, format: &NameFormat, route: &Route, blob: &str) -> Option<FileVersion> {
+    let ListedFile { etag, size, .. } = listed.get(blob)?;
+    let name = format.parse(&route.hub, blob)?;
+    Some(FileVersion { blob: blob.to_owned(), etag: etag.clone(), size: *size, name })
 }
 
 /// Holds the ledger against the listing, which was made before the ledger was read, and gives how many files wait to be
@@ -48,17 +55,19 @@ pub(super) async fn list(
 pub(super) fn compare(
     container: &Container,
     coverage: &Coverage,
-    mut listed: Listed,
+    listed: &Listed,
     settle: Duration,
     findings: &mut Findings<'_>,
 ) -> u64 {
     let newest = coverage.files().iter().map(|file| &file.window_start).max();
     let (mut vanished, mut waiting) = (0, 0);
+    let mut known = HashSet::new();
     for CoveredFile { blob, etag, .. } in coverage.files().iter().filter(|file| file.container == container.name()) {
-        match listed.entry(blob.clone()) {
+        known.insert(blob.as_str());
+        match listed.get(blob) {
             // One that was replaced is loaded again.
-            Entry::Occupied(file) => waiting += u64::from(file.remove().etag != *etag),
-            Entry::Vacant(_) => vanished += 1,
+            Some(file) => waiting += u64::from(file.etag != *etag),
+            None => vanished += 1,
         }
     }
     if vanished > 0 {
@@ -66,19 +75,28 @@ pub(super) fn compare(
             "{vanished} loaded files are no longer in {}: they cannot be loaded again, should the store be lost",
             container.address()
         );
-        findings.add(Kind::Note, None, None, text);
+        findings.note((), text);
     }
     let old = OffsetDateTime::now_utc() - settle;
-    for (blob, file) in listed {
-        if newest.is_some_and(|newest| file.window_start < *newest) && file.last_modified < old {
-            let text = format!(
-                "finished file {blob} is not in the ledger though later ones are: the loader takes it at its next full \
-                 listing or restart"
+    for (blob, file) in listed.iter().filter(|(blob, _)| !known.contains(blob.as_str())) {
+        let forgotten = newest.is_some_and(|newest| file.window_start < *newest) && file.last_modified < old;
+        if forgotten {
+            let cure = format!("{REPLAY}; so does the loader at its next full listing or restart");
+            findings.hole(
+                blob.as_str(),
+                format!("finished file {blob} is not in the ledger though later ones are"),
+                &cure,
             );
-            findings.add(Kind::Hole, None, Some(&blob), text);
         } else {
             waiting += 1;
         }
+        if forgotten || newest.is_none() {
+            findings.load_again(blob);
+        }
+    }
+    if waiting > 0 && newest.is_none() {
+        let text = format!("none of its {waiting} finished files is in the ledger: nothing is proven of it");
+        findings.unproven((), text, "start the loader, or let deltawave replay --holes load them");
     }
     waiting
 }

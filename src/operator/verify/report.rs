@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::finding::{Finding, Kind};
 use crate::capture::PartitionId;
-use crate::ledger::Span;
+use crate::ledger::{FileVersion, Span};
+use crate::loader::Again;
 use crate::operator::table;
 use crate::service::Exit;
+use crate::settings::Route;
 
 /// What was found of one partition.
 #[derive(Debug, Clone)]
@@ -26,21 +28,31 @@ pub(super) struct Line {
 }
 
 /// Everything that was found.
-#[derive(Debug)]
-pub(super) struct Report {
+#[derive(Debug, Default)]
+pub(in crate::operator) struct Report {
     pub(super) lines: Vec<Line>,
     pub(super) findings: Vec<Finding>,
     /// What was held against what.
     pub(super) looked_at: Vec<String>,
+    /// What has to be loaded again to mend what can be mended.
+    pub(in crate::operator) again: Vec<Again>,
 }
 
 impl Report {
+    pub(super) fn load_again(&mut self, route: &Route, files: Vec<FileVersion>) {
+        match self.again.last_mut().filter(|last| last.route == *route) {
+            Some(last) => last.files.extend(files),
+            None if files.is_empty() => {}
+            None => self.again.push(Again { route: route.clone(), files }),
+        }
+    }
+
     fn count(&self, kind: Kind) -> usize {
         self.findings.iter().filter(|finding| finding.kind == kind).count()
     }
 
     /// Exit 3 when something is lost or doubled, 1 when that cannot be told, 0 when neither is.
-    pub(super) fn exit(&self) -> Exit {
+    pub(in crate::operator) fn exit(&self) -> Exit {
         if self.count(Kind::Hole) + self.count(Kind::Double) > 0 {
             Exit::Hole
         } else if self.count(Kind::Unproven) > 0 {
@@ -92,7 +104,7 @@ impl Report {
         self.lines.iter().filter_map(|line| line.waiting).reduce(|a, b| a + b)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::operator) fn json(&self) -> Value {
         let line = |line: &Line| {
             json!({
                 "table": line.table,
@@ -118,6 +130,7 @@ impl Report {
                 "last": finding.span.map(|span| span.last.0),
                 "blob": finding.blob,
                 "text": finding.text,
+                "cure": finding.cure,
             })
         };
         json!({
@@ -160,8 +173,16 @@ impl fmt::Display for Report {
         if !self.findings.is_empty() {
             writeln!(f)?;
         }
-        for finding in &self.findings {
+        // What to do is said once where it is the same for several.
+        let mut findings = self.findings.iter().peekable();
+        while let Some(finding) = findings.next() {
             writeln!(f, "{finding}")?;
+            match &finding.cure {
+                Some(cure) if findings.peek().is_none_or(|next| next.cure.as_ref() != Some(cure)) => {
+                    writeln!(f, "          ↳ {cure}")?;
+                }
+                _ => {}
+            }
         }
         write!(f, "\n{}", self.sentence())
     }

@@ -1,0 +1,99 @@
+//! Files that are loaded again because someone asks: their rows or their ledger rows were lost.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::decode::BatchLimits;
+use super::error::LoadError;
+use super::group::{Means, Reading, Receipt, load};
+use super::patience::Patience;
+use super::pool::{self, Pool};
+use super::progress::Progress;
+use super::settle::Unsettled;
+use super::slots::Slots;
+use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
+use crate::azure::blob::Container;
+use crate::azure::identity::Identity;
+use crate::ledger::FileVersion;
+use crate::rows::Table;
+use crate::settings::{LoaderSettings, Route};
+
+/// Files of one route that are to be loaded again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Where they go.
+    pub route: Route,
+    /// Which, as they were listed.
+    pub files: Vec<FileVersion>,
+}
+
+/// Loads files whatever the ledger says of them, and notes each as done when its records are durable. Until then the
+/// ledger says that it is not: whatever interrupts this, no file counts as done that is not. Tells how many were gone
+/// or replaced since they were listed.
+///
+/// # Errors
+/// As a loader that runs once. Files that were not reached wait to be loaded.
+pub async fn load_again(
+    settings: &LoaderSettings,
+    work: Vec<Again>,
+    shutdown: CancellationToken,
+    progress: Arc<Progress>,
+) -> Result<usize, LoadError> {
+    let patience = Patience::new(true, settings, shutdown, Arc::clone(&progress));
+    let identity = Identity::new(settings.identity.clone());
+    let container =
+        Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
+    let address = pool::address(settings, &identity, &patience).await?;
+    let store = Pool::new(address, settings.connections, settings.store_timeout).store(false, &patience);
+    let (budget, slots) = (Budget::of(settings, 1), Slots::new(1));
+    let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
+    let reading = Reading { container: &container, patience: &patience, batch, parallel_files: budget.parallel_files };
+    let mut gone = 0;
+    for Again { route, files } in work {
+        let table = open_table(&store, settings, &route).await?;
+        let name = route.to_string().into();
+        let means = Means { reading, store: &store, slots: &slots, progress: &progress, route: &name };
+        let (mut group, mut bytes, mut unsettled) = (Vec::new(), 0, Unsettled::default());
+        for file in files {
+            bytes += file.size;
+            group.push(file);
+            if group.len() >= GROUP_FILES || bytes >= GROUP_BYTES {
+                bytes = 0;
+                gone += load_group(&means, &route, &table, std::mem::take(&mut group), &mut unsettled).await?;
+            }
+        }
+        gone += load_group(&means, &route, &table, group, &mut unsettled).await?;
+        // So that whoever looks next sees the last ledger rows.
+        unsettled.settle(container.name(), table.name(), &store, &patience).await?;
+    }
+    Ok(gone)
+}
+
+async fn load_group(
+    means: &Means<'_>,
+    route: &Route,
+    table: &Arc<Table>,
+    files: Vec<FileVersion>,
+    unsettled: &mut Unsettled,
+) -> Result<usize, LoadError> {
+    let Reading { container, patience, .. } = means.reading;
+    if files.is_empty() {
+        return Ok(0);
+    }
+    if patience.shutdown.is_cancelled() {
+        return Err(LoadError::Stopped);
+    }
+    let mark = async |session: &crate::store::Session| {
+        session.note_waiting(container.name(), table.name(), &files).await?;
+        session.flush().await
+    };
+    means.store.persist(mark).await?;
+    let wanted = files.len();
+    let mut receipt = Receipt::default();
+    load(means, route.hub.name(), table, files, &mut receipt).await?;
+    let noted = receipt.entries.len();
+    unsettled.add(receipt.entries);
+    Ok(wanted - noted)
+}

@@ -1,0 +1,209 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::VerifyError;
+use super::finding::{Finding, Findings, Kind};
+use super::gaps::{check_gaps, hold_against_log};
+use super::listing::{self, Listed};
+use super::records::Records;
+use super::report::{Line, Report};
+use crate::azure::blob::Container;
+use crate::azure::identity::Identity;
+use crate::capture::{PartitionId, SequenceNumber};
+use crate::ledger::{Coverage, LogEnds};
+use crate::operator::progress::Ongoing;
+use crate::operator::source;
+use crate::operator::store::{Current, address, connect_current};
+use crate::settings::{Route, VerifySettings};
+use crate::store::Session;
+
+/// How far into what is broken a check looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::operator) enum Depth {
+    /// Until a partition has as many findings as are told.
+    Findings,
+    /// Until every file is known that has to be loaded again.
+    EveryFile,
+}
+
+/// What the check is made with.
+struct Check<'a> {
+    settings: &'a VerifySettings,
+    store: &'a Current,
+    source: Option<Box<dyn LogEnds>>,
+    container: Option<Container>,
+    depth: Depth,
+    ongoing: Ongoing,
+}
+
+pub(super) async fn check(
+    settings: &VerifySettings,
+    depth: Depth,
+    shutdown: &CancellationToken,
+) -> Result<Report, VerifyError> {
+    let store = connect_current(&address(&settings.check).await?, settings.check.give_up, shutdown).await?;
+    let source = source::open(&settings.check).await?;
+    let container = open_container(settings)?;
+    let check = Check { settings, store: &store, source, container, depth, ongoing: Ongoing::new() };
+    let mut report = Report { looked_at: check.looked_at(), ..Report::default() };
+    for route in &settings.check.routes {
+        check.route(route, &mut report).await?;
+    }
+    for (target, hub) in store.session.ledger_routes().await? {
+        if !settings.check.routes.iter().any(|route| route.table == target && route.hub.name() == hub) {
+            report.findings.push(Finding {
+                kind: Kind::Note,
+                text: format!("not looked at: the ledger also has {hub}={target}; name it by --route"),
+                table: target,
+                hub,
+                partition: None,
+                span: None,
+                blob: None,
+                cure: None,
+            });
+        }
+    }
+    report.findings.sort_by_key(|finding| finding.kind);
+    Ok(report)
+}
+
+/// The container with the files, if one was named.
+pub(super) fn open_container(settings: &VerifySettings) -> Result<Option<Container>, VerifyError> {
+    let Some(address) = &settings.blob else { return Ok(None) };
+    let identity = Identity::new(settings.check.identity.clone());
+    Ok(Some(Container::open(address, identity.key(address.needs_credential(), settings.blob_sas.as_ref())?)?))
+}
+
+impl Check<'_> {
+    fn session(&self) -> &Session {
+        &self.store.session
+    }
+
+    /// What is held against what.
+    fn looked_at(&self) -> Vec<String> {
+        let store = format!("ledger and rows in {}", self.store.place());
+        let counters = match &self.source {
+            Some(source) => format!("counters of {source}"),
+            None => "no broker, so the lag is not known (--broker, --event-hub)".to_owned(),
+        };
+        let files = match &self.container {
+            Some(container) => format!("files in {}", container.address()),
+            None => "no files (--blob)".to_owned(),
+        };
+        vec![store, counters, files]
+    }
+
+    async fn route(&self, route: &Route, report: &mut Report) -> Result<(), VerifyError> {
+        self.ongoing.say(|| format!("listing the files of {}", route.hub));
+        let mut listed = match &self.container {
+            Some(container) => Some(listing::list(container, &self.settings.name_format, route).await?),
+            None => None,
+        };
+        let mut partitions: BTreeSet<PartitionId> =
+            self.session().ledger_partitions(&route.table, route.hub.name()).await?.into_iter().collect();
+        partitions.extend(listed.iter().flat_map(BTreeMap::keys));
+        let mut checked = BTreeMap::new();
+        for partition in partitions {
+            let files = listed.as_mut().map(|listed| listed.remove(&partition).unwrap_or_default());
+            checked.insert(partition, self.partition(route, partition, files, report).await?);
+        }
+        // Asked last, so that nothing the ledger has is news to the log.
+        let ends = match &self.source {
+            Some(source) => source::by_partition(source.ends(route.hub.name()).await?),
+            None => BTreeMap::new(),
+        };
+        for partition in ends.keys() {
+            // One without any file is all lag.
+            if !checked.contains_key(partition) {
+                let none = self.container.is_some().then(Listed::new);
+                checked.insert(*partition, self.partition(route, *partition, none, report).await?);
+            }
+        }
+        // Nothing was checked, so nothing is proven, whatever the log holds.
+        if checked.values().all(|checked| checked.line.files == 0 && checked.line.waiting.unwrap_or(0) == 0) {
+            let mut findings = Findings::new(&route.table, &route.hub, None);
+            let text = format!("the ledger has no file of it for {}", route.table);
+            findings.unproven((), text, "start the loader, or check --route");
+            report.findings.extend(findings.finish());
+        }
+        for (partition, Checked { mut line, mut findings, last }) in checked {
+            if let Some(ends) = ends.get(&partition) {
+                hold_against_log(last, ends, line.waiting, &mut findings);
+                line.lag = Some(ends.lag(last));
+            }
+            report.lines.push(line);
+            report.findings.extend(findings.finish());
+        }
+        Ok(())
+    }
+
+    /// Checks one partition, but for what only the log knows. Its files are in memory only meanwhile.
+    async fn partition<'r>(
+        &self,
+        route: &'r Route,
+        partition: PartitionId,
+        listed: Option<Listed>,
+        report: &mut Report,
+    ) -> Result<Checked<'r>, VerifyError> {
+        let files = self.session().ledger_files(&route.table, route.hub.name(), partition).await?;
+        let coverage = Coverage::of(files);
+        let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
+        let files = self.container.as_ref().zip(listed);
+        let waiting = files.as_ref().map(|(container, listed)| {
+            listing::compare(container, &coverage, listed, self.settings.settle, &mut findings)
+        });
+        let records = Records {
+            session: self.session(),
+            target: &route.table,
+            hub: route.hub.name(),
+            partition,
+            coverage: &coverage,
+            sparse: self.settings.sparse,
+            container: self.container.as_ref(),
+            every_file: self.depth == Depth::EveryFile,
+            ongoing: &self.ongoing,
+        };
+        records.check_ledger(&mut findings).await?;
+        check_gaps(&coverage, self.settings.sparse, self.container.as_ref(), &mut findings);
+        let found = records.check(&mut findings).await?;
+        let line = Line {
+            table: route.table.clone(),
+            hub: route.hub.name().to_owned(),
+            partition,
+            span: coverage.span(),
+            files: coverage.files().len(),
+            records: coverage.sum(|file| file.records),
+            rows: found.rows,
+            rejected: found.rejected,
+            lag: None,
+            waiting,
+        };
+        if let Some((container, listed)) = files {
+            let mut versions = Vec::new();
+            for blob in findings.take_again() {
+                match listing::version(&listed, &self.settings.name_format, route, &blob) {
+                    Some(version) => versions.push(version),
+                    None => {
+                        let text = format!("{blob} cannot be loaded again: it is not in {}", container.address());
+                        findings.unproven(
+                            blob.as_str(),
+                            text,
+                            "put it back, or name the container that has it by --blob",
+                        );
+                    }
+                }
+            }
+            report.load_again(route, versions);
+        }
+        Ok(Checked { line, findings, last: coverage.last() })
+    }
+}
+
+/// A partition whose ledger and rows were looked at.
+struct Checked<'r> {
+    line: Line,
+    findings: Findings<'r>,
+    /// The last number loaded.
+    last: Option<SequenceNumber>,
+}

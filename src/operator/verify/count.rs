@@ -1,0 +1,136 @@
+use super::error::VerifyError;
+use super::finding::{Findings, REPLAY, numbers};
+use super::records::{Both, Records};
+use crate::capture::SequenceNumber;
+use crate::ledger::{CoveredFile, Span};
+
+/// Records counted by one pair of statements. A count of that many is a second or two of the store's time.
+const CHUNK: u64 = 1_000_000;
+
+/// Rows found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    pub(super) rows: u64,
+    pub(super) rejected: u64,
+}
+
+impl Records<'_> {
+    /// Counts everything, and names what does not add up.
+    pub(super) async fn check(&self, findings: &mut Findings<'_>) -> Result<Found, VerifyError> {
+        let mut found = Found::default();
+        for chunk in self.coverage.chunks(CHUNK, self.sparse) {
+            self.ongoing.say(|| format!("counting {}/{} from {}", self.hub, self.partition, chunk.span.first));
+            let both = self.both(chunk.span).await?;
+            found.rows += both.rows.rows;
+            found.rejected += both.rejected.rows;
+            if both.fits(chunk.loaded, chunk.rejected, chunk.overlaps) {
+                continue;
+            }
+            if chunk.overlaps {
+                self.overlapping(&chunk, both, findings).await?;
+            } else {
+                self.narrow(&chunk.files, findings).await?;
+            }
+        }
+        let leftover = found.rejected.saturating_sub(self.coverage.sum(|file| file.rejected));
+        if leftover > 0 {
+            let text = format!("{leftover} rows of rejected_events are left from files that have been loaded again");
+            findings.note((), text);
+        }
+        self.outside(found, findings).await?;
+        Ok(found)
+    }
+
+    /// Rows that no file accounts for, up to the last number of any: behind it the next files may be on their way.
+    async fn outside(&self, found: Found, findings: &mut Findings<'_>) -> Result<(), VerifyError> {
+        let Some(span) = self.coverage.span() else { return Ok(()) };
+        let up_to_last = Span { first: SequenceNumber(0), ..span };
+        let all = self.session.count_rows(&self.numbers(up_to_last)).await?.rows;
+        let outside = all.saturating_sub(found.rows);
+        if outside > 0 {
+            let text = format!("{outside} rows of {} up to there are of no file in the ledger", self.target);
+            let cure = "look again when the loader has nothing to do; what stays is of files that the ledger lost, \
+                        which deltawave replay --holes or a restart of the loader notes";
+            findings.unproven(up_to_last, text, cure);
+        }
+        Ok(())
+    }
+
+    /// Finds the files whose records are not all there, or there too often, by halves. No two files share a number.
+    async fn narrow(&self, files: &[usize], findings: &mut Findings<'_>) -> Result<(), VerifyError> {
+        let mut parts = vec![files];
+        while let Some(part) = parts.pop() {
+            if findings.enough_holes() && !self.every_file {
+                return Ok(());
+            }
+            let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+            let (Some(from), Some(to)) = (self.file(*first).span, self.file(*last).span) else { continue };
+            let span = Span { first: from.first, last: to.last };
+            self.ongoing.say(|| format!("looking into {}/{} {}", self.hub, self.partition, numbers(span)));
+            let both = self.both(span).await?;
+            let sum = |what: fn(&CoveredFile) -> u64| part.iter().map(|at| what(self.file(*at))).sum();
+            if both.fits(sum(|file| file.loaded), sum(|file| file.rejected), false) {
+                continue;
+            }
+            if part.len() == 1 {
+                self.file_differs(self.file(*first), from, both, findings).await?;
+            } else if both.rows.rows + both.rejected.rows == 0 {
+                let text = format!(
+                    "none of the records of {} files is in {} or rejected_events, from {} on",
+                    part.len(),
+                    self.target,
+                    self.file(*first).blob
+                );
+                findings.hole(span, text, REPLAY);
+                part.iter().for_each(|at| findings.load_again(&self.file(*at).blob));
+            } else {
+                let (left, right) = part.split_at(part.len() / 2);
+                parts.extend([right, left]);
+            }
+        }
+        Ok(())
+    }
+
+    async fn file_differs(
+        &self,
+        file: &CoveredFile,
+        span: Span,
+        both: Both,
+        findings: &mut Findings<'_>,
+    ) -> Result<(), VerifyError> {
+        let blob = file.blob.as_str();
+        let Both { rows, rejected } = both;
+        if rows.rows > rows.numbers || rows.rows > file.loaded {
+            let doubled = self.doubles(span, Some(blob), findings).await?;
+            if rows.rows > file.loaded && !doubled {
+                let text = format!(
+                    "{} has {} rows with these numbers, the ledger accounts for {}: a file is being loaded, one of \
+                     another life of the hub is not in the ledger, the ledger's row is wrong, or rows were added by hand",
+                    self.target, rows.rows, file.loaded
+                );
+                let cure = "look again when the loader has nothing to do; if it stays, deltawave replay --holes";
+                findings.unproven((span, blob), text, cure);
+                findings.load_again(blob);
+            }
+        }
+        let is_dense = u64::try_from(span.last.next().0 - span.first.0) == Ok(file.records);
+        let missing = if is_dense { self.missing(span).await? } else { Vec::new() };
+        for missing in &missing {
+            let text = format!("in neither {} nor rejected_events, though {blob} has them", self.target);
+            findings.hole((*missing, blob), text, REPLAY);
+        }
+        let there = rows.numbers + rejected.numbers;
+        let lack = rows.numbers < file.loaded || there < file.loaded + file.rejected;
+        if missing.is_empty() && lack {
+            let text = format!(
+                "{} and rejected_events have {} and {} of these numbers, the ledger says {} and {} ({blob})",
+                self.target, rows.numbers, rejected.numbers, file.loaded, file.rejected
+            );
+            findings.hole((span, blob), text, REPLAY);
+        }
+        if lack || !missing.is_empty() {
+            findings.load_again(blob);
+        }
+        Ok(())
+    }
+}
