@@ -25,6 +25,7 @@
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
 //! | `loader_streams` | several routes in one loader: one's trouble is its own, news goes before backlog |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
+//! | `loader_waiting` | files that cannot be read, each alone: they wait and are shown, and the others are loaded |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
@@ -66,6 +67,7 @@ mod loader_recover;
 mod loader_scope;
 mod loader_streams;
 mod loader_values;
+mod loader_waiting;
 mod notifications;
 mod offline;
 mod pipeline;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_core::http::headers::Headers;
 use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
+    AccessTier, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
     BlobContainerClientListBlobsOptions, BlobItem,
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
@@ -164,6 +164,7 @@ impl Cloud {
                 etag: bare(answer.etag().ok()??.as_ref()),
                 size: answer.content_length().ok()??,
                 last_modified: answer.last_modified().ok()??,
+                archived: answer.access_tier().ok()?.as_deref() == Some("Archive"),
             })
         };
         read().ok_or_else(|| call.other("the answer lacks an etag, a size or a time".to_owned()))
@@ -218,6 +219,7 @@ fn entry(item: BlobItem) -> Option<BlobEntry> {
         etag: bare(properties.etag?.as_ref()),
         size: properties.content_length?,
         last_modified: properties.last_modified?,
+        archived: properties.access_tier == Some(AccessTier::Archive),
     })
 }
 

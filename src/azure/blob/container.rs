@@ -30,6 +30,8 @@ pub struct BlobEntry {
     pub size: u64,
     /// When its content was last written, by the service's clock.
     pub last_modified: OffsetDateTime,
+    /// Whether it is in the archive tier, or on its way out of it: it cannot be read.
+    pub archived: bool,
 }
 
 /// An open container; cheap to clone, and all clones share one pool of connections.
