@@ -1,13 +1,15 @@
 metadata description = 'Where logs and metrics go, and who is told.'
 
+import { Tags } from 'types.bicep'
+
 @description('Prefix of every name.')
 param name string
 
 @description('Region.')
 param location string
 
-@description('Tags of every resource.')
-param tags object
+@description('Tags.')
+param tags Tags
 
 @description('Days that logs are kept.')
 @minValue(30)
@@ -15,16 +17,14 @@ param tags object
 param logRetentionDays int
 
 @description('Addresses that get the alerts.')
-param alertEmails array
+param emails string[]
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: '${name}-logs'
   location: location
   tags: tags
   properties: {
-    sku: {
-      name: 'PerGB2018'
-    }
+    sku: { name: 'PerGB2018' }
     retentionInDays: logRetentionDays
     features: {
       // Who may read a resource may read its logs, and no others.
@@ -40,19 +40,16 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: name
     enabled: true
-    emailReceivers: [for (email, i) in alertEmails: {
-      name: 'email-${i}'
-      emailAddress: email
-      useCommonAlertSchema: true
-    }]
+    emailReceivers: [
+      for (email, i) in emails: {
+        name: 'email-${i}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
-@description('Resource id of the workspace.')
 output workspaceId string = workspace.id
-
-@description('Name of the workspace.')
 output workspaceName string = workspace.name
-
-@description('Resource id of the action group.')
 output actionGroupId string = actionGroup.id
