@@ -1,21 +1,7 @@
 metadata name = 'Deltawave'
 metadata description = 'Event Hubs with Capture, the Capture files, RisingWave with the loader and the guard, and all they need. Deploying it again with the same values changes nothing.'
 
-import {
-  Alerts
-  Capture
-  Cluster
-  Common
-  Database
-  defaults
-  Loader
-  Network
-  Operator
-  Producers
-  Risingwave
-  Stream
-  Tags
-} from 'modules/types.bicep'
+import * as types from 'modules/types.bicep'
 
 targetScope = 'resourceGroup'
 
@@ -53,36 +39,36 @@ param name string = 'deltawave'
 param location string = resourceGroup().location
 
 @description('Tags of every resource.')
-param tags Tags = {}
+param tags types.Tags = {}
 
 // ---- the stream
 
 @description('The event hub and its table.')
 @sealed()
 param stream {
-  eventHub: Stream.eventHub?
-  table: Stream.table?
-  partitions: Stream.partitions?
-  retentionHours: Stream.retentionHours?
-  throughputUnits: Stream.throughputUnits?
-  maximumThroughputUnits: Stream.maximumThroughputUnits?
+  eventHub: types.Stream.eventHub?
+  table: types.Stream.table?
+  partitions: types.Stream.partitions?
+  retentionHours: types.Stream.retentionHours?
+  throughputUnits: types.Stream.throughputUnits?
+  maximumThroughputUnits: types.Stream.maximumThroughputUnits?
 } = {}
 
 @description('Event Hubs Capture and its files.')
 @sealed()
 param capture {
-  intervalSeconds: Capture.intervalSeconds?
-  sizeLimitBytes: Capture.sizeLimitBytes?
-  coolAfterDays: Capture.coolAfterDays?
-  deleteAfterDays: Capture.deleteAfterDays?
+  intervalSeconds: types.Capture.intervalSeconds?
+  sizeLimitBytes: types.Capture.sizeLimitBytes?
+  coolAfterDays: types.Capture.coolAfterDays?
+  deleteAfterDays: types.Capture.deleteAfterDays?
 } = {}
 
 @description('Who may send.')
 @sealed()
 param producers {
-  connectionString: Producers.connectionString?
-  principalIds: Producers.principalIds?
-  addresses: Producers.addresses?
+  connectionString: types.Producers.connectionString?
+  principalIds: types.Producers.principalIds?
+  addresses: types.Producers.addresses?
 } = {}
 
 @description('HTTPS address that Event Grid tells of every new file, with its secret; empty for none.')
@@ -96,7 +82,7 @@ param newFilesFunctionId string = ''
 
 @description('Who operates it: who deploys, unless another is given.')
 @sealed()
-param operator { principalId: Operator.principalId?, addresses: Operator.addresses? } = {}
+param operator { principalId: types.Operator.principalId?, addresses: types.Operator.addresses? } = {}
 
 @description('Opens the SQL port to the internet, by TLS only, as LABEL.REGION.azurecontainer.io. Not with a private network.')
 @minLength(5)
@@ -106,14 +92,14 @@ param dnsLabel string?
 @description('A private network.')
 @sealed()
 param network {
-  private: Network.private?
-  addressPrefix: Network.addressPrefix?
-  clientAddresses: Network.clientAddresses?
+  private: types.Network.private?
+  addressPrefix: types.Network.addressPrefix?
+  clientAddresses: types.Network.clientAddresses?
 } = {}
 
 @description('When to alert, and whom.')
 @sealed()
-param alerts { emails: Alerts.emails?, lagMinutes: Alerts.lagMinutes?, captureBacklog: Alerts.captureBacklog? } = {}
+param alerts { emails: types.Alerts.emails?, lagMinutes: types.Alerts.lagMinutes?, captureBacklog: types.Alerts.captureBacklog? } = {}
 
 @description('Days that logs are kept.')
 @minValue(30)
@@ -124,19 +110,19 @@ param logRetentionDays int = 30
 
 @description('Size of RisingWave, for aci.')
 @sealed()
-param risingwave { cpu: Risingwave.cpu?, memoryGib: Risingwave.memoryGib? } = {}
+param risingwave { cpu: types.Risingwave.cpu?, memoryGib: types.Risingwave.memoryGib? } = {}
 
 @description('Size of the loader, for aci.')
 @sealed()
-param loader { cpu: Loader.cpu?, memoryGib: Loader.memoryGib? } = {}
+param loader { cpu: types.Loader.cpu?, memoryGib: types.Loader.memoryGib? } = {}
 
 @description('Size of the metadata database.')
 @sealed()
-param database { tier: Database.tier?, sku: Database.sku?, storageGib: Database.storageGib? } = {}
+param database { tier: types.Database.tier?, sku: types.Database.sku?, storageGib: types.Database.storageGib? } = {}
 
 @description('Size of the cluster, for aks.')
 @sealed()
-param cluster { nodeSize: Cluster.nodeSize?, nodes: Cluster.nodes?, maximumNodes: Cluster.maximumNodes? } = {}
+param cluster { nodeSize: types.Cluster.nodeSize?, nodes: types.Cluster.nodes?, maximumNodes: types.Cluster.maximumNodes? } = {}
 
 @description('Make a container registry; `source` needs one.')
 param containerRegistry bool = !empty(source)
@@ -155,12 +141,12 @@ param protect bool = false
 param seed string = newGuid()
 
 var onCluster = engine == 'aks'
-var networkOf = union(defaults.network, network)
+var networkOf = union(types.defaults.network, network)
 var private bool = networkOf.private
-var operatorOf = union(defaults.operator, { principalId: deployer().objectId }, operator)
-var streamOf = union(defaults.stream, stream)
-var captureOf = union(defaults.capture, capture)
-var alertsOf = union(defaults.alerts, alerts)
+var operatorOf = union(types.defaults.operator, { principalId: deployer().objectId }, operator)
+var streamOf = union(types.defaults.stream, stream)
+var captureOf = union(types.defaults.capture, capture)
+var alertsOf = union(types.defaults.alerts, alerts)
 // On a cluster the account key is a choice; a container group cannot do without.
 var sharedKey = stateSharedKey || !onCluster
 // The one condition on which a port for SQL comes to be; the guard opens it once there is a certificate.
@@ -185,7 +171,7 @@ var prefix = empty(mistake) ? name : fail(mistake)
 var suffix = uniqueString(resourceGroup().id, name)
 var vaultName = '${prefix}-${suffix}'
 
-var common Common = {
+var common types.Common = {
   name: prefix
   location: location
   tags: tags
@@ -292,7 +278,7 @@ module metadata 'modules/database.bicep' = {
   params: {
     common: common
     serverName: '${prefix}-${suffix}'
-    database: union(defaults.database, database)
+    database: union(types.defaults.database, database)
     administratorPassword: secrets.getSecret('risingwave-metadata-password')
   }
   dependsOn: [vault]
@@ -315,10 +301,10 @@ module hub 'modules/hub.bicep' = {
     namespaceName: '${prefix}-${suffix}'
     stream: streamOf
     capture: captureOf
-    accountName: files.outputs.accountName
+    accountId: files.outputs.accountId
     containerName: files.outputs.containerName
     writer: captureIdentity.outputs.identity
-    producers: union(defaults.producers, producers)
+    producers: union(types.defaults.producers, producers)
     demo: demo ? producerIdentity!.outputs.identity : null
     vaultName: vault.outputs.vaultName
   }
@@ -353,8 +339,8 @@ module group 'modules/group.bicep' = if (!onCluster && run) {
     image: empty(image) ? registry!.outputs.image : image
     registry: containerRegistry ? { server: registry!.outputs.loginServer, pull: pullIdentity!.outputs.identity } : null
     risingwaveImage: risingwaveImage
-    risingwave: union(defaults.risingwave, risingwave)
-    loader: union(defaults.loader, loader)
+    risingwave: union(types.defaults.risingwave, risingwave)
+    loader: union(types.defaults.loader, loader)
     identities: {
       loader: loaderIdentity.outputs.identity
       guard: guardIdentity.outputs.identity
@@ -382,7 +368,7 @@ module group 'modules/group.bicep' = if (!onCluster && run) {
 module aks 'modules/cluster.bicep' = if (onCluster) {
   params: {
     common: common
-    size: union(defaults.cluster, cluster)
+    size: union(types.defaults.cluster, cluster)
     vnetName: private ? privateNetwork!.outputs.vnetName : null
     operator: operatorOf
     controlPlane: clusterIdentity!.outputs.identity
@@ -409,78 +395,53 @@ module watch 'modules/alerts.bicep' = {
 
 @description('Name of the vault.')
 output keyVaultName string = vault.outputs.vaultName
-
 @description('Address of the vault.')
 output keyVaultUrl string = vault.outputs.vaultUrl
-
 @description('Short name of the Event Hubs namespace.')
 output eventHubNamespace string = hub.outputs.namespaceName
-
 @description('Name of the event hub.')
 output eventHubName string = hub.outputs.eventHubName
-
 @description('Address for Kafka clients.')
 output kafkaBootstrap string = hub.outputs.kafkaBootstrap
-
 @description('Name of the Capture files\' storage account.')
 output captureAccountName string = files.outputs.accountName
-
 @description('Address of the Capture files\' container: the loader\'s `--blob`.')
 output captureContainerUrl string = files.outputs.containerUrl
-
 @description('Address of the queue of notifications: the loader\'s `--notifications`.')
 output notificationsUrl string = files.outputs.queueUrl
-
 @description('Event Grid system topic of the Capture files, for further subscriptions.')
 output newFilesTopicName string = notifications.outputs.topicName
-
 @description('Name of the storage account of RisingWave\'s state.')
 output stateAccountName string = state.outputs.state.accountName
-
 @description('Blob endpoint of that account.')
 output stateEndpoint string = state.outputs.state.endpoint
-
 @description('Container of the state.')
 output stateContainer string = state.outputs.state.container
-
 @description('Host of the metadata database.')
 output databaseHost string = metadata.outputs.metadata.host
-
 @description('Name of the metadata database.')
 output databaseName string = metadata.outputs.metadata.name
-
 @description('User of the metadata database.')
 output databaseUser string = metadata.outputs.metadata.user
-
 @description('Client id of the loader\'s identity.')
 output loaderClientId string = loaderIdentity.outputs.identity.clientId
-
 @description('Client id of the guard\'s identity.')
 output guardClientId string = guardIdentity.outputs.identity.clientId
-
 @description('Client id of RisingWave\'s identity; empty unless aks.')
 output risingwaveClientId string = onCluster ? risingwaveIdentity!.outputs.identity.clientId : ''
-
 @description('Name of the container registry; empty without one.')
 output registryName string = containerRegistry ? registry!.outputs.registryName : ''
-
 @description('Host name of the container registry; empty without one.')
 output registryLoginServer string = containerRegistry ? registry!.outputs.loginServer : ''
-
 @description('Deltawave\'s image, given or built; empty without either.')
 output image string = !empty(image) ? image : containerRegistry ? registry!.outputs.image : ''
-
 @description('Name of the container group; empty without one.')
 output containerGroupName string = !onCluster && run ? group!.outputs.groupName : ''
-
 @description('Where the guard\'s TLS front is; empty without one.')
 output frontAddress string = !onCluster && run ? group!.outputs.frontAddress : ''
-
 @description('Port of the guard\'s TLS front; 0 without one.')
 output frontPort int = front && run ? ports.front : 0
-
 @description('Name of the cluster; empty without one. Namespace deltawave, service accounts loader, guard, risingwave.')
 output clusterName string = onCluster ? aks!.outputs.clusterName : ''
-
 @description('Name of the Log Analytics workspace.')
 output workspaceName string = monitoring.outputs.workspaceName

@@ -3,24 +3,14 @@ metadata description = 'What a person should know of without looking. Event Hubs
 import { Alerts, Common } from 'types.bicep'
 
 param common Common
-
-@description('When to tell.')
 param alerts Alerts
+param namespaceId string
+param serverId string
+param captureAccountName string
+param actionGroupId string
 
 @description('Where the containers run. The logs are in different tables.')
 param engine 'aci' | 'aks'
-
-@description('Resource id of the Event Hubs namespace.')
-param namespaceId string
-
-@description('Resource id of the metadata\'s server.')
-param serverId string
-
-@description('Name of the Capture files\' storage account.')
-param captureAccountName string
-
-@description('Resource id of the action group.')
-param actionGroupId string
 
 var eventHubs = { scope: namespaceId, metricNamespace: 'Microsoft.EventHub/namespaces', aggregation: 'Total' }
 

@@ -3,18 +3,12 @@ metadata description = 'AKS for those who outgrow one container group. What runs
 import { Cluster, Common, Identity, Operator, right, rightOfSomebody, role } from 'types.bicep'
 
 param common Common
-
-@description('Size of the cluster.')
 param size Cluster
+param operator Operator
+param controlPlane Identity
 
 @description('Name of the VNet whose subnet `cluster` the nodes are in; null for a network of its own.')
 param vnetName string?
-
-@description('Who administers the cluster, and from where.')
-param operator Operator
-
-@description('The control plane\'s identity.')
-param controlPlane Identity
 
 @description('Names of the identities that service accounts of the same role may have: loader, guard, risingwave.')
 param accounts { account: string, identity: string }[]

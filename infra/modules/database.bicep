@@ -3,16 +3,12 @@ metadata description = 'PostgreSQL for RisingWave\'s metadata, so that a contain
 import { Common, Database, everything, Metadata } from 'types.bicep'
 
 param common Common
+param database Database
 
-@description('Name of the server.')
 @minLength(3)
 @maxLength(63)
 param serverName string
 
-@description('Its size.')
-param database Database
-
-@description('Password of the administrator.')
 @secure()
 param administratorPassword string
 
@@ -76,8 +72,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 }
 
 output serverId string = server.id
-
-@description('How RisingWave finds it.')
 output metadata Metadata = {
   host: server.properties.fullyQualifiedDomainName
   name: metadata.name

@@ -3,23 +3,16 @@ metadata description = 'The durable log: the account of the Capture files, the q
 import { Capture, Common, Identity, right, rightOfSomebody, role, transactions } from 'types.bicep'
 
 param common Common
+param capture Capture
+param loader Identity
+param deployerPrincipalId string
 
-@description('Name of the storage account.')
 @minLength(3)
 @maxLength(24)
 param accountName string
 
-@description('How long files are kept.')
-param capture Capture
-
 @description('The identity that Capture writes with.')
 param writer Identity
-
-@description('The loader\'s identity.')
-param loader Identity
-
-@description('Object id of who deploys.')
-param deployerPrincipalId string
 
 var tiering = capture.coolAfterDays > 0 ? { tierToCool: { daysAfterModificationGreaterThan: capture.coolAfterDays } } : {}
 var deletion = capture.deleteAfterDays > 0 ? { delete: { daysAfterModificationGreaterThan: capture.deleteAfterDays } } : {}
@@ -164,11 +157,6 @@ resource queueDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-prev
 output accountId string = account.id
 output accountName string = account.name
 output containerName string = container.name
-
-@description('Address of the container.')
 output containerUrl string = 'https://${account.name}.blob.${environment().suffixes.storage}/${container.name}'
-
 output queueName string = notifications.name
-
-@description('Address of the queue of notifications.')
 output queueUrl string = 'https://${account.name}.queue.${environment().suffixes.storage}/${notifications.name}'

@@ -10,39 +10,23 @@ metadata description = 'The container group: RisingWave, the loader beside it, a
 import { Common, everything, Identity, Loader, Metadata, Risingwave, State } from 'types.bicep'
 
 param common Common
-
-@description('Deltawave\'s image.')
 param image string
+param risingwaveImage string
+param risingwave Risingwave
+param loader Loader
+param pipeline { vaultUrl: string, containerUrl: string, queueUrl: string, namespace: string, eventHub: string, table: string }
+param state State
+param metadata Metadata
 
 @description('The registry that images are pulled from by an identity; null for none.')
 param registry { server: string, pull: Identity }?
 
-@description('RisingWave\'s image.')
-param risingwaveImage string
-
-@description('Size of RisingWave.')
-param risingwave Risingwave
-
-@description('Size of the loader.')
-param loader Loader
-
 @description('The identities of the programs; the producer\'s only for a demonstration.')
 param identities { loader: Identity, guard: Identity, producer: Identity? }
 
-@description('What the programs read from and write to.')
-param pipeline { vaultUrl: string, containerUrl: string, queueUrl: string, namespace: string, eventHub: string, table: string }
-
-@description('RisingWave\'s state.')
-param state State
-
-@description('Key of the state\'s storage account.')
 @secure()
 param stateKey string
 
-@description('RisingWave\'s metadata.')
-param metadata Metadata
-
-@description('Password of the metadata database.')
 @secure()
 param metadataPassword string
 

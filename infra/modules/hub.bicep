@@ -3,41 +3,22 @@ metadata description = 'Event Hubs: a namespace with the Kafka endpoint, the hub
 import { Capture, Common, everything, Identity, Producers, right, rightOfSomebody, role, Stream } from 'types.bicep'
 
 param common Common
+param stream Stream
+param capture Capture
+param accountId string
+param containerName string
+param producers Producers
+param demo Identity?
+param vaultName string
 
-@description('Name of the namespace.')
 @minLength(6)
 @maxLength(50)
 param namespaceName string
 
-@description('The event hub.')
-param stream Stream
-
-@description('When Capture closes a file.')
-param capture Capture
-
-@description('Name of the Capture files\' storage account.')
-param accountName string
-
-@description('Name of the Capture files\' container.')
-param containerName string
-
 @description('The identity that Capture writes with.')
 param writer Identity
 
-@description('Who may send, and from where.')
-param producers Producers
-
-@description('The identity of the demonstration\'s producer.')
-param demo Identity?
-
-@description('Name of the vault that the connection string is kept in.')
-param vaultName string
-
 var closed = common.private && empty(producers.addresses) ? 'Disabled' : 'Enabled'
-
-resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
-  name: accountName
-}
 
 resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' = {
   name: namespaceName
@@ -90,7 +71,7 @@ resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' = {
         name: 'EventHubArchive.AzureBlockBlob'
         identity: { type: 'UserAssigned', userAssignedIdentity: writer.id }
         properties: {
-          storageAccountResourceId: account.id
+          storageAccountResourceId: accountId
           blobContainer: containerName
           // The loader's default for its name format; a check holds the two together.
           archiveNameFormat: '{Namespace}/{EventHub}/{PartitionId}/{Year}/{Month}/{Day}/{Hour}/{Minute}/{Second}'
@@ -107,13 +88,8 @@ resource sendRule 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@20
   properties: { rights: ['Send'] }
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
-  name: vaultName
-}
-
 resource sendSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = if (producers.connectionString) {
-  parent: vault
-  name: 'producer-connection-string'
+  name: '${vaultName}/producer-connection-string'
   properties: {
     contentType: 'Send-only connection string of the event hub'
     value: sendRule!.listKeys().primaryConnectionString
@@ -142,10 +118,8 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 }
 
 output namespaceId string = namespace.id
+output eventHubName string = eventHub.name
+output kafkaBootstrap string = '${namespace.name}.servicebus.windows.net:9093'
 
 @description('Short name of the namespace, as it stands in the files\' names.')
 output namespaceName string = namespace.name
-output eventHubName string = eventHub.name
-
-@description('Address for Kafka clients.')
-output kafkaBootstrap string = '${namespace.name}.servicebus.windows.net:9093'

@@ -2,13 +2,8 @@ metadata description = 'A user-assigned identity. What it may do stands beside t
 
 import { Identity, Tags } from 'types.bicep'
 
-@description('Name of the identity.')
 param name string
-
-@description('Region.')
 param location string
-
-@description('Tags.')
 param tags Tags
 
 resource made 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {

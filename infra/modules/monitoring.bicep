@@ -2,22 +2,14 @@ metadata description = 'Where logs and metrics go, and who is told.'
 
 import { Tags } from 'types.bicep'
 
-@description('Prefix of every name.')
 param name string
-
-@description('Region.')
 param location string
-
-@description('Tags.')
 param tags Tags
+param emails string[]
 
-@description('Days that logs are kept.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int
-
-@description('Addresses that get the alerts.')
-param emails string[]
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: '${name}-logs'

@@ -3,8 +3,6 @@ metadata description = 'Private networking: a VNet whose container subnet lets i
 import { Common, everything, Network } from 'types.bicep'
 
 param common Common
-
-@description('Addresses.')
 param network Network
 
 @description('Ports of the container group that clients may reach.')
@@ -186,5 +184,4 @@ resource addresses 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025
 ]
 
 output containersSubnetId string = '${vnet.id}/subnets/containers'
-
 output vnetName string = vnet.name

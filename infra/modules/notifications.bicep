@@ -3,22 +3,13 @@ metadata description = 'Event Grid tells of each new Capture file: the loader by
 import { Common, everything, right, role } from 'types.bicep'
 
 param common Common
-
-@description('Name of the Capture files\' storage account.')
 param accountName string
-
-@description('Name of the Capture files\' container.')
 param containerName string
-
-@description('Name of the queue that the loader reads.')
 param queueName string
+param functionId string
 
-@description('HTTPS address told of every new file, with its secret; empty for none.')
 @secure()
 param webhook string
-
-@description('Resource id of an Azure Function told of every new file; empty for none.')
-param functionId string
 
 var delivery = {
   eventDeliverySchema: 'CloudEventSchemaV1_0'

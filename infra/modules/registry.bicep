@@ -3,23 +3,18 @@ metadata description = 'Container registry, which builds the image from its sour
 import { Common, everything, Identity, Operator, right, role } from 'types.bicep'
 
 param common Common
+param operator Operator
+param rebuild string
 
-@description('Name of the registry.')
 @minLength(5)
 @maxLength(50)
 param registryName string
-
-@description('From where images may be pushed despite a private network.')
-param operator Operator
 
 @description('The identity that pulls for the container group; a cluster\'s nodes have their own.')
 param pull Identity?
 
 @description('Git address that the image is built from; empty to build none.')
 param source string
-
-@description('Any new word builds it again.')
-param rebuild string
 
 var premium = common.zoneRedundant || common.private
 // The same for the same source, so that deploying again builds nothing and changes no container.
@@ -81,8 +76,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 
 output registryId string = registry.id
 output registryName string = registry.name
-
-@description('Host name of the registry.')
 output loginServer string = registry.properties.loginServer
 
 @description('The image that was built; empty without a source.')

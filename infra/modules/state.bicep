@@ -3,8 +3,8 @@ metadata description = 'RisingWave\'s state. An account of its own, so that only
 import { Common, Identity, right, role, State, transactions } from 'types.bicep'
 
 param common Common
+param vaultName string
 
-@description('Name of the storage account.')
 @minLength(3)
 @maxLength(24)
 param accountName string
@@ -14,9 +14,6 @@ param sharedKey bool
 
 @description('RisingWave\'s identity, which comes instead of the key.')
 param risingwave Identity?
-
-@description('Name of the vault that the key is kept in.')
-param vaultName string
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: accountName
@@ -52,13 +49,8 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
-  name: vaultName
-}
-
 resource key 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = if (sharedKey) {
-  parent: vault
-  name: 'risingwave-state-key'
+  name: '${vaultName}/risingwave-state-key'
   properties: {
     contentType: 'key of the state\'s storage account'
     value: account.listKeys().keys[0].value

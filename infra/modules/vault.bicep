@@ -3,8 +3,10 @@ metadata description = 'Key Vault, the passwords in it, and who may read which. 
 import { Common, everything, Identity, Operator, right, rightOfSomebody, role } from 'types.bicep'
 
 param common Common
+param loader Identity
+param guard Identity
+param operator Operator
 
-@description('Name of the vault.')
 @minLength(3)
 @maxLength(24)
 param vaultName string
@@ -13,17 +15,8 @@ param vaultName string
 @secure()
 param seed string
 
-@description('The loader\'s identity.')
-param loader Identity
-
-@description('The guard\'s identity.')
-param guard Identity
-
 @description('The guard opens a port for SQL, with a certificate from the vault.')
 param front bool
-
-@description('Who keeps the secrets, and from where.')
-param operator Operator
 
 var passwordsOf = ['root', 'loader', 'reader', 'metadata']
 
@@ -117,6 +110,4 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 
 output vaultId string = vault.id
 output vaultName string = vault.name
-
-@description('Address of the vault.')
 output vaultUrl string = vault.properties.vaultUri
