@@ -9,6 +9,7 @@
 //! retries are off: who retries, and for how long, is decided where the purpose is known. The SDK knows token
 //! credentials only, and speaks AMQP over TLS (port 5671), not over WebSockets (port 443).
 
+mod address;
 mod client;
 mod error;
 mod link;
@@ -16,7 +17,7 @@ mod log;
 mod partitioner;
 mod publisher;
 
-pub use client::EventHubAddress;
+pub use address::EventHubAddress;
 pub use error::EventHubError;
 pub use log::EventHubLog;
 pub use publisher::EventHubPublisher;

@@ -11,7 +11,8 @@ use azure_messaging_eventhubs::{EventDataBatchOptions, SendEventOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
-use super::client::{ANSWER, Client, EventHubAddress};
+use super::address::EventHubAddress;
+use super::client::{ANSWER, Client};
 use super::error::EventHubError;
 use super::link::Link;
 use super::partitioner;
