@@ -1,4 +1,4 @@
-//! Publishes change events through Kafka or AMQP: generated ones, or the user's own JSON lines.
+//! Publishes change events through Kafka, AMQP or HTTPS: generated ones, or the user's own JSON lines.
 //!
 //! ```text
 //! Generator + OrderClock ─┐
@@ -69,7 +69,8 @@ pub async fn run(
         publisher = Publisher::open(&settings, tally.clone()) => publisher?,
         () = shutdown.cancelled() => return Ok(Summary::default()),
     };
-    tracing::info!(broker = %settings.transport, topic = settings.topic, rate = %settings.rate, "sending events");
+    let transport = publisher.name();
+    tracing::info!(broker = %settings.transport, transport, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
         pacer: Pacer::new(settings.rate),
         paced: settings.rate != Rate::Max,

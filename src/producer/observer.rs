@@ -7,9 +7,9 @@ pub struct Acknowledged<'a> {
     pub key: &'a [u8],
     /// The event's JSON.
     pub payload: &'a [u8],
-    /// Where it was written.
-    pub partition: i32,
-    /// At which offset, where the broker says so: Event Hubs does not, over AMQP.
+    /// Where it was written, where that is known: not over HTTPS.
+    pub partition: Option<i32>,
+    /// At which offset, where the broker says so: Event Hubs does over Kafka only.
     pub offset: Option<i64>,
 }
 

@@ -66,7 +66,13 @@ mod tests {
     fn a_summary_reads_as_one_line() {
         let tally = Tally::new(Arc::new(|_: &Acknowledged<'_>| {}));
         for op in [Some("insert"), Some("delete"), Some("delete"), Some("merge"), None] {
-            tally.delivered(&Delivered { key: b"1", payload: b"{}", partition: 0, offset: Some(0), tag: tag(op) });
+            tally.delivered(&Delivered {
+                key: b"1",
+                payload: b"{}",
+                partition: Some(0),
+                offset: Some(0),
+                tag: tag(op),
+            });
         }
         let summary = tally.summary(6, Duration::from_secs(2));
         assert_eq!(summary.failed(), 1);

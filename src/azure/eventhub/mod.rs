@@ -1,4 +1,4 @@
-//! Event Hubs over AMQP: the only importer of its SDK crate.
+//! Event Hubs over AMQP: the only importer of its SDK crate. Over HTTPS: [`https`].
 //!
 //! ```text
 //! EventHubAddress + credential ──Client──┬─▶ EventHubLog         where the log ends: partition properties
@@ -12,8 +12,10 @@
 mod address;
 mod client;
 mod error;
+pub mod https;
 mod link;
 mod log;
+mod outbox;
 mod partitioner;
 mod publisher;
 
