@@ -6,6 +6,7 @@
 //! | `amqp` | the `producer` binary over AMQP, and partition properties, on a played event hub |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
+//! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `docs` | that the documentation's commands, links and flags exist |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
@@ -48,6 +49,7 @@ mod amqp;
 mod azure;
 mod blob;
 mod capture;
+mod circles;
 mod docs;
 mod eventhubs;
 mod guard;

@@ -12,12 +12,12 @@ use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOpt
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future, stream};
 
-use super::container::BlobEntry;
+use super::entry::BlobEntry;
 use super::error::{BlobError, Call, Intent};
-use super::upload::CloudUpload;
 use super::{CHUNK, READ_AHEAD};
 use crate::azure::Key;
-use crate::azure::endpoint::{Connection, Endpoint, Opener, Unopened};
+use crate::azure::access::Opener;
+use crate::azure::endpoint::{Connection, Endpoint, Unopened};
 use crate::azure::failure::has_code;
 
 /// A container of a storage service.
@@ -149,10 +149,6 @@ impl Cloud {
         };
         let done = self.blob(name).upload(content.into(), Some(options)).await;
         done.map(drop).map_err(|error| self.call(Intent::Create(name)).explain(error))
-    }
-
-    pub fn stage(self: Arc<Self>, name: &str) -> CloudUpload {
-        CloudUpload::new(self, name.to_owned())
     }
 
     pub async fn properties(&self, name: &str) -> Result<BlobEntry, BlobError> {

@@ -5,8 +5,9 @@ use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::StorageError;
 
-use crate::azure::endpoint::Opener;
-use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
+use crate::azure::access::Opener;
+use crate::azure::cure::cure;
+use crate::azure::failure::{retry_after, root, unsaid, unsigned};
 
 /// Why a blob call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.

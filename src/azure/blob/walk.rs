@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use super::container::BlobEntry;
+use super::entry::BlobEntry;
 use super::name::PARTIAL;
 
 /// A walk through the files below a directory in byte order of their whole names, as a service lists blobs. Memory:
