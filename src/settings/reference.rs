@@ -5,7 +5,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
-    CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
+    CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs, ReplayArgs, StatusArgs, UpArgs,
+    VerifyArgs,
 };
 
 /// Every program with its own flags.
@@ -20,6 +21,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),
+        of::<PruneArgs>("deltawave prune"),
         of::<LogArgs>("every program"),
     ]
 }

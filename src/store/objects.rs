@@ -20,10 +20,12 @@ macro_rules! object {
 }
 
 /// In the order they are made; dropped the other way round.
-const OBJECTS: [Object; 7] = [
+const OBJECTS: [Object; 9] = [
     object!("10", "user_event_log", "TABLE", "TABLE"),
     object!("20", "capture_files", "TABLE", "TABLE"),
     object!("21", "rejected_events", "TABLE", "TABLE"),
+    object!("22", "pruned_ranges", "TABLE", "TABLE"),
+    object!("23", "forgotten_records", "TABLE", "TABLE"),
     object!("30", "user_events", "VIEW", "VIEW"),
     object!("31", "latest_user_state", "MATERIALIZED VIEW", "VIEW"),
     object!("40", "pipeline_progress", "VIEW", "VIEW"),
