@@ -13,6 +13,7 @@ use crate::support::{Ended, Files, event, postgres_store, store, user};
 pub const DAY: i64 = 24 * 60;
 const LATEST: &str = "SELECT * FROM latest_user_state ORDER BY id";
 const OLD: &str = "SELECT count(*) FROM user_event_log WHERE enqueued_at < '2026-01-05 00:00:00'";
+const LATEST_COUNT: &str = "SELECT count(*) FROM latest_user_state";
 /// The numbers of the third day's file of [`six_days`].
 const THIRD: &str = "sequence_number BETWEEN 84 AND 124";
 
@@ -304,4 +305,28 @@ async fn no_statement_is_a_bad_one_to_die_at() {
         stream::iter(moments).map(kill).buffered(3).take_while(|killed| std::future::ready(*killed)).count().await;
     println!("{killed} prunes killed, none noticed by the latest state, the loader or verify");
     assert!(killed >= 16, "{killed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loader_at_work_is_not_disturbed() {
+    let bench = Bench::new().await;
+    let loader = bench.start(&["--poll", "0.05", "--reconcile", "0.5", "--batch-rows", "100"]);
+    for day in 0..12 {
+        for partition in 0..3 {
+            let of = |n: i64| at(day * DAY, user(n, n % 50, "update", n * 10 + i64::from(partition)));
+            bench.files.add(partition, day * DAY, (day * 200..(day + 1) * 200).map(of).collect()).await;
+        }
+        let before = format!("2026-01-{:02}", (day + 1).max(2));
+        bench.prune(0, &["--before", &before, "--yes"]).await;
+        assert_ne!(bench.verify_any(&[]).await["verdict"], "broken", "day {day}");
+    }
+    bench.until("SELECT count(*) FROM capture_files", 36).await;
+    loader.signal(libc::SIGTERM);
+    assert_eq!(loader.end().await.code, Some(0));
+    bench.prune(0, &["--before", "2026-01-12", "--yes"]).await;
+    let report = bench.verify_files(0, &[]).await;
+    assert_eq!((sum(&report, "files"), sum(&report, "files_pruned"), sum(&report, "rows")), (6, 30, 1200));
+    assert_eq!(bench.store.number(&format!("{LATEST_COUNT} WHERE id BETWEEN 0 AND 49")).await, 50);
+    bench.loads_nothing(&[]).await;
+    bench.passed().await;
 }
