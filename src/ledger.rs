@@ -7,13 +7,15 @@
 
 mod coverage;
 mod ends;
+mod pruned;
 mod runs;
 
 use time::OffsetDateTime;
 
 use crate::capture::{FileName, SequenceNumber};
-pub use coverage::{Chunk, Coverage, CoveredFile, Gap};
+pub use coverage::{Chunk, Cluster, Coverage, CoveredFile, FileState, Gap, merged};
 pub use ends::{EndsError, LogEnds, PartitionEnds};
+pub use pruned::{Forgotten, PrunedRange};
 pub use runs::{Run, Runs};
 
 /// One finished file, as found by a listing.

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-/// What a loader does with a file, in this order.
+/// What a loader does with a file, in this order, and what deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// A page of a listing was received.
@@ -27,10 +27,12 @@ pub enum Step {
     Receipted,
     /// The notifications of the files are deleted.
     Acknowledged,
+    /// A statement that deletes, or notes what is deleted, was taken by the store. No loader has any.
+    Pruned,
 }
 
 impl Step {
-    /// All of them.
+    /// All of a loader's.
     pub const ALL: [Step; 8] = [
         Step::Listed,
         Step::Fetched,
@@ -53,6 +55,7 @@ impl Step {
             Step::Counted => "counted",
             Step::Receipted => "receipted",
             Step::Acknowledged => "acknowledged",
+            Step::Pruned => "pruned",
         }
     }
 }
@@ -87,7 +90,7 @@ impl std::str::FromStr for KillPoint {
             _ => return Err(wrong()),
         };
         let name = words.next().ok_or_else(wrong)?;
-        let step = Step::ALL.into_iter().find(|step| step.name() == name).ok_or_else(wrong)?;
+        let step = Step::ALL.into_iter().chain([Step::Pruned]).find(|step| step.name() == name).ok_or_else(wrong)?;
         let time = words.next().map_or(Ok(1), str::parse).map_err(|_| wrong())?;
         if words.next().is_some() || time == 0 { Err(wrong()) } else { Ok(KillPoint { side, step, time }) }
     }

@@ -8,7 +8,7 @@ use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
 use deltawave::settings::{
-    self, BackfillArgs, GuardArgs, InitArgs, LogArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
+    self, BackfillArgs, GuardArgs, InitArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
 };
 
 /// Change events through Event Hubs Capture into the latest state of every row
@@ -43,6 +43,8 @@ enum Command {
     /// Load Capture files again, those of which verify finds something lacking or those of a time, and prove what is
     /// there then; exit codes as verify's
     Replay(ReplayArgs),
+    /// Delete history that is old, or every record of a key, and keep everything provable
+    Prune(PruneArgs),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +72,13 @@ fn main() -> ExitCode {
                 #[cfg(debug_assertions)]
                 settings.kill_at.into_iter().for_each(killpoint::arm);
                 operator::replay(settings, shutdown)
+            })
+        }
+        Command::Prune(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), |settings, shutdown| {
+                #[cfg(debug_assertions)]
+                settings.kill_at.into_iter().for_each(killpoint::arm);
+                operator::prune(settings, shutdown)
             })
         }
     }

@@ -1,5 +1,5 @@
 use super::Span;
-use crate::capture::SequenceNumber;
+use crate::capture::{EnqueuedTime, SequenceNumber};
 
 /// A file of the ledger, as far as it matters for what is covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,28 @@ pub struct CoveredFile {
     pub loaded: u64,
     /// Records that are in `rejected_events`.
     pub rejected: u64,
-    /// Why it was quarantined, if it was.
-    pub damage: Option<String>,
+    /// How it ended.
+    pub state: FileState,
+}
+
+impl CoveredFile {
+    /// When its window started.
+    pub fn window(&self) -> Option<EnqueuedTime> {
+        EnqueuedTime::parse_sql(&self.window_start)
+    }
+}
+
+/// How a file of the ledger ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileState {
+    /// Every record of it was loaded or rejected.
+    Loaded,
+    /// It is bad from some byte on, in that way; what precedes was loaded or rejected.
+    Damaged(String),
+    /// The store takes its records and does not keep them.
+    NotKept(String),
+    /// Its rows were deleted for their age.
+    Pruned,
 }
 
 /// Sequence numbers that no file of a partition holds, though later ones are loaded.
@@ -52,7 +72,16 @@ pub struct Chunk {
     pub overlaps: bool,
 }
 
-/// What the files of one partition cover.
+/// Files that share numbers, directly or through each other; most often a single one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// From the first number to the last.
+    pub span: Span,
+    /// The files, by their places in [`Coverage::files`].
+    pub files: Vec<usize>,
+}
+
+/// What the files of one partition cover. Pruned ones count for what is missing between files, and for nothing else.
 ///
 /// Numbers start again when a hub is made anew, so files are followed in the order of their windows:
 ///
@@ -138,19 +167,49 @@ impl Coverage {
         spans.reduce(|all, span| Span { first: all.first.min(span.first), last: all.last.max(span.last) })
     }
 
-    /// A sum over all files.
-    pub fn sum(&self, what: impl Fn(&CoveredFile) -> u64) -> u64 {
-        self.files.iter().map(what).sum()
+    /// Those whose records are to be there: all but the pruned.
+    pub fn kept(&self) -> impl Iterator<Item = &CoveredFile> {
+        self.files.iter().filter(|file| file.state != FileState::Pruned)
     }
 
-    /// All files with records, in chunks of about `most` records that do not share a number. A chunk leaves no number
+    /// A sum over the files that are not pruned.
+    pub fn sum(&self, what: impl Fn(&CoveredFile) -> u64) -> u64 {
+        self.kept().map(what).sum()
+    }
+
+    /// The numbers of pruned files, in order, neighbours together.
+    pub fn pruned(&self) -> Vec<Span> {
+        let pruned = self.files.iter().filter(|file| file.state == FileState::Pruned);
+        merged(pruned.filter_map(|file| file.span))
+    }
+
+    /// The files that are not pruned and have records, in the order of their numbers, those that share any together.
+    pub fn clusters(&self) -> Vec<Cluster> {
+        let mut clusters: Vec<Cluster> = Vec::new();
+        for (span, at) in self.by_number() {
+            match clusters.last_mut() {
+                Some(last) if span.first <= last.span.last => {
+                    last.span.last = last.span.last.max(span.last);
+                    last.files.push(at);
+                }
+                _ => clusters.push(Cluster { span, files: vec![at] }),
+            }
+        }
+        clusters
+    }
+
+    fn by_number(&self) -> Vec<(Span, usize)> {
+        let kept = self.files.iter().enumerate().filter(|(_, file)| file.state != FileState::Pruned);
+        let mut order: Vec<(Span, usize)> = kept.filter_map(|(at, file)| Some((file.span?, at))).collect();
+        order.sort_by_key(|(span, at)| (span.first, span.last, *at));
+        order
+    }
+
+    /// All files with records that are not pruned, in chunks of about `most` records that do not share a number. A chunk leaves no number
     /// out, unless `across_gaps`.
     pub fn chunks(&self, most: u64, across_gaps: bool) -> Vec<Chunk> {
-        let mut order: Vec<(Span, usize)> =
-            self.files.iter().enumerate().filter_map(|(at, file)| Some((file.span?, at))).collect();
-        order.sort_by_key(|(span, at)| (span.first, span.last, *at));
         let mut chunks: Vec<Chunk> = Vec::new();
-        for (span, at) in order {
+        for (span, at) in self.by_number() {
             let CoveredFile { records, loaded, rejected, .. } = self.files[at];
             match chunks.last_mut() {
                 Some(chunk) if chunk.takes(span, most, across_gaps) => {
@@ -175,6 +234,20 @@ impl Chunk {
     }
 }
 
+/// Spans in order, those that share numbers or follow each other as one.
+pub fn merged(spans: impl Iterator<Item = Span>) -> Vec<Span> {
+    let mut spans: Vec<Span> = spans.collect();
+    spans.sort_by_key(|span| (span.first, span.last));
+    let mut merged: Vec<Span> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.first <= last.last.next() => last.last = last.last.max(span.last),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +265,7 @@ mod tests {
                 records,
                 loaded: records,
                 rejected: 0,
-                damage: None,
+                state: FileState::Loaded,
             }
         };
         Coverage::of(spans.iter().enumerate().map(file).collect())
@@ -227,6 +300,14 @@ mod tests {
     }
 
     #[test]
+    fn files_that_share_numbers_are_one_cluster() {
+        let clusters = coverage(&[(0, 9), (5, 14), (15, 19), (100, 100), (0, 3)]).clusters();
+        let shown: Vec<_> =
+            clusters.iter().map(|cluster| (cluster.span.first.0, cluster.span.last.0, cluster.files.len())).collect();
+        assert_eq!(shown, [(0, 14, 3), (15, 19, 1), (100, 100, 1)]);
+    }
+
+    #[test]
     fn chunks_share_no_number_and_leave_none_out() {
         let shown = |spans: &[(i64, i64)], across| {
             let chunks = coverage(spans).chunks(25, across);
@@ -240,6 +321,12 @@ mod tests {
         let gap = [(0, 9), (15, 19)];
         assert_eq!(shown(&gap, false), [(0, 9, 10, false), (15, 19, 5, false)]);
         assert_eq!(shown(&gap, true), [(0, 19, 15, false)]);
+        // Pruned files are no part of any, and leave no gap.
+        let mut files = coverage(&[(0, 9), (10, 19), (20, 29)]).files().to_vec();
+        files[1].state = FileState::Pruned;
+        let pruned = Coverage::of(files);
+        assert_eq!(pruned.chunks(25, false).iter().map(|chunk| chunk.loaded).collect::<Vec<_>>(), [10, 10]);
+        assert_eq!((pruned.gaps().len(), pruned.sum(|file| file.loaded), pruned.pruned().len()), (0, 20, 1));
         // However large, files that share numbers stay together, and nothing follows them in the same chunk.
         assert_eq!(shown(&[(0, 30), (30, 50), (51, 60)], false), [(0, 50, 52, true), (51, 60, 10, false)]);
     }

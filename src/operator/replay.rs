@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! verify ─▶ files whose rows or ledger rows lack ┐
-//! listing ─▶ all files of a scope ───────────────┴─▶ loader ─▶ verify ─▶ report
+//! listing ─▶ all files of a scope ───────────────┴─▶ loader ─▶ what was forgotten is deleted again ─▶ verify ─▶ report
 //! ```
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Ongoing;
+use super::prune::{PruneError, forget_again};
+use super::store::{address, connect_current};
 use super::verify::{Depth, Report, VerifyError, examine, list};
 use crate::loader::{Again, Counts, LoadError, Progress, load_again};
 use crate::service::Exit;
@@ -57,6 +60,7 @@ pub async fn replay(settings: ReplaySettings, shutdown: CancellationToken) -> Re
         return Ok(before.map_or(Exit::Done, |report| report.exit()));
     }
     let (counts, gone) = load(&settings, again, &shutdown).await?;
+    let forgotten = forget(&settings, &shutdown).await;
     let report = examine(&settings.verify, Depth::Findings, &shutdown).await?;
     let Counts { files, loaded, rejected, quarantined, .. } = counts;
     let mut done = format!("loaded again: {files} files, {loaded} records loaded, {rejected} rejected");
@@ -66,8 +70,25 @@ pub async fn replay(settings: ReplaySettings, shutdown: CancellationToken) -> Re
     if gone > 0 {
         done.push_str(&format!("; {gone} were gone or replaced before they were read"));
     }
+    match forgotten {
+        Ok(0) => {}
+        Ok(records) => done.push_str(&format!("; {records} that had been forgotten were deleted again")),
+        Err(error) => tracing::warn!("forgotten records that came back were not deleted again: {error}"),
+    }
     print(&settings, Some(&report), &done, &names);
     Ok(report.exit())
+}
+
+/// Deletes again what someone asked to be forgotten, and says how many records that was.
+async fn forget(settings: &ReplaySettings, shutdown: &CancellationToken) -> Result<u64, PruneError> {
+    let check = &settings.verify.check;
+    let store = connect_current(&address(check).await?, check.give_up, shutdown).await?;
+    let targets: BTreeSet<_> = check.routes.iter().map(|route| &route.table).collect();
+    let mut records = 0;
+    for target in targets {
+        records += forget_again(&store.session, target, true).await?;
+    }
+    Ok(records)
 }
 
 async fn load(

@@ -19,6 +19,7 @@ mod log;
 mod names;
 mod notifications;
 mod producer;
+mod prune;
 mod rate;
 mod reference;
 mod replay;
@@ -45,6 +46,7 @@ pub use notifications::Notifications;
 pub use producer::{
     EventSource, HttpsSettings, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
 };
+pub use prune::{Keep, Prune, PruneArgs, PruneSettings};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;
 pub use replay::{Pick, ReplayArgs, ReplaySettings};

@@ -5,8 +5,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
-    BackfillArgs, CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, ReplayArgs, StatusArgs, UpArgs,
-    VerifyArgs,
+    BackfillArgs, CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs, ReplayArgs,
+    StatusArgs, UpArgs, VerifyArgs,
 };
 
 /// Every program with its own flags.
@@ -22,6 +22,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),
+        of::<PruneArgs>("deltawave prune"),
         of::<LogArgs>("every program"),
     ]
 }

@@ -3,11 +3,11 @@
 use std::str::FromStr;
 
 use super::error::StoreError;
-use super::ledger::WAITING;
+use super::ledger::{PRUNED, WAITING};
 use super::session::{Cell, Session};
 use super::statement::{literal, quote_table};
-use crate::capture::{PartitionId, SequenceNumber};
-use crate::ledger::{CoveredFile, Span};
+use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
+use crate::ledger::{CoveredFile, FileState, Span};
 
 /// Whose records are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Numbers<'a> {
     pub partition: PartitionId,
     /// From which sequence number to which.
     pub span: Span,
+    /// Only what the broker took at that time or later, if one is given.
+    pub since: Option<EnqueuedTime>,
 }
 
 /// How many rows there are.
@@ -93,7 +95,7 @@ impl Session {
     ) -> Result<Vec<CoveredFile>, StoreError> {
         let sql = format!(
             "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
-             rejected, status, reason FROM capture_files \
+             rejected, status, reason, damaged_at FROM capture_files \
              WHERE target = {} AND event_hub = {} AND partition_id = {partition} AND status <> '{WAITING}'",
             literal(target),
             literal(hub)
@@ -101,7 +103,12 @@ impl Session {
         let (_, rows) = self.query_text(&sql).await?;
         let file = |row: &Vec<Cell>| {
             let span = number(row, 4).zip(number(row, 5));
-            let damage = (text(row, 9) != "loaded").then(|| text(row, 10));
+            let state = match text(row, 9).as_str() {
+                "loaded" => FileState::Loaded,
+                PRUNED => FileState::Pruned,
+                _ if number::<u64>(row, 11).is_none() => FileState::NotKept(text(row, 10)),
+                _ => FileState::Damaged(text(row, 10)),
+            };
             CoveredFile {
                 container: text(row, 0),
                 blob: text(row, 1),
@@ -111,7 +118,7 @@ impl Session {
                 records: number(row, 6).unwrap_or(0),
                 loaded: number(row, 7).unwrap_or(0),
                 rejected: number(row, 8).unwrap_or(0),
-                damage,
+                state,
             }
         };
         Ok(rows.iter().map(file).collect())
@@ -165,11 +172,11 @@ impl Session {
         Ok(rows.iter().map(row).collect())
     }
 
-    /// What identifies each row of the target with these numbers beyond its partition, in order.
+    /// What identifies each row and each rejected record of the target with these numbers beyond its partition.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn identities(&self, wanted: &Numbers<'_>) -> Result<Vec<(SequenceNumber, String)>, StoreError> {
+    pub async fn identities(&self, wanted: &Numbers<'_>) -> Result<Vec<(SequenceNumber, EnqueuedTime)>, StoreError> {
         let condition = wanted.condition();
         let sql = format!(
             "SELECT sequence_number, enqueued_at FROM {} WHERE {condition} UNION \
@@ -178,7 +185,7 @@ impl Session {
             literal(wanted.target)
         );
         let (_, rows) = self.query_text(&sql).await?;
-        Ok(rows.iter().map(|row| (SequenceNumber(number(row, 0).unwrap_or(0)), text(row, 1))).collect())
+        Ok(rows.iter().filter_map(|row| identity(row)).collect())
     }
 
     /// The ledger in short, a line a partition.
@@ -225,20 +232,33 @@ impl Session {
 }
 
 impl Numbers<'_> {
-    fn condition(&self) -> String {
+    pub(super) fn condition(&self) -> String {
         let Span { first, last } = self.span;
+        let since = self.since.map(|at| format!(" AND enqueued_at >= {}", time(at))).unwrap_or_default();
         format!(
-            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}",
+            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}{since}",
             literal(self.hub),
             self.partition
         )
     }
 }
 
-fn text(row: &[Cell], at: usize) -> String {
+/// A time as a statement has it.
+pub(super) fn time(at: EnqueuedTime) -> String {
+    let mut text = String::new();
+    at.push_sql(&mut text);
+    format!("'{text}'::timestamp")
+}
+
+/// A number and the time beside it.
+pub(super) fn identity(row: &[Cell]) -> Option<(SequenceNumber, EnqueuedTime)> {
+    Some((SequenceNumber(number(row, 0)?), EnqueuedTime::parse_sql(row.get(1)?.as_deref()?)?))
+}
+
+pub(super) fn text(row: &[Cell], at: usize) -> String {
     row.get(at).cloned().flatten().unwrap_or_default()
 }
 
-fn number<T: FromStr>(row: &[Cell], at: usize) -> Option<T> {
+pub(super) fn number<T: FromStr>(row: &[Cell], at: usize) -> Option<T> {
     row.get(at)?.as_deref()?.parse().ok()
 }

@@ -36,7 +36,7 @@ const DONE: &str = "SELECT blob, etag FROM capture_files \
      WHERE container = $1 AND target = $2 AND blob >= $3 AND blob <= $4";
 
 /// Names in one statement.
-const NAMES: usize = 500;
+pub(super) const NAMES: usize = 500;
 
 impl Session {
     /// Which files between two names (both included) are done: their etags by name.
@@ -145,6 +145,8 @@ impl Session {
 
 /// The `status` of a file that is known and not done.
 pub(super) const WAITING: &str = "waiting";
+/// The `status` of a file whose rows were deleted for their age.
+pub(super) const PRUNED: &str = "pruned";
 
 /// What a row says beside whose file it is.
 struct Row<'r> {

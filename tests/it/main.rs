@@ -8,6 +8,7 @@
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
@@ -31,6 +32,7 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `prune` | `deltawave prune --before`: what is old goes, the latest state stays, and all stays provable |
 //! | `replay` | `deltawave replay`: what lacks is loaded again, that and nothing else, and proven |
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
@@ -52,6 +54,7 @@ mod capture;
 mod circles;
 mod docs;
 mod eventhubs;
+mod forget;
 mod guard;
 mod guard_recover;
 mod kafka;
@@ -74,6 +77,7 @@ mod notifications;
 mod offline;
 mod pipeline;
 mod producer;
+mod prune;
 mod replay;
 mod secrets;
 mod store_tls;

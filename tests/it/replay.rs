@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use crate::loader::Bench;
-use crate::support::{event, plain};
+use crate::support::{Files, event, plain, postgres_store};
 
 const ROUTES: [&str; 2] = ["--route", "user-events=user_event_log,orders=orders"];
 
@@ -240,5 +240,28 @@ async fn nothing_is_loaded_where_nothing_lacks_or_nothing_can_be_done() {
         texts.iter().any(|text| text.as_str().unwrap().contains(&format!("{elsewhere} cannot be loaded again"))),
         "{texts:?}"
     );
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn rows_that_a_trigger_took_are_loaded_again_once_it_is_mended() {
+    let bench = Bench { files: Files::new().await, store: postgres_store().await.initialised().await };
+    bench
+        .store
+        .run(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+             CREATE TRIGGER swallow BEFORE INSERT ON user_event_log FOR EACH ROW \
+             WHEN (NEW.sequence_number % 100 = 7) EXECUTE FUNCTION swallow()",
+        )
+        .await;
+    bench.files.add_plain(0..1, 0..2, 300).await;
+    bench.once(&[]).await;
+    assert_eq!(bench.store.count("user_event_log").await, 594);
+    let broken = bench.verify_any(&[]).await;
+    let cure = broken["findings"][0]["cure"].as_str().unwrap();
+    assert!(broken["verdict"] == "broken" && cure.starts_with("mend what takes the rows away"), "{broken:#}");
+    bench.store.run("DROP TRIGGER swallow ON user_event_log").await;
+    assert_eq!(again(&bench.replay(0, &[]).await), [0, 1].map(|minute| bench.files.name(0, minute)));
+    assert_eq!(bench.store.count("user_event_log").await, 600);
     bench.passed().await;
 }

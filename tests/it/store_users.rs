@@ -86,10 +86,12 @@ async fn denied(session: &Session, sql: &str) {
     assert!(["permission denied", "must be owner"].iter().any(|text| error.reason().contains(text)), "{sql}: {error}");
 }
 
-const OBJECTS: [&str; 7] = [
+const OBJECTS: [&str; 9] = [
     "user_event_log",
     "capture_files",
     "rejected_events",
+    "pruned_ranges",
+    "forgotten_records",
     "user_events",
     "latest_user_state",
     "pipeline_progress",

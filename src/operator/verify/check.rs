@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,12 +11,12 @@ use super::report::{Line, Report};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::{PartitionId, SequenceNumber};
-use crate::ledger::{Coverage, LogEnds};
+use crate::ledger::{Coverage, Forgotten, LogEnds};
 use crate::operator::progress::Ongoing;
 use crate::operator::source;
 use crate::operator::store::{Current, address, connect_current};
 use crate::settings::{Route, VerifySettings};
-use crate::store::Session;
+use crate::store::{Session, Shelf};
 
 /// How far into what is broken a check looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Check<'_> {
             }
         }
         // Nothing was checked, so nothing is proven, whatever the log holds.
-        if checked.values().all(|checked| checked.line.files == 0 && checked.line.waiting.unwrap_or(0) == 0) {
+        if checked.values().all(|checked| checked.line.known == 0 && checked.line.waiting.unwrap_or(0) == 0) {
             let mut findings = Findings::new(&route.table, &route.hub, None);
             let text = format!("the ledger has no file of it for {}", route.table);
             findings.unproven((), text, "start the loader, or check --route");
@@ -146,33 +146,40 @@ impl Check<'_> {
         listed: Option<Listed>,
         report: &mut Report,
     ) -> Result<Checked<'r>, VerifyError> {
-        let files = self.session().ledger_files(&route.table, route.hub.name(), partition).await?;
-        let coverage = Coverage::of(files);
+        let (session, target, hub) = (self.session(), route.table.as_str(), route.hub.name());
+        let coverage = Coverage::of(session.ledger_files(target, hub, partition).await?);
+        let pruned = session.pruned_range(target, hub, partition).await?;
         let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
         let files = self.container.as_ref().zip(listed);
         let waiting = files.as_ref().map(|(container, listed)| {
             listing::compare(container, &coverage, listed, self.settings.settle, &mut findings)
         });
+        let gone = self.forgotten(route, partition, &mut findings).await?;
         let records = Records {
-            session: self.session(),
-            target: &route.table,
-            hub: route.hub.name(),
+            session,
+            target,
+            hub,
             partition,
             coverage: &coverage,
+            pruned: pruned.as_ref(),
+            gone: &gone,
             sparse: self.settings.sparse,
             container: self.container.as_ref(),
             every_file: self.depth == Depth::EveryFile,
             ongoing: &self.ongoing,
         };
         records.check_ledger(&mut findings).await?;
-        check_gaps(&coverage, self.settings.sparse, self.container.as_ref(), &mut findings);
+        check_gaps(&coverage, pruned.as_ref(), self.settings.sparse, self.container.as_ref(), &mut findings);
         let found = records.check(&mut findings).await?;
         let line = Line {
             table: route.table.clone(),
             hub: route.hub.name().to_owned(),
             partition,
             span: coverage.span(),
-            files: coverage.files().len(),
+            files: coverage.kept().count(),
+            known: coverage.files().len(),
+            pruned_before: pruned.map(|pruned| pruned.before),
+            forgotten: gone.len(),
             records: coverage.sum(|file| file.records),
             rows: found.rows,
             rejected: found.rejected,
@@ -197,6 +204,31 @@ impl Check<'_> {
             report.load_again(route, versions);
         }
         Ok(Checked { line, findings, last: coverage.last() })
+    }
+
+    /// The forgotten records that are not there. Those that are there again are told.
+    async fn forgotten(
+        &self,
+        route: &Route,
+        partition: PartitionId,
+        findings: &mut Findings<'_>,
+    ) -> Result<Vec<Forgotten>, VerifyError> {
+        let (session, target, hub) = (self.session(), route.table.as_str(), route.hub.name());
+        let mut forgotten = session.forgotten(target, hub, partition).await?;
+        if forgotten.is_empty() {
+            return Ok(forgotten);
+        }
+        let mut there = HashSet::new();
+        for shelf in [Shelf::Rows, Shelf::Rejected] {
+            let found = session.forgotten_there(target, shelf, hub, partition, None).await?;
+            there.extend(found.into_iter().map(|(identity, _)| identity));
+        }
+        if !there.is_empty() {
+            let text = format!("{} records that were forgotten are there again", there.len());
+            findings.unproven((), text, "deltawave prune --forgotten --yes deletes them again");
+        }
+        forgotten.retain(|record| !there.contains(&(record.number, record.at)));
+        Ok(forgotten)
     }
 }
 

@@ -3,6 +3,7 @@ use super::finding::{Findings, REPLAY, numbers};
 use super::records::{Both, Records};
 use crate::capture::SequenceNumber;
 use crate::ledger::{CoveredFile, Span};
+use crate::store::{Numbers, Old, Shelf};
 
 /// Records counted by one pair of statements. A count of that many is a second or two of the store's time.
 const CHUNK: u64 = 1_000_000;
@@ -20,7 +21,15 @@ impl Records<'_> {
         let mut found = Found::default();
         for chunk in self.coverage.chunks(CHUNK, self.sparse) {
             self.ongoing.say(|| format!("counting {}/{} from {}", self.hub, self.partition, chunk.span.first));
-            let both = self.both(chunk.span).await?;
+            let mut both = self.both(chunk.span).await?;
+            if let Some(pruned) = self.pruned.filter(|pruned| chunk.span.first <= pruned.span.last)
+                && !both.fits(chunk.loaded, chunk.rejected, chunk.overlaps)
+            {
+                // Rows of a former life of the hub may have been kept among these numbers.
+                let since = Numbers { since: Some(pruned.before), ..self.numbers(chunk.span) };
+                let newer = self.both_of(&since).await?;
+                both = if newer.fits(chunk.loaded, chunk.rejected, chunk.overlaps) { newer } else { both };
+            }
             found.rows += both.rows.rows;
             found.rejected += both.rejected.rows;
             if both.fits(chunk.loaded, chunk.rejected, chunk.overlaps) {
@@ -37,16 +46,46 @@ impl Records<'_> {
             let text = format!("{leftover} rows of rejected_events are left from files that have been loaded again");
             findings.note((), text);
         }
-        self.outside(found, findings).await?;
+        let kept = self.check_pruned(findings).await?;
+        self.outside(found.rows + kept, findings).await?;
         Ok(found)
     }
 
+    /// Holds the rows that were kept when others were pruned against what was noted then, and gives how many there are.
+    async fn check_pruned(&self, findings: &mut Findings<'_>) -> Result<u64, VerifyError> {
+        let Some(pruned) = self.pruned else { return Ok(0) };
+        let mut there = 0;
+        for span in self.coverage.pruned() {
+            let numbers = self.numbers(span);
+            there +=
+                self.session.count_old(&Old { numbers, shelf: Shelf::Rows, before: pruned.before, keep: &[] }).await?;
+        }
+        let (before, span) = (pruned.before.utc().date(), pruned.span);
+        let again = format!("deltawave prune --before {before} --yes deletes what is left");
+        match pruned.kept {
+            None => findings.unproven(span, format!("deleting what came before {before} did not end"), &again),
+            Some(kept) if there > kept => {
+                let text = format!("{} rows of pruned files are there, and {kept} were kept", there);
+                findings.unproven(span, text, &again);
+            }
+            Some(kept) if there < kept => {
+                let text = format!(
+                    "of {kept} rows that were kept for being the newest of their keys when others were pruned, {} are gone",
+                    kept - there
+                );
+                findings.hole(span, text, "docs/operations.md says how pruned files are loaded again");
+            }
+            Some(_) => {}
+        }
+        Ok(there)
+    }
+
     /// Rows that no file accounts for, up to the last number of any: behind it the next files may be on their way.
-    async fn outside(&self, found: Found, findings: &mut Findings<'_>) -> Result<(), VerifyError> {
+    async fn outside(&self, found: u64, findings: &mut Findings<'_>) -> Result<(), VerifyError> {
         let Some(span) = self.coverage.span() else { return Ok(()) };
         let up_to_last = Span { first: SequenceNumber(0), ..span };
         let all = self.session.count_rows(&self.numbers(up_to_last)).await?.rows;
-        let outside = all.saturating_sub(found.rows);
+        let outside = all.saturating_sub(found);
         if outside > 0 {
             let text = format!("{outside} rows of {} up to there are of no file in the ledger", self.target);
             let cure = "look again when the loader has nothing to do; what stays is of files that the ledger lost, \
@@ -74,7 +113,7 @@ impl Records<'_> {
             }
             if part.len() == 1 {
                 self.file_differs(self.file(*first), from, both, findings).await?;
-            } else if both.rows.rows + both.rejected.rows == 0 {
+            } else if both.rows.rows + both.rejected.rows + both.gone + both.gone_rejected == 0 {
                 let text = format!(
                     "none of the records of {} files is in {} or rejected_events, from {} on",
                     part.len(),
@@ -99,7 +138,7 @@ impl Records<'_> {
         findings: &mut Findings<'_>,
     ) -> Result<(), VerifyError> {
         let blob = file.blob.as_str();
-        let Both { rows, rejected } = both;
+        let Both { rows, rejected, .. } = both;
         if rows.rows > rows.numbers || rows.rows > file.loaded {
             let doubled = self.doubles(span, Some(blob), findings).await?;
             if rows.rows > file.loaded && !doubled {
@@ -119,8 +158,7 @@ impl Records<'_> {
             let text = format!("in neither {} nor rejected_events, though {blob} has them", self.target);
             findings.hole((*missing, blob), text, REPLAY);
         }
-        let there = rows.numbers + rejected.numbers;
-        let lack = rows.numbers < file.loaded || there < file.loaded + file.rejected;
+        let lack = rows.numbers + both.gone < file.loaded || both.accounted() < file.loaded + file.rejected;
         if missing.is_empty() && lack {
             let text = format!(
                 "{} and rejected_events have {} and {} of these numbers, the ledger says {} and {} ({blob})",

@@ -10,7 +10,8 @@ use super::missing::push;
 use super::records::{Both, Records};
 use crate::azure::blob::{BlobError, Container};
 use crate::capture::{EnqueuedTime, ReadLimits, SequenceNumber, read_events};
-use crate::ledger::{Chunk, CoveredFile, Span};
+use crate::ledger::{Chunk, CoveredFile, FileState, Span};
+use crate::store::Identity;
 
 /// The largest file that is read to see whose records it has.
 const FILE_LIMIT: u64 = 1 << 30;
@@ -36,9 +37,15 @@ impl Records<'_> {
     /// Looks for files whose row in the ledger does not add up, and whether that is the file's doing or the row's.
     pub(super) async fn check_ledger(&self, findings: &mut Findings<'_>) -> Result<(), VerifyError> {
         let mut convinced = 0;
-        for file in self.coverage.files() {
-            let CoveredFile { blob, span, records, loaded, rejected, damage, .. } = file;
-            if let Some(reason) = damage {
+        for file in self.coverage.kept() {
+            let CoveredFile { blob, span, records, loaded, rejected, state, .. } = file;
+            if let FileState::NotKept(reason) = state {
+                let cure = "mend what takes the rows away; then deltawave replay --holes loads the file again";
+                findings.hole((*span, blob.as_str()), format!("{blob} is quarantined: {reason}"), cure);
+                findings.load_again(blob);
+                continue;
+            }
+            if let FileState::Damaged(reason) = state {
                 let cure =
                     "put a whole copy in its place, which the loader reads anew; what precedes the damage is loaded";
                 findings.hole(blob.as_str(), format!("{blob} is quarantined: {reason}"), cure);
@@ -50,7 +57,7 @@ impl Records<'_> {
                 findings.load_again(blob);
             }
             let width = span.map_or(0, |span| u64::try_from(span.last.next().0 - span.first.0).unwrap_or(0));
-            let left_out = *records < width && !self.sparse && damage.is_none();
+            let left_out = *records < width && !self.sparse && *state == FileState::Loaded;
             if *records <= width && !left_out {
                 continue;
             }
@@ -109,8 +116,9 @@ impl Records<'_> {
             findings.unproven(chunk.span, untold, READ_THE_FILES);
             return Ok(());
         }
-        let there: HashSet<(SequenceNumber, String)> =
+        let mut there: HashSet<Identity> =
             self.session.identities(&self.numbers(chunk.span)).await?.into_iter().collect();
+        there.extend(self.gone_in(chunk.span).iter().map(|record| (record.number, record.at)));
         for file in files() {
             let Some(container) = self.readable(file) else { continue };
             let blob = file.blob.as_str();
@@ -136,7 +144,7 @@ impl Records<'_> {
 
     /// The container that a file can be read from.
     fn readable(&self, file: &CoveredFile) -> Option<&Container> {
-        self.container.filter(|container| container.name() == file.container && file.damage.is_none())
+        self.container.filter(|container| container.name() == file.container && file.state == FileState::Loaded)
     }
 }
 
@@ -144,7 +152,7 @@ impl Records<'_> {
 async fn read(
     container: &Container,
     blob: &str,
-    there: Option<&HashSet<(SequenceNumber, String)>>,
+    there: Option<&HashSet<Identity>>,
 ) -> Result<Option<Content>, VerifyError> {
     let bytes = match container.get(blob, FILE_LIMIT).await {
         Err(BlobError::NoBlob { .. }) => return Ok(None),
@@ -156,11 +164,9 @@ async fn read(
         content.span = Some(Span::include(content.span, number));
         content.records += 1;
         if let Some(there) = there {
-            let mut at = String::new();
-            if let Ok(time) = EnqueuedTime::parse(event.enqueued_time) {
-                time.push_sql(&mut at);
-            }
-            if !there.contains(&(number, at)) {
+            // A file whose times cannot be read is quarantined, and not read here.
+            let is_there = EnqueuedTime::parse(event.enqueued_time).is_ok_and(|at| there.contains(&(number, at)));
+            if !is_there {
                 push(&mut content.missing, Span { first: number, last: number });
             }
         }

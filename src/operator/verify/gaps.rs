@@ -1,16 +1,25 @@
 use super::finding::{Findings, numbers};
 use crate::azure::blob::Container;
 use crate::capture::SequenceNumber;
-use crate::ledger::{Coverage, PartitionEnds, Span};
+use crate::ledger::{Coverage, Gap, PartitionEnds, PrunedRange, Span};
 
 /// Numbers that no file of the ledger has, though it should, and what else its files show without a look at any row.
 pub(super) fn check_gaps(
     coverage: &Coverage,
+    pruned: Option<&PrunedRange>,
     sparse: bool,
     container: Option<&Container>,
     findings: &mut Findings<'_>,
 ) {
-    let gaps = coverage.gaps();
+    // Pruned files may be out of the ledger once they are out of the container.
+    let was_pruned = |gap: &&Gap| {
+        pruned.is_some_and(|pruned| {
+            let behind = coverage.files().iter().find(|file| file.blob == gap.before);
+            let within = pruned.span.first <= gap.missing.first && gap.missing.last <= pruned.span.last;
+            within && behind.is_some_and(|file| file.window().is_some_and(|window| window < pruned.before))
+        })
+    };
+    let gaps: Vec<_> = coverage.gaps().iter().filter(|gap| !was_pruned(gap)).collect();
     if sparse && !gaps.is_empty() {
         let left_out: i64 = gaps.iter().map(|gap| gap.missing.last.next().0 - gap.missing.first.0).sum();
         findings.note((), format!("{left_out} numbers between files left out, as --sparse allows"));

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::finding::{Findings, REPLAY};
 use crate::azure::blob::{BlobError, Container};
 use crate::capture::{EnqueuedTime, NameFormat, PartitionId};
-use crate::ledger::{Coverage, CoveredFile, FileVersion};
+use crate::ledger::{Coverage, CoveredFile, FileState, FileVersion};
 use crate::settings::Route;
 
 /// The finished files of one partition, by name.
@@ -62,12 +62,13 @@ pub(super) fn compare(
     let newest = coverage.files().iter().map(|file| &file.window_start).max();
     let (mut vanished, mut waiting) = (0, 0);
     let mut known = HashSet::new();
-    for CoveredFile { blob, etag, .. } in coverage.files().iter().filter(|file| file.container == container.name()) {
+    for file in coverage.files().iter().filter(|file| file.container == container.name()) {
+        let CoveredFile { blob, etag, state, .. } = file;
         known.insert(blob.as_str());
         match listed.get(blob) {
             // One that was replaced is loaded again.
             Some(file) => waiting += u64::from(file.etag != *etag),
-            None => vanished += 1,
+            None => vanished += u64::from(*state != FileState::Pruned),
         }
     }
     if vanished > 0 {

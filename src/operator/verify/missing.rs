@@ -17,16 +17,19 @@ impl Records<'_> {
         while let Some(span) = parts.pop() {
             let Span { first: SequenceNumber(first), last: SequenceNumber(last) } = span;
             let both = self.both(span).await?;
-            let there = both.rows.numbers + both.rejected.numbers;
+            let there = both.accounted();
             if there == 0 {
                 push(&mut missing, span);
             } else if last - first < SHORT {
-                let there: HashSet<i64> =
+                let mut there: HashSet<i64> =
                     self.session.identities(&self.numbers(span)).await?.iter().map(|(number, _)| number.0).collect();
+                there.extend(self.gone_in(span).iter().map(|record| record.number.0));
                 for number in (first..=last).filter(|number| !there.contains(number)).map(SequenceNumber) {
                     push(&mut missing, Span { first: number, last: number });
                 }
-            } else if both.rejected.numbers > 0 || i64::try_from(there) != Ok(last - first + 1) {
+            } else if both.rejected.numbers + both.gone + both.gone_rejected > 0
+                || i64::try_from(there) != Ok(last - first + 1)
+            {
                 let middle = first + (last - first) / 2;
                 parts.push(Span { first: SequenceNumber(middle + 1), last: span.last });
                 parts.push(Span { first: span.first, last: SequenceNumber(middle) });

@@ -25,7 +25,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::store::{address, connect_current};
 use crate::capture::Scope;
+use crate::ledger::FileVersion;
 use crate::loader::Again;
 use crate::service::Exit;
 use crate::settings::VerifySettings;
@@ -72,10 +74,10 @@ pub(super) async fn examine(
     }
 }
 
-/// All finished files of a scope, by their routes.
+/// All finished files of a scope, by their routes, but for those that were pruned.
 ///
 /// # Errors
-/// When the container cannot be read.
+/// When the container or the ledger cannot be read.
 pub(super) async fn list(
     settings: &VerifySettings,
     scope: &Scope,
@@ -83,12 +85,16 @@ pub(super) async fn list(
 ) -> Result<Vec<Again>, VerifyError> {
     let Some(container) = check::open_container(settings)? else { return Ok(Vec::new()) };
     let list = async {
+        let address = address(&settings.check).await?;
+        let store = connect_current(&address, settings.check.give_up, shutdown).await?;
         let mut all = Vec::new();
         for route in &settings.check.routes {
+            let pruned = store.session.pruned_files(&route.table, route.hub.name()).await?;
+            let is_wanted = |file: &FileVersion| scope.takes(&file.name) && !pruned.contains(&file.blob);
             let listed = listing::list(&container, &settings.name_format, route).await?;
             let version = |listed, blob: &String| listing::version(listed, &settings.name_format, route, blob);
             let files = listed.values().flat_map(|listed| listed.keys().filter_map(|blob| version(listed, blob)));
-            all.push(Again { route: route.clone(), files: files.filter(|file| scope.takes(&file.name)).collect() });
+            all.push(Again { route: route.clone(), files: files.filter(is_wanted).collect() });
         }
         Ok(all)
     };

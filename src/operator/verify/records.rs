@@ -1,7 +1,7 @@
 use super::error::VerifyError;
 use crate::azure::blob::Container;
 use crate::capture::PartitionId;
-use crate::ledger::{Coverage, CoveredFile, Span};
+use crate::ledger::{Coverage, CoveredFile, Forgotten, PrunedRange, Span};
 use crate::operator::progress::Ongoing;
 use crate::store::{Counted, Numbers, Session};
 
@@ -12,6 +12,10 @@ pub(super) struct Records<'a> {
     pub(super) hub: &'a str,
     pub(super) partition: PartitionId,
     pub(super) coverage: &'a Coverage,
+    /// What was deleted for its age, if anything was.
+    pub(super) pruned: Option<&'a PrunedRange>,
+    /// Forgotten records that are not there, in order.
+    pub(super) gone: &'a [Forgotten],
     /// Numbers may be left out.
     pub(super) sparse: bool,
     pub(super) container: Option<&'a Container>,
@@ -25,17 +29,34 @@ pub(super) struct Records<'a> {
 pub(super) struct Both {
     pub(super) rows: Counted,
     pub(super) rejected: Counted,
+    /// Rows of them that were forgotten.
+    pub(super) gone: u64,
+    /// Rejected records of them that were forgotten.
+    pub(super) gone_rejected: u64,
 }
 
 impl Records<'_> {
     pub(super) async fn both(&self, span: Span) -> Result<Both, VerifyError> {
-        let numbers = self.numbers(span);
-        let rows = self.session.count_rows(&numbers).await?;
-        Ok(Both { rows, rejected: self.session.count_rejected(&numbers).await? })
+        self.both_of(&self.numbers(span)).await
+    }
+
+    pub(super) async fn both_of(&self, numbers: &Numbers<'_>) -> Result<Both, VerifyError> {
+        let rows = self.session.count_rows(numbers).await?;
+        let rejected = self.session.count_rejected(numbers).await?;
+        let gone_rejected = self.gone_in(numbers.span).iter().filter(|record| record.rejected).count() as u64;
+        let gone = self.gone_in(numbers.span).len() as u64 - gone_rejected;
+        Ok(Both { rows, rejected, gone, gone_rejected })
+    }
+
+    /// The forgotten records among these numbers that are not there.
+    pub(super) fn gone_in(&self, span: Span) -> &[Forgotten] {
+        let from = self.gone.partition_point(|record| record.number < span.first);
+        let to = self.gone.partition_point(|record| record.number <= span.last);
+        &self.gone[from..to]
     }
 
     pub(super) fn numbers(&self, span: Span) -> Numbers<'_> {
-        Numbers { target: self.target, hub: self.hub, partition: self.partition, span }
+        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None }
     }
 
     pub(super) fn file(&self, at: usize) -> &CoveredFile {
@@ -46,8 +67,14 @@ impl Records<'_> {
 impl Both {
     /// Whether this is what the ledger says. What was rejected may be there and loaded later all the same.
     pub(super) fn fits(&self, loaded: u64, rejected: u64, overlaps: bool) -> bool {
-        self.rows.rows == loaded
-            && (overlaps || self.rows.numbers == loaded)
-            && (self.rejected.rows == rejected || (!overlaps && self.rejected.numbers > rejected))
+        self.rows.rows + self.gone == loaded
+            && (overlaps || self.rows.numbers + self.gone == loaded)
+            && (self.rejected.rows + self.gone_rejected == rejected
+                || (!overlaps && self.rejected.numbers + self.gone_rejected > rejected))
+    }
+
+    /// How many of these numbers are there, or were forgotten.
+    pub(super) fn accounted(&self) -> u64 {
+        self.rows.numbers + self.rejected.numbers + self.gone + self.gone_rejected
     }
 }

@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Kind};
-use crate::capture::PartitionId;
+use crate::capture::{EnqueuedTime, PartitionId};
 use crate::ledger::{FileVersion, Span};
 use crate::loader::Again;
 use crate::operator::table;
@@ -17,7 +18,14 @@ pub(super) struct Line {
     pub(super) hub: String,
     pub(super) partition: PartitionId,
     pub(super) span: Option<Span>,
+    /// Files whose records are to be there.
     pub(super) files: usize,
+    /// Those and the pruned ones.
+    pub(super) known: usize,
+    /// Before when what is old was deleted.
+    pub(super) pruned_before: Option<EnqueuedTime>,
+    /// Records that were forgotten and are not there.
+    pub(super) forgotten: usize,
     pub(super) records: u64,
     pub(super) rows: u64,
     pub(super) rejected: u64,
@@ -90,7 +98,8 @@ impl Report {
                     (None, Some(files)) => format!("; {files} files wait to be loaded"),
                     (None, None) => String::new(),
                 };
-                format!("proven: {records} records of {files} files, nothing lost, nothing twice{lag}")
+                let deleted = self.deleted();
+                format!("proven: {records} records of {files} files, nothing lost, nothing twice{deleted}{lag}")
             }
             _ => {
                 let open = self.count(Kind::Unproven);
@@ -98,6 +107,21 @@ impl Report {
                 format!("NOT PROVEN: {open} question{s} open about {records} records of {files} files")
             }
         }
+    }
+
+    /// What is not there because someone wanted so.
+    fn deleted(&self) -> String {
+        let mut text = String::new();
+        let before: BTreeSet<_> = self.lines.iter().filter_map(|line| line.pruned_before).collect();
+        if let (Some(first), Some(last)) = (before.first(), before.last()) {
+            let between = if first == last { String::new() } else { format!("{} or ", sql(*first)) };
+            text.push_str(&format!("; what came before {between}{} was pruned", sql(*last)));
+        }
+        let forgotten: usize = self.lines.iter().map(|line| line.forgotten).sum();
+        if forgotten > 0 {
+            text.push_str(&format!("; {forgotten} records were forgotten"));
+        }
+        text
     }
 
     fn waiting(&self) -> Option<u64> {
@@ -118,6 +142,9 @@ impl Report {
                 "rejected": line.rejected,
                 "lag": line.lag,
                 "files_waiting": line.waiting,
+                "files_pruned": line.known - line.files,
+                "pruned_before": line.pruned_before.map(sql),
+                "forgotten": line.forgotten,
             })
         };
         let finding = |finding: &Finding| {
@@ -141,6 +168,12 @@ impl Report {
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
+}
+
+fn sql(at: EnqueuedTime) -> String {
+    let mut text = String::new();
+    at.push_sql(&mut text);
+    text
 }
 
 impl fmt::Display for Report {
