@@ -79,7 +79,7 @@ pub(super) async fn decode_all(
 ) -> Result<(Vec<Option<Contents>>, Option<BlobError>), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.batch, sender.clone());
+        let mut decoder = Decoder::new(hub, table, means.batch, &means.progress.unmapped_fields, sender.clone());
         let (queue, files) = (queue.clone(), files.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {
@@ -147,9 +147,10 @@ impl Durable {
         let mut entries = Vec::with_capacity(files.len());
         for ((file, contents), Tally { loaded, rejected }) in files.iter().zip(contents).zip(tallies) {
             let Some(contents) = contents else { continue };
-            if loaded + rejected != contents.records {
+            let accounted = loaded + rejected + contents.skipped;
+            if accounted != contents.records {
                 let (blob, records) = (file.blob.clone(), contents.records);
-                return Err(LoadError::Miscounted { blob, records, written: loaded + rejected });
+                return Err(LoadError::Miscounted { blob, records, written: accounted });
             }
             entries.push(Entry { file: file.clone(), contents, loaded, rejected, loaded_at });
         }
@@ -170,6 +171,9 @@ impl Durable {
             counts.rejected += rejected;
             counts.bytes += file.size;
             let (blob, table) = (&file.blob, table.name());
+            if contents.skipped > 0 {
+                tracing::info!(%blob, %table, skipped = contents.skipped, "tombstones skipped");
+            }
             match &contents.outcome {
                 Outcome::Loaded if *rejected > 0 => {
                     tracing::warn!(%blob, %table, loaded, rejected, "file loaded, but for what is in rejected_events");

@@ -103,6 +103,9 @@ impl Health {
             counter!("deltawave_loader_files_total", &of_hub(contents.outcome.status())).increment(1);
             counter!("deltawave_loader_events_total", &of_hub("loaded")).increment(*loaded);
             counter!("deltawave_loader_events_total", &of_hub("rejected")).increment(*rejected);
+            if contents.skipped > 0 {
+                counter!("deltawave_loader_events_total", &of_hub("skipped")).increment(contents.skipped);
+            }
             counter!("deltawave_loader_bytes_total", "hub" => hub.to_owned()).increment(file.size);
             if let Some(span) = contents.span {
                 let labels = [("hub", hub.to_owned()), ("partition", partition.to_string())];
@@ -160,7 +163,10 @@ impl Health {
 /// Says what each metric means, in `/metrics` itself.
 pub(super) fn describe() {
     describe_counter!("deltawave_loader_files_total", "Capture files noted as done, by outcome: loaded or quarantined");
-    describe_counter!("deltawave_loader_events_total", "Records made durable, by outcome: loaded or rejected");
+    describe_counter!(
+        "deltawave_loader_events_total",
+        "Records accounted for, by outcome: loaded, rejected, or skipped (tombstones)"
+    );
     describe_counter!("deltawave_loader_bytes_total", "Bytes of the Capture files noted as done");
     describe_counter!("deltawave_loader_unmapped_fields_total", "Fields of loaded records that had no column");
     describe_counter!(
@@ -169,7 +175,7 @@ pub(super) fn describe() {
     );
     describe_counter!(
         "deltawave_loader_notifications_total",
-        "Notifications received, by outcome: loaded, known already, gone (no such blob), foreign or malformed"
+        "Notifications received, by outcome: loaded, known already, gone (no such blob), empty, foreign or malformed"
     );
     describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT, its retries included");
     describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH, its retries included");

@@ -6,6 +6,7 @@
 mod amqp;
 mod capture;
 mod check;
+mod columns;
 mod command_line;
 mod event_hub;
 mod faults;
@@ -31,6 +32,7 @@ mod verify;
 
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use check::{CheckSettings, LogSource, StatusArgs};
+pub use columns::ColumnRule;
 pub use command_line::command_line;
 pub use event_hub::{EventHub, InvalidEventHub};
 pub use faults::Faults;
@@ -42,7 +44,7 @@ pub use notifications::Notifications;
 pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;
-pub use route::Route;
+pub use route::{Route, Tombstones};
 pub use seconds::Seconds;
 pub use setup::SetupSettings;
 pub use up::{BrokerChoice, StoreChoice, UpArgs, UpSettings};

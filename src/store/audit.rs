@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::error::StoreError;
 use super::session::{Cell, Session};
-use super::statement::quote_table;
+use super::table_name::quote_table;
 use crate::capture::{PartitionId, SequenceNumber};
 use crate::ledger::{CoveredFile, Span};
 
@@ -90,9 +90,10 @@ impl Session {
         hub: &str,
         partition: PartitionId,
     ) -> Result<Vec<CoveredFile>, StoreError> {
+        let skipped = if self.ledger_notes_skipped().await? { "skipped" } else { "0" };
         let sql = format!(
             "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
-             rejected, status, reason FROM capture_files \
+             rejected, status, reason, {skipped} FROM capture_files \
              WHERE target = {} AND event_hub = {} AND partition_id = {partition}",
             literal(target),
             literal(hub)
@@ -110,6 +111,7 @@ impl Session {
                 records: number(row, 6).unwrap_or(0),
                 loaded: number(row, 7).unwrap_or(0),
                 rejected: number(row, 8).unwrap_or(0),
+                skipped: number(row, 11).unwrap_or(0),
                 damage,
             }
         };

@@ -4,12 +4,11 @@ use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::session::Session;
-use super::statement::Conflict;
 use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, Outcome};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
-const COLUMNS: [(&str, ColumnType); 17] = [
+const COLUMNS: [(&str, ColumnType); 18] = [
     ("container", ColumnType::Varchar),
     ("target", ColumnType::Varchar),
     ("blob", ColumnType::Varchar),
@@ -27,6 +26,8 @@ const COLUMNS: [(&str, ColumnType); 17] = [
     ("reason", ColumnType::Varchar),
     ("damaged_at", ColumnType::BigInt),
     ("loaded_at", ColumnType::Timestamp),
+    // Last: a ledger that was made before there was this column is written without it.
+    ("skipped", ColumnType::BigInt),
 ];
 
 const KEY: [&str; 3] = ["container", "target", "blob"];
@@ -47,7 +48,7 @@ impl Session {
         first: &str,
         last: &str,
     ) -> Result<HashMap<String, String>, StoreError> {
-        let rows = self.query(DONE, &[&container, &target, &first, &last]).await?;
+        let rows = self.query(DONE, &[container, target, first, last]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
@@ -56,8 +57,21 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked; the files then count as not done, whatever was applied.
     pub async fn note_files(&self, container: &str, target: &str, entries: &[Entry]) -> Result<(), StoreError> {
-        let batch = batch(container, target, entries);
-        self.insert_columns("capture_files", &COLUMNS, &KEY, Conflict::Replace, &batch).await
+        let mut batch = batch(container, target, entries);
+        let skips = entries.iter().any(|entry| entry.contents.skipped > 0);
+        let columns = if skips { &COLUMNS[..] } else { &COLUMNS[..COLUMNS.len() - 1] };
+        batch.columns.truncate(columns.len());
+        self.insert_own("capture_files", columns, &KEY, &batch).await
+    }
+
+    /// Whether the ledger has a place for records that were skipped; one that an earlier version made has none.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_notes_skipped(&self) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name = 'capture_files' AND column_name = 'skipped'";
+        Ok(self.query_number(SQL).await? > 0)
     }
 }
 
@@ -90,6 +104,7 @@ fn batch(container: &str, target: &str, entries: &[Entry]) -> Batch {
                 "reason" => column.push_text_or_null(reason),
                 "damaged_at" => push_option(column, damaged_at.map(integer)),
                 "loaded_at" => push_time(column, *loaded_at),
+                "skipped" => column.push_integer(integer(contents.skipped)),
                 name => unreachable!("column {name} of the ledger has no value"),
             }
         }

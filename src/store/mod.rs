@@ -13,6 +13,7 @@ mod options;
 mod rejects;
 mod session;
 mod statement;
+mod table_name;
 mod tls;
 mod users;
 

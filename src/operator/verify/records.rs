@@ -120,7 +120,8 @@ impl Records<'_> {
         if both.rows.rows > both.rows.numbers || both.rows.rows > file.loaded {
             self.doubles(span, both.rows.rows, file.loaded, Some(blob), findings).await?;
         }
-        let is_dense = u64::try_from(span.last.next().0 - span.first.0) == Ok(file.records);
+        let width = u64::try_from(span.last.next().0 - span.first.0);
+        let is_dense = width == Ok(file.records) && file.skipped == 0;
         let missing = if is_dense { self.missing(span).await? } else { Vec::new() };
         for missing in &missing {
             let text = format!("in neither {} nor rejected_events, though {blob} has them", self.target);
@@ -213,7 +214,7 @@ impl Records<'_> {
             self.session.identities(&self.numbers(chunk.span)).await?.into_iter().collect();
         for file in files() {
             let Some(container) = readable(file) else { continue };
-            for missing in not_there(container, &file.blob, &there).await? {
+            for missing in not_there(container, file, &there).await? {
                 let text = format!("in neither {} nor rejected_events, though {} has them", self.target, file.blob);
                 findings.add(Kind::Hole, Some(missing), Some(&file.blob), text);
             }
@@ -250,7 +251,7 @@ impl Both {
 /// Which of a file's records are in no table.
 async fn not_there(
     container: &Container,
-    blob: &str,
+    CoveredFile { blob, skipped, .. }: &CoveredFile,
     there: &HashSet<(SequenceNumber, String)>,
 ) -> Result<Vec<Span>, VerifyError> {
     let content = container.get(blob, FILE_LIMIT).await?;
@@ -261,12 +262,13 @@ async fn not_there(
             time.push_sql(&mut at);
         }
         let number = SequenceNumber(event.sequence_number);
-        if !there.contains(&(number, at)) {
+        let is_skipped = *skipped > 0 && event.body.is_none_or(<[u8]>::is_empty);
+        if !is_skipped && !there.contains(&(number, at)) {
             push(&mut missing, Span { first: number, last: number });
         }
         ControlFlow::Continue(())
     });
-    read.map_err(|error| VerifyError::File { blob: blob.to_owned(), reason: error.to_string() })?;
+    read.map_err(|error| VerifyError::File { blob: blob.clone(), reason: error.to_string() })?;
     Ok(missing)
 }
 
@@ -281,12 +283,12 @@ fn push(spans: &mut Vec<Span>, span: Span) {
 /// What the ledger itself says of its files, without a look at any row.
 pub(super) fn check_files(coverage: &Coverage, sparse: bool, findings: &mut Findings<'_>) {
     for file in coverage.files() {
-        let CoveredFile { blob, span, records, loaded, rejected, damage, .. } = file;
+        let CoveredFile { blob, span, records, loaded, rejected, skipped, damage, .. } = file;
         if let Some(reason) = damage {
             let text = format!("{blob} is quarantined: {reason}");
             findings.add(Kind::Hole, None, Some(blob), text);
         }
-        if loaded + rejected != *records {
+        if loaded + rejected + skipped != *records {
             let text = format!("the ledger has {records} records, {loaded} loaded and {rejected} rejected, of {blob}");
             findings.add(Kind::Hole, *span, Some(blob), text);
         }

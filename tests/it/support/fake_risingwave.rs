@@ -210,8 +210,9 @@ impl State {
         if sql.starts_with("SELECT column_name::varchar, data_type::varchar, is_nullable::varchar, ordinal_position") {
             let mut columns: Vec<_> = text(&["column_name", "data_type", "is_nullable"]);
             columns.push(("ordinal_position", Type::INT4));
+            columns.push(("is_generated", Type::VARCHAR));
             let row = |(position, (name, kind)): (i32, (&str, &str))| {
-                vec![name.to_owned(), kind.to_owned(), "YES".to_owned(), position.to_string()]
+                vec![name.to_owned(), kind.to_owned(), "YES".to_owned(), position.to_string(), "NEVER".to_owned()]
             };
             return Some(Answer { columns, rows: (1..).zip(LOG).map(row).collect() });
         }
@@ -238,6 +239,7 @@ impl State {
         match sql {
             // A sign of life, whose row nobody reads.
             "SELECT 1" => {}
+            "SET TimeZone = 'UTC'" => {}
             "FLUSH" => self.done.push(Done::Flush),
             "RECOVER" if !self.superuser => {
                 self.refused_recovers += 1;
@@ -311,7 +313,7 @@ impl State {
             let items = parameters[index].trim_start_matches('{').trim_end_matches('}');
             items.split(',').map(|item| item.trim_matches('"').to_owned()).collect()
         };
-        if sql.starts_with("INSERT INTO \"user_event_log\" ") {
+        if sql.starts_with("INSERT INTO \"public\".\"user_event_log\" ") {
             let numbers = column("sequence_number");
             self.done.push(Done::Rows(numbers.len()));
             for (partition, number) in column("partition_id").iter().zip(&numbers) {
