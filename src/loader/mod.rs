@@ -11,6 +11,7 @@
 //! Each of the four is made only from the one before, so that a file cannot be noted as done before its records are
 //! durable. A crash anywhere leaves no ledger row, and so a repeat; the table's primary key makes repeats harmless.
 
+mod beside;
 mod budget;
 mod decode;
 mod discover;
@@ -26,6 +27,7 @@ mod progress;
 mod records;
 mod recovery;
 mod run;
+mod unmapped;
 mod write;
 
 pub use dry::{DryRun, dry_run};

@@ -7,6 +7,7 @@ use metrics::histogram;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::beside::what_stands_there;
 use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::{Discovery, Listing, Reach};
@@ -20,10 +21,10 @@ use super::progress::{Counts, Progress};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::azure::identity::Identity;
 use crate::base::killpoint::{Side, Step, pass};
-use crate::capture::ListingOrder;
+use crate::capture::{Hub, ListingOrder, NameFormat};
 use crate::ledger::{Entry, FileVersion};
 use crate::rows::Table;
-use crate::settings::{LoaderSettings, Route};
+use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
 
 /// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
@@ -107,7 +108,7 @@ async fn work(
         progress.add(Counts { polls: 1, ..Counts::default() });
         progress.health.polled();
         match gone {
-            None if settings.once => return Ok(()),
+            None if settings.once => return something_found(settings, &streams),
             Some(error) if settings.once => vanishing.pause(error).await?,
             _ => vanishing.healed(),
         }
@@ -125,6 +126,15 @@ async fn work(
     }
 }
 
+/// A run that found no file of any route is none that did its work, unless that is what was wanted.
+fn something_found(settings: &LoaderSettings, streams: &[Stream]) -> Result<(), LoadError> {
+    if settings.allow_empty || streams.iter().any(|stream| !stream.discovery.found_nothing()) {
+        return Ok(());
+    }
+    let nothing: Vec<_> = streams.iter().filter_map(|stream| stream.nothing.clone()).collect();
+    Err(LoadError::NothingFound(nothing.join("; ")))
+}
+
 /// Comes when what was in hand has had its time after a request to stop.
 async fn overdue(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
@@ -137,8 +147,12 @@ pub(super) async fn open_table(
     route: &Route,
 ) -> Result<Arc<Table>, LoadError> {
     let table = lane.persist(async |session| session.table(&route.table, &settings.require).await).await??;
+    let table = settings.fit(route, table)?;
     if let Some(table) = lane.persist(async |session| missing_ledger_table(session).await).await? {
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
+    }
+    if route.tombstones == Tombstones::Skip && !lane.persist(Session::ledger_notes_skipped).await? {
+        return Err(LoadError::OldLedger { store: settings.store.to_string() });
     }
     Ok(Arc::new(table))
 }
@@ -150,6 +164,10 @@ struct Stream {
     discovery: Discovery,
     recent: HashMap<String, (String, Instant)>,
     gone: Option<BlobError>,
+    full_hub: Hub,
+    name_format: NameFormat,
+    /// What stands there instead, if no file was found.
+    nothing: Option<String>,
 }
 
 impl Stream {
@@ -171,6 +189,9 @@ impl Stream {
             ),
             recent: HashMap::new(),
             gone: None,
+            full_hub: route.hub.clone(),
+            name_format: settings.name_format.clone(),
+            nothing: None,
         }
     }
 
@@ -189,6 +210,11 @@ impl Stream {
         }
         self.load(group, means, lanes).await?;
         self.discovery.listed(reach, asked);
+        if self.discovery.tells_of_nothing(asked) {
+            let nothing = what_stands_there(means.container, &self.name_format, &self.full_hub).await;
+            tracing::warn!("{nothing}");
+            self.nothing = Some(nothing);
+        }
         let gone = self.gone.take();
         if gone.is_some() {
             self.discovery.look_again();
@@ -203,7 +229,8 @@ impl Stream {
         for _ in 0..MOST_HOPS {
             let Some(Listing { prefix, start_from }) = self.discovery.next_hop(found.as_deref()) else { break };
             found = loop {
-                match means.container.first(&prefix, start_from.as_deref()).await {
+                let is_file = |name: &str| self.discovery.knows(name);
+                match means.container.find(&prefix, start_from.as_deref(), is_file).await {
                     Ok(name) => break name,
                     Err(error) => trouble.pause(error).await?,
                 }
@@ -260,13 +287,11 @@ impl Stream {
         group: &mut Group,
     ) -> Result<(), LoadError> {
         let mut candidates = Vec::new();
-        for BlobEntry { name: blob, etag, size, .. } in page {
-            let Some(name) = self.discovery.see(&blob) else {
-                tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
-                continue;
-            };
-            if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.names.contains(&blob) {
-                candidates.push(FileVersion { blob, etag, size, name });
+        let clock = OffsetDateTime::now_utc();
+        for file in page.into_iter().filter_map(|entry| self.discovery.take(entry, clock)) {
+            let FileVersion { blob, etag, .. } = &file;
+            if self.recent.get(blob).is_none_or(|(known, _)| known != etag) && !group.names.contains(blob) {
+                candidates.push(file);
             }
         }
         let (Some(first), Some(last)) = (candidates.first(), candidates.last()) else { return Ok(()) };

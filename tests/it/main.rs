@@ -14,6 +14,7 @@
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
+//! | `loader_found` | what a loader takes for a finished file, how it finds it, and what it says when there is none |
 //! | `loader_health` | what a running loader says of itself over HTTP, and that `docs/metrics.md` says the same |
 //! | `loader_kills` | loaders killed at every named moment and at random ones: nothing lost, nothing twice |
 //! | `loader_logs` | what a loader says: JSON where it is asked for, and never a secret |
@@ -21,6 +22,7 @@
 //! | `loader_outages` | connections that are cut, stall or answer nonsense, and what only a person mends |
 //! | `loader_recover` | a RisingWave after a restart, played by a server of ours that also notes what it is told |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
+//! | `loader_tables` | tables of every make: what their columns keep, what the store fills itself, names and rights |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
@@ -51,6 +53,7 @@ mod kafka;
 mod loader;
 mod loader_bad;
 mod loader_faults;
+mod loader_found;
 mod loader_health;
 mod loader_kills;
 mod loader_logs;
@@ -58,6 +61,7 @@ mod loader_memory;
 mod loader_outages;
 mod loader_recover;
 mod loader_scope;
+mod loader_tables;
 mod loader_values;
 mod notifications;
 mod offline;
