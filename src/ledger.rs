@@ -82,6 +82,8 @@ pub struct Contents {
     pub span: Option<Span>,
     /// How many records it has, as far as it can be read.
     pub records: u64,
+    /// Those of them that make no rows and were to make none: tombstones, where the route says that there are some.
+    pub skipped: u64,
     /// How it ended.
     pub outcome: Outcome,
 }

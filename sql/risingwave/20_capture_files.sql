@@ -17,5 +17,6 @@ CREATE TABLE IF NOT EXISTS capture_files (
     reason varchar,
     damaged_at bigint,
     loaded_at timestamp,
+    skipped bigint,
     PRIMARY KEY (container, target, blob)
 );

@@ -6,7 +6,10 @@ use time::{Date, Month, OffsetDateTime, Time};
 
 use super::hub::{Hub, PartitionId};
 
-/// How Capture names its files: Azure's `archiveNameFormat`, all nine tokens in any order with any literals between.
+mod foreign;
+
+/// How Capture names its files: Azure's `archiveNameFormat`, all nine tokens in any order with any literals between. One
+/// may stand several times: a name then says the same each time. The `.avro` at the end is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameFormat {
     text: String,
@@ -73,12 +76,9 @@ pub enum ListingOrder {
 pub enum NameFormatError {
     /// Capture requires all nine tokens.
     #[error(
-        "name format lacks {0}; it needs each of {{Namespace}} {{EventHub}} {{PartitionId}} {{Year}} {{Month}} {{Day}} {{Hour}} {{Minute}} {{Second}} once"
+        "name format lacks {0}; it needs each of {{Namespace}} {{EventHub}} {{PartitionId}} {{Year}} {{Month}} {{Day}} {{Hour}} {{Minute}} {{Second}}"
     )]
     Missing(String),
-    /// A token stands twice.
-    #[error("name format has {0} twice; each token stands once")]
-    Twice(String),
     /// Braces around something that is no token, or a brace without its partner.
     #[error("name format has `{0}`, which is none of the nine tokens (they are case-sensitive)")]
     Unknown(String),
@@ -102,13 +102,11 @@ impl FromStr for NameFormat {
     type Err = NameFormatError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.strip_suffix(EXTENSION).unwrap_or(text);
         let mut parts = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
             if let Some((name, token)) = TOKENS.iter().find(|(name, _)| rest.starts_with(name)) {
-                if parts.contains(&Part::Token(*token)) {
-                    return Err(NameFormatError::Twice((*name).to_owned()));
-                }
                 parts.push(Part::Token(*token));
                 rest = &rest[name.len()..];
                 continue;
@@ -157,12 +155,13 @@ impl NameFormat {
     /// What a blob's name says, or `None` where it is not a Capture file of this hub in this format.
     ///
     /// The hub must be known: with `{Namespace}-{EventHub}` a name alone does not tell where one ends. All else but
-    /// the partition has a fixed width, so a name has at most one reading.
+    /// the partition has a fixed width, so a name has at most one reading. What a name says several times must agree.
     pub fn parse(&self, hub: &Hub, blob: &str) -> Option<FileName> {
         let text = blob.strip_suffix(EXTENSION)?;
-        let partition_width = text.len().checked_sub(self.width_without_partition(hub))?;
+        let partitions = self.parts.iter().filter(|part| **part == Part::Token(Token::PartitionId)).count();
+        let partition_width = text.len().checked_sub(self.width_without_partition(hub))?.checked_div(partitions)?;
         let mut rest = text;
-        let (mut partition, mut date) = (None, [0u16; 6]);
+        let (mut partition, mut date) = (None, [None; 6]);
         for part in &self.parts {
             let expected = match part {
                 Part::Literal(literal) => literal,
@@ -175,10 +174,10 @@ impl NameFormat {
                         return None;
                     }
                     match token.date_index() {
-                        Some(index) => date[index] = digits.parse().ok()?,
+                        Some(index) => agree(&mut date[index], digits.parse().ok()?)?,
                         // `007` is not how a partition is written: taking it would give two names one meaning.
                         None if digits.len() > 1 && digits.starts_with('0') => return None,
-                        None => partition = Some(digits.parse().ok()?),
+                        None => agree(&mut partition, digits.parse().ok()?)?,
                     }
                     rest = after;
                     continue;
@@ -189,7 +188,9 @@ impl NameFormat {
         if !rest.is_empty() {
             return None;
         }
-        Some(FileName { hub: hub.clone(), partition: partition?, window_start: instant(date)? })
+        let [year, month, day, hour, minute, second] = date;
+        let window_start = instant([year?, month?, day?, hour?, minute?, second?])?;
+        Some(FileName { hub: hub.clone(), partition: partition?, window_start })
     }
 
     /// The longest prefix that all files of this hub share, and of this partition and hour where they are given and
@@ -216,7 +217,7 @@ impl NameFormat {
             Part::Token(token) if !matches!(token, Token::Namespace | Token::EventHub) => Some(*token),
             _ => None,
         };
-        let tokens: Vec<_> = self.parts.iter().filter_map(own).collect();
+        let tokens = firsts(self.parts.iter().filter_map(own));
         const TO_THE_HOUR: [Token; 4] = [Token::Year, Token::Month, Token::Day, Token::Hour];
         match tokens.as_slice() {
             [Token::PartitionId, rest @ ..] if rest.starts_with(&TO_THE_HOUR) => ListingOrder::ByPartition,
@@ -231,7 +232,7 @@ impl NameFormat {
             Part::Token(token) => token.date_index(),
             Part::Literal(_) => None,
         });
-        date.is_sorted()
+        firsts(date).is_sorted()
     }
 
     fn width_without_partition(&self, hub: &Hub) -> usize {
@@ -276,6 +277,28 @@ impl Token {
     fn date_index(self) -> Option<usize> {
         const DATE: Range<usize> = Token::Year as usize..Token::Second as usize + 1;
         DATE.contains(&(self as usize)).then(|| self as usize - DATE.start)
+    }
+}
+
+/// Each value where it stands first: names that are equal up to a repeat are equal there too.
+fn firsts<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut firsts = Vec::new();
+    for value in values {
+        if !firsts.contains(&value) {
+            firsts.push(value);
+        }
+    }
+    firsts
+}
+
+/// Takes what a name says, unless it has said something else.
+fn agree<T: PartialEq>(said: &mut Option<T>, value: T) -> Option<()> {
+    match said {
+        Some(before) => (*before == value).then_some(()),
+        None => {
+            *said = Some(value);
+            Some(())
+        }
     }
 }
 

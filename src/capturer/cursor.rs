@@ -99,6 +99,7 @@ impl<'a> Cursor<'a> {
                 }
                 Ok(Step::Nothing)
             }
+            Err(error) if error.is_permanent() => Err(error.into()),
             Err(error) => {
                 self.shared.broker_trouble.met(&error);
                 pause(self.shared).await;

@@ -73,7 +73,11 @@ impl Partition {
             let window = Window::open(OffsetDateTime::now_utc(), previous, self.shared.settings.limits);
             let name = self.shared.files.name(&self.hub, self.id, window.start());
             let mut file = OpenFile::begin(name, self.shared.settings.codec)?;
-            let closed = self.fill(&mut file, window, &mut cursor).await?;
+            // What came before records that cannot be read is written: no later run gets past them either.
+            let (closed, unreadable) = match self.fill(&mut file, window, &mut cursor).await {
+                Err(error @ CaptureError::Kafka(_)) => (Closed::Last, Some(error)),
+                closed => (closed?, None),
+            };
             if self.is_wanted(&file, closed) {
                 if let Some(blob) = self.shared.files.newer_than(&self.hub, self.id, previous).await? {
                     return match files {
@@ -85,6 +89,9 @@ impl Partition {
                 previous = Some(window.start());
                 files += 1;
                 self.tell(&committed, &cursor);
+            }
+            if let Some(error) = unreadable {
+                return Err(error);
             }
             if closed == Closed::Last {
                 return Ok(Series::Ended);

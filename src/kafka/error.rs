@@ -81,6 +81,21 @@ pub enum KafkaError {
         /// The endpoint's or the library's reason.
         reason: String,
     },
+    /// Records cannot be unpacked, however often they are read.
+    #[error(
+        "partition {partition} of topic {topic} at {address} has records that {what}; gzip, snappy, lz4 and zstd can be \
+         unpacked here: have its producers use one of these, and let the records fall out of the topic"
+    )]
+    Compression {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The endpoint.
+        address: BrokerAddress,
+        /// What is wrong with them.
+        what: &'static str,
+    },
     /// The library refused the settings.
     #[error("kafka client for {address}: {reason}")]
     Client {
@@ -89,6 +104,13 @@ pub enum KafkaError {
         /// The library's reason.
         reason: String,
     },
+}
+
+impl KafkaError {
+    /// Whether reading on does not help, however long one waits.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, KafkaError::Compression { .. })
+    }
 }
 
 /// What to do about a namespace that does not answer, by what the last attempt ended with.

@@ -136,15 +136,23 @@ impl PartitionReader {
     ///
     /// # Errors
     /// [`KafkaError::Request`]: the broker's trouble with this partition. The library goes on trying.
+    /// [`KafkaError::Compression`]: records that cannot be unpacked.
     pub async fn next(&mut self) -> Result<Read, KafkaError> {
         match self.queue.recv().await {
             Ok(message) => Ok(Read::Record(record(&message))),
             Err(Native::PartitionEOF(_)) => Ok(Read::End),
             Err(error) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Ok(Read::OutOfRange),
+                Some(RDKafkaErrorCode::NotImplemented) => Err(self.packed("are packed in an unknown way")),
+                Some(RDKafkaErrorCode::BadCompression) => Err(self.packed("are packed and damaged")),
                 _ => Err(refused(&self.topic, self.partition, &self.address, self.consumer.context().reason(&error))),
             },
         }
+    }
+
+    fn packed(&self, what: &'static str) -> KafkaError {
+        let (topic, partition, address) = (self.topic.clone(), self.partition, self.address.clone());
+        KafkaError::Compression { topic, partition, address, what }
     }
 
     /// Goes on at `offset`. Records that were fetched before are not handed out any more.

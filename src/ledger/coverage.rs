@@ -20,6 +20,8 @@ pub struct CoveredFile {
     pub loaded: u64,
     /// Records that are in `rejected_events`.
     pub rejected: u64,
+    /// Records that are in neither, as their route wants it.
+    pub skipped: u64,
     /// How it ended.
     pub state: FileState,
 }
@@ -265,6 +267,7 @@ mod tests {
                 records,
                 loaded: records,
                 rejected: 0,
+                skipped: 0,
                 state: FileState::Loaded,
             }
         };

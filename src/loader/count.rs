@@ -84,9 +84,10 @@ impl Flushed {
         for (number, (file, contents)) in target.files.iter().zip(contents).enumerate() {
             let Some(contents) = contents else { continue };
             let (loaded, refused) = (tallies[number].loaded.records(), tallies[number].rejected.records());
-            if loaded + refused != contents.records {
+            let accounted = loaded + refused + contents.skipped;
+            if accounted != contents.records {
                 let (blob, records) = (file.blob.clone(), contents.records);
-                return Err(LoadError::Miscounted { blob, records, written: loaded + refused });
+                return Err(LoadError::Miscounted { blob, records, written: accounted });
             }
             let entry = Entry { file: file.clone(), contents, loaded, rejected: refused, loaded_at };
             let lack = |of: &BTreeMap<usize, u64>| of.get(&number).copied().unwrap_or_default();

@@ -1,17 +1,19 @@
 //! Files become batches of rows, each batch with the records it was made of.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::error::LoadError;
 use super::fetch::Source;
 use super::records::{Record, Records};
+use super::unmapped::UnmappedFields;
 use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
-use crate::rows::{Batch, Envelope, Mapper, Table};
+use crate::rows::{Batch, Envelope, Mapper, Reject, Table};
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,28 +45,47 @@ pub(super) enum FileEnd {
     Refused(BlobError),
 }
 
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// A row, or a rejected record.
+    Kept,
+    /// Nothing, as its route wants it.
+    Skipped,
+}
+
 /// Decodes one file after another into batches that may span files.
 pub(super) struct Decoder {
     hub: String,
+    table: String,
     mapper: Mapper,
     records: Records,
     rejected: Records,
     reasons: Vec<String>,
     limits: BatchLimits,
     read_limits: ReadLimits,
+    unmapped: Arc<UnmappedFields>,
     out: mpsc::Sender<Decoded>,
 }
 
 impl Decoder {
-    pub(super) fn new(hub: &str, table: &Table, limits: BatchLimits, out: mpsc::Sender<Decoded>) -> Self {
+    pub(super) fn new(
+        hub: &str,
+        table: &Table,
+        limits: BatchLimits,
+        unmapped: &Arc<UnmappedFields>,
+        out: mpsc::Sender<Decoded>,
+    ) -> Self {
         Decoder {
             hub: hub.to_owned(),
+            table: table.name().to_owned(),
             mapper: Mapper::new(table),
             records: Records::default(),
             rejected: Records::default(),
             reasons: Vec::new(),
             limits,
             read_limits: ReadLimits::default(),
+            unmapped: Arc::clone(unmapped),
             out,
         }
     }
@@ -79,7 +100,7 @@ impl Decoder {
         file: &FileVersion,
         mut source: Source,
     ) -> Result<FileEnd, LoadError> {
-        let mut contents = Contents { span: None, records: 0, outcome: Outcome::Loaded };
+        let mut contents = Contents { span: None, records: 0, skipped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
         pass(Side::Before, Step::Decoded);
@@ -99,7 +120,7 @@ impl Decoder {
             contents.records += 1;
             contents.span = Some(Span::include(contents.span, sequence_number));
             let record = Record { file: index, sequence_number, enqueued_time, body: event.body };
-            self.push(record, file);
+            contents.skipped += u64::from(self.push(record, file) == Taken::Skipped);
             if self.is_full() && self.hand_on().is_err() {
                 abandoned = true;
                 return ControlFlow::Break(Stop::Enough);
@@ -136,7 +157,7 @@ impl Decoder {
         self.hand_on()
     }
 
-    fn push(&mut self, record: Record<'_>, file: &FileVersion) {
+    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Taken {
         let envelope = Envelope {
             event_hub: &self.hub,
             partition: file.name.partition,
@@ -145,11 +166,13 @@ impl Decoder {
         };
         match self.mapper.push(envelope, record.body) {
             Ok(()) => self.records.push(record),
+            Err(Reject::Tombstone) => return Taken::Skipped,
             Err(reject) => {
                 self.rejected.push(record);
                 self.reasons.push(reject.to_string());
             }
         }
+        Taken::Kept
     }
 
     fn is_full(&self) -> bool {
@@ -165,13 +188,15 @@ impl Decoder {
         if self.records.len() + self.rejected.len() == 0 {
             return Ok(());
         }
+        let unmapped = self.mapper.take_unmapped();
         let decoded = Decoded {
             batch: self.mapper.take(),
             records: self.records.take(),
             rejected: self.rejected.take(),
             reasons: std::mem::take(&mut self.reasons),
-            unmapped: self.mapper.take_unmapped(),
+            unmapped: unmapped.values().sum(),
         };
+        self.unmapped.add(&self.table, unmapped);
         self.out.blocking_send(decoded).map_err(|_| LoadError::Stopped)
     }
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use crate::azure::blob::BlobEntry;
 use crate::capture::{FileName, Hub, ListingOrder, NameFormat, PartitionId, Scope};
+use crate::ledger::FileVersion;
 use crate::settings::Lookout;
 
 /// One listing to make.
@@ -31,8 +33,14 @@ pub(super) struct Discovery {
     lookout: Lookout,
     scope: Scope,
     newest: BTreeMap<PartitionId, OffsetDateTime>,
+    /// The earliest window of each partition whose file had no bytes yet when it was last listed.
+    unsettled: BTreeMap<PartitionId, OffsetDateTime>,
+    /// The same of the listings under way.
+    unsettled_now: BTreeMap<PartitionId, OffsetDateTime>,
     swept: Option<Instant>,
     reconciled: Option<Instant>,
+    /// When it was told that there is no file at all.
+    told_of_nothing: Option<Instant>,
 }
 
 /// How much a poll lists.
@@ -48,7 +56,18 @@ pub(super) enum Reach {
 
 impl Discovery {
     pub(super) fn new(hub: Hub, format: NameFormat, lookout: Lookout, scope: Scope) -> Self {
-        Discovery { hub, format, lookout, scope, newest: BTreeMap::new(), swept: None, reconciled: None }
+        Discovery {
+            hub,
+            format,
+            lookout,
+            scope,
+            newest: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            unsettled_now: BTreeMap::new(),
+            swept: None,
+            reconciled: None,
+            told_of_nothing: None,
+        }
     }
 
     /// How far the next poll must reach.
@@ -78,6 +97,7 @@ impl Discovery {
                 let back =
                     if reach == Reach::Tail { MIXED.min(self.lookout.look_back) } else { self.lookout.look_back };
                 let newest = self.newest.values().max().map(|newest| clock.min(*newest) - back);
+                let newest = newest.map(|newest| self.unsettled.values().fold(newest, |from, at| from.min(*at)));
                 vec![Listing { start_from: Some(self.format.prefix(&self.hub, None, newest)), ..everything }]
             }
             (_, ListingOrder::ByPartition) => {
@@ -115,23 +135,66 @@ impl Discovery {
 
     /// The name from which a partition is listed: its windows follow each other, and so do its files unless one is late.
     fn start(&self, reach: Reach, partition: PartitionId, newest: OffsetDateTime, clock: OffsetDateTime) -> String {
+        let newest = self.unsettled.get(&partition).map_or(newest, |unsettled| newest.min(*unsettled));
         if reach == Reach::Tail && newest <= clock {
             return self.format.format(&FileName { hub: self.hub.clone(), partition, window_start: newest });
         }
         self.format.prefix(&self.hub, Some(partition), Some(clock.min(newest) - self.lookout.look_back))
     }
 
+    /// A listed blob, if it is a Capture file of this hub that is ours to load. A file without any bytes is given time
+    /// to be filled: a data lake shows a file from its creation on.
+    pub(super) fn take(&mut self, entry: BlobEntry, clock: OffsetDateTime) -> Option<FileVersion> {
+        let BlobEntry { name: blob, etag, size, last_modified, .. } = entry;
+        let Some(name) = self.see(&blob) else {
+            tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
+            return None;
+        };
+        if size == 0 && clock - last_modified < self.lookout.settle {
+            if self.unsettled.get(&name.partition).is_none_or(|known| *known > name.window_start) {
+                tracing::info!(blob, "has no bytes yet: left until it is filled");
+            }
+            let earliest = self.unsettled_now.entry(name.partition).or_insert(name.window_start);
+            *earliest = name.window_start.min(*earliest);
+            return None;
+        }
+        Some(FileVersion { blob, etag, size, name })
+    }
+
     /// What a listed name says, if it is a Capture file of this hub that is ours to load; remembered for the next
     /// poll, whosesoever it is.
-    pub(super) fn see(&mut self, blob: &str) -> Option<FileName> {
+    fn see(&mut self, blob: &str) -> Option<FileName> {
         let name = self.format.parse(&self.hub, blob)?;
         let newest = self.newest.entry(name.partition).or_insert(name.window_start);
         *newest = name.window_start.max(*newest);
         self.scope.takes(&name).then_some(name)
     }
 
-    /// Where to look for the first file of a partition not known yet: at the start, then behind each name that was
-    /// found. `None` where names do not sort by partition, so that a listing shows all partitions anyway.
+    /// Whether a name is that of a Capture file of this hub.
+    pub(super) fn knows(&self, blob: &str) -> bool {
+        self.format.parse(&self.hub, blob).is_some()
+    }
+
+    /// Whether no listing has shown a Capture file of this hub, be it ours to load or not.
+    pub(super) fn found_nothing(&self) -> bool {
+        self.newest.is_empty()
+    }
+
+    /// Whether it is time to tell of that, as it is at first and now and then.
+    pub(super) fn tells_of_nothing(&mut self, now: Instant) -> bool {
+        let due = self.told_of_nothing.is_none_or(|told| now.duration_since(told) >= self.lookout.reconcile);
+        let tells = self.found_nothing() && due;
+        if tells {
+            self.told_of_nothing = Some(now);
+        }
+        tells
+    }
+
+    /// Where to look for the first file of a partition not known yet: at the start, then behind the partition of each
+    /// file that was found. `None` where names do not sort by partition, so that a listing shows all partitions anyway.
+    ///
+    /// What stands between the files does not matter: an account with a hierarchical namespace lists its directories
+    /// among them.
     pub(super) fn next_hop(&mut self, found: Option<&str>) -> Option<Listing> {
         if self.format.listing_order() != ListingOrder::ByPartition {
             return None;
@@ -139,11 +202,9 @@ impl Discovery {
         let prefix = self.format.prefix(&self.hub, None, None);
         let start_from = found.map(|name| {
             self.see(name);
-            match self.format.parse(&self.hub, name) {
-                // What follows a partition in these names is a year: `~` sorts behind it.
-                Some(known) => self.format.prefix(&self.hub, Some(known.partition), None) + "~",
-                None => format!("{name}~"),
-            }
+            // What follows a partition in these names is a year: `~` sorts behind it.
+            let behind = |known: FileName| self.format.prefix(&self.hub, Some(known.partition), None) + "~";
+            self.format.parse(&self.hub, name).map_or_else(|| format!("{name}~"), behind)
         });
         Some(Listing { prefix, start_from })
     }
@@ -155,6 +216,7 @@ impl Discovery {
 
     /// Notes that the listings of that reach, asked for at `asked`, were followed to their ends.
     pub(super) fn listed(&mut self, reach: Reach, asked: Instant) {
+        self.unsettled = std::mem::take(&mut self.unsettled_now);
         if reach >= Reach::Sweep {
             self.swept = Some(asked);
         }
@@ -173,6 +235,7 @@ mod tests {
         look_back: Duration::from_secs(7200),
         sweep: Duration::from_secs(30),
         reconcile: Duration::from_secs(21600),
+        settle: Duration::from_secs(60),
     };
 
     fn discovery(format: &str, shard: &str) -> Discovery {
@@ -225,8 +288,11 @@ mod tests {
     #[test]
     fn hops_find_every_partition_by_one_name_each() {
         let names = [
+            "ns/hub/0",
+            "ns/hub/0/2026",
             "ns/hub/0/2026/01/02/03/04/05.avro",
             "ns/hub/0/2026/01/02/03/04/06.avro",
+            "ns/hub/10",
             "ns/hub/10/2026/01/02/03/04/05.avro",
             "ns/hub/7/2026/01/02/03/04/05.avro",
             "ns/hub/7/2026/01/02/03/04/06.avro",
@@ -237,12 +303,12 @@ mod tests {
         while let Some(Listing { prefix, start_from }) = discovery.next_hop(found) {
             hops += 1;
             let after = |name: &&&str| start_from.as_deref().is_none_or(|from| **name >= from);
-            found = names.iter().filter(|name| name.starts_with(&prefix)).find(after).copied();
+            found = names.iter().filter(|name| name.starts_with(&prefix) && discovery.knows(name)).find(after).copied();
             if found.is_none() {
                 break;
             }
         }
-        assert_eq!(hops, 5);
+        assert_eq!(hops, 4);
         assert_eq!(discovery.newest.keys().map(|partition| partition.0).collect::<Vec<_>>(), [0, 7, 10]);
         // Known now, all of them; listed, only those of the shard.
         let ours = [0, 7, 10].map(|partition| discovery.scope.takes_partition(&discovery.hub, PartitionId(partition)));
@@ -264,5 +330,40 @@ mod tests {
         assert!(unsorted.see("ns/hub/05/04/03/02/01/2026/0.avro").is_some());
         unsorted.listed(Reach::Everything, Instant::now());
         assert_eq!(unsorted.reach(Instant::now()), Reach::Everything);
+    }
+
+    #[test]
+    fn a_file_without_bytes_is_looked_at_again_until_it_is_filled_or_old() {
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/1");
+        let entry = |second: u8, size: u64, age: i64| BlobEntry {
+            name: format!("ns/hub/0/2026/01/02/03/04/{second:02}.avro"),
+            etag: "e".to_owned(),
+            size,
+            last_modified: CLOCK - time::Duration::seconds(age),
+            archived: false,
+        };
+        let from = |discovery: &Discovery| discovery.listings(Reach::Tail, CLOCK).remove(0).start_from.unwrap();
+        assert!(discovery.take(entry(5, 0, 3), CLOCK).is_none());
+        assert!(discovery.take(entry(6, 10, 3), CLOCK).is_some());
+        discovery.listed(Reach::Everything, Instant::now());
+        assert_eq!(from(&discovery), "ns/hub/0/2026/01/02/03/04/05.avro");
+        // Filled.
+        assert_eq!(discovery.take(entry(5, 10, 1), CLOCK).unwrap().size, 10);
+        discovery.listed(Reach::Tail, Instant::now());
+        assert_eq!(from(&discovery), "ns/hub/0/2026/01/02/03/04/06.avro");
+        // Never filled.
+        assert!(discovery.take(entry(7, 0, 59), CLOCK).is_none());
+        assert!(discovery.take(entry(7, 0, 60), CLOCK).is_some());
+    }
+
+    #[test]
+    fn nothing_found_is_told_at_first_and_now_and_then() {
+        let mut discovery = discovery(&NameFormat::default().to_string(), "0/1");
+        let now = Instant::now();
+        assert!(discovery.tells_of_nothing(now));
+        assert!(!discovery.tells_of_nothing(now + LOOKOUT.sweep));
+        assert!(discovery.tells_of_nothing(now + LOOKOUT.reconcile));
+        discovery.see("ns/hub/0/2026/01/02/03/04/05.avro");
+        assert!(!discovery.found_nothing() && !discovery.tells_of_nothing(now + 9 * LOOKOUT.reconcile));
     }
 }

@@ -1,14 +1,17 @@
 //! A dry run: everything but the SQL. Checks files before they are loaded, and tells how fast they can be read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::future::join;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::beside::what_stands_there;
 use super::budget::Budget;
 use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
@@ -20,7 +23,7 @@ use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::identity::Identity;
 use crate::ledger::{FileVersion, Outcome};
-use crate::rows::Table;
+use crate::rows::{Table, Unmapped};
 use crate::settings::{LoaderSettings, Route};
 use crate::store::default_table;
 
@@ -35,8 +38,10 @@ pub struct DryRun {
     pub rows: u64,
     /// Records that would be rejected.
     pub rejected: u64,
-    /// Fields of loaded records that have no column.
-    pub unmapped: u64,
+    /// Records that would make no rows because their route says so: tombstones.
+    pub skipped: u64,
+    /// Fields of loaded records that have no column, by table.
+    pub unmapped: BTreeMap<String, Unmapped>,
     /// Bytes of the files.
     pub bytes: u64,
     /// Time spent fetching, decoding and mapping.
@@ -58,9 +63,18 @@ impl fmt::Display for DryRun {
         let seconds = self.busy.as_secs_f64().max(1e-9);
         let events = self.rows + self.rejected;
         writeln!(f, "files   {} read, {} would be quarantined", self.files, self.quarantined)?;
-        writeln!(f, "events  {} would be loaded, {} rejected", self.rows, self.rejected)?;
-        if self.unmapped > 0 {
-            writeln!(f, "fields  {} have no column and would be dropped", self.unmapped)?;
+        write!(f, "events  {} would be loaded, {} rejected", self.rows, self.rejected)?;
+        match self.skipped {
+            0 => writeln!(f)?,
+            skipped => writeln!(f, ", {skipped} tombstones skipped")?,
+        }
+        for (table, fields) in &self.unmapped {
+            let named = fields.iter().map(|(name, count)| format!("{name} ({count})"));
+            writeln!(
+                f,
+                "fields  dropped, as `{table}` has no column for them: {}",
+                named.collect::<Vec<_>>().join(", ")
+            )?;
         }
         write!(
             f,
@@ -93,13 +107,15 @@ pub async fn dry_run(
     let means = Reading {
         container: &container,
         patience: &patience,
+        unmapped: &progress.unmapped_fields,
         batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
         parallel_files: budget.parallel_files,
     };
     let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
+    let mut found = false;
     for route in &settings.routes {
         let table = match default_table(&route.table, &settings.require) {
-            Some(table) => Arc::new(table?),
+            Some(table) => Arc::new(settings.fit(route, table?)?),
             None => {
                 let address = pool::address(settings, &identity, &patience).await?;
                 let store = Pool::new(address, 1, settings.store_timeout).store(false, &patience);
@@ -109,9 +125,13 @@ pub async fn dry_run(
         let mut pages = container.list(&settings.name_format.prefix(&route.hub, None, None), None);
         let (mut group, mut bytes) = (Vec::new(), 0);
         while let Some(page) = pages.next().await {
-            for BlobEntry { name: blob, etag, size, .. } in page? {
-                let name = settings.name_format.parse(&route.hub, &blob).filter(|name| settings.scope.takes(name));
-                let Some(name) = name else { continue };
+            let now = OffsetDateTime::now_utc();
+            for BlobEntry { name: blob, etag, size, last_modified, .. } in page? {
+                let Some(name) = settings.name_format.parse(&route.hub, &blob) else { continue };
+                found = true;
+                if !settings.scope.takes(&name) || (size == 0 && now - last_modified < settings.lookout.settle) {
+                    continue;
+                }
                 bytes += size;
                 group.push(FileVersion { blob, etag, size, name });
                 if group.len() >= GROUP_FILES || bytes >= GROUP_BYTES {
@@ -122,6 +142,14 @@ pub async fn dry_run(
         }
         read(&means, route, &table, group, &mut run, &mut tell).await?;
     }
+    if !found && !settings.allow_empty {
+        let mut nothing = Vec::new();
+        for route in &settings.routes {
+            nothing.push(what_stands_there(&container, &settings.name_format, &route.hub).await);
+        }
+        return Err(LoadError::NothingFound(nothing.join("; ")));
+    }
+    run.unmapped = progress.unmapped_fields.all();
     Ok(run)
 }
 
@@ -141,10 +169,9 @@ async fn read(
     let files: Arc<[FileVersion]> = group.into();
     let (sender, mut receiver) = mpsc::channel::<Decoded>(means.parallel_files);
     let count = async {
-        while let Some(Decoded { batch, rejected, reasons, unmapped, .. }) = receiver.recv().await {
+        while let Some(Decoded { batch, rejected, reasons, .. }) = receiver.recv().await {
             run.rows += batch.rows as u64;
             run.rejected += rejected.len() as u64;
-            run.unmapped += unmapped;
             for (record, reason) in rejected.iter().zip(reasons) {
                 let FileVersion { blob, name, .. } = &files[record.file];
                 let (partition, number) = (name.partition, record.sequence_number);
@@ -157,6 +184,7 @@ async fn read(
     for (file, contents) in files.iter().zip(decoded?.0) {
         let Some(contents) = contents else { continue };
         run.files += 1;
+        run.skipped += contents.skipped;
         if let Outcome::Quarantined { reason, .. } = contents.outcome {
             run.quarantined += 1;
             tell(format!("damaged {}: {reason}; {} records precede", file.blob, contents.records));

@@ -22,6 +22,9 @@ pub enum LoadError {
         /// What the last try said.
         reason: String,
     },
+    /// There was nothing to load, which is rarely what was meant.
+    #[error("nothing was found to load (--allow-empty takes that for success): {0}")]
+    NothingFound(String),
     /// There is no way to get tokens.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -70,6 +73,15 @@ pub enum LoadError {
     NoLedger {
         /// The table.
         table: &'static str,
+        /// The store.
+        store: String,
+    },
+    /// The ledger was made by an earlier version.
+    #[error(
+        "table `capture_files` in {store} has no column `skipped`, which tombstones=skip needs: ALTER TABLE capture_files \
+         ADD COLUMN skipped bigint"
+    )]
+    OldLedger {
         /// The store.
         store: String,
     },

@@ -16,6 +16,7 @@ use super::pool::Store;
 use super::progress::{Counts, Progress};
 use super::rewrite::Rewriting;
 use super::slots::Slots;
+use super::unmapped::UnmappedFields;
 use super::write::{Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
@@ -27,6 +28,7 @@ use crate::rows::Table;
 pub(super) struct Reading<'l> {
     pub(super) container: &'l Container,
     pub(super) patience: &'l Patience,
+    pub(super) unmapped: &'l Arc<UnmappedFields>,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
 }
@@ -152,7 +154,7 @@ pub(super) async fn decode_all(
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.batch, sender.clone());
+        let mut decoder = Decoder::new(hub, table, means.batch, means.unmapped, sender.clone());
         let (queue, files) = (queue.clone(), files.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {
@@ -215,6 +217,9 @@ impl Counted {
             counts.rejected += rejected;
             counts.bytes += file.size;
             let (blob, table) = (&file.blob, table.name());
+            if contents.skipped > 0 {
+                tracing::info!(%blob, %table, skipped = contents.skipped, "tombstones skipped");
+            }
             match &contents.outcome {
                 Outcome::Loaded if *rejected > 0 => {
                     tracing::warn!(%blob, %table, loaded, rejected, "file loaded, but for what is in rejected_events");

@@ -116,6 +116,10 @@ impl Health {
             counter!("deltawave_loader_files_total", labels(Some(("outcome", contents.outcome.status())))).increment(1);
             counter!("deltawave_loader_events_total", labels(Some(("outcome", "loaded")))).increment(*loaded);
             counter!("deltawave_loader_events_total", labels(Some(("outcome", "rejected")))).increment(*rejected);
+            if contents.skipped > 0 {
+                counter!("deltawave_loader_events_total", labels(Some(("outcome", "skipped"))))
+                    .increment(contents.skipped);
+            }
             counter!("deltawave_loader_bytes_total", labels(None)).increment(file.size);
             if let Some(span) = contents.span {
                 let partition = partition.to_string();
@@ -210,7 +214,10 @@ impl Health {
 /// Says what each metric means, in `/metrics` itself.
 pub(super) fn describe() {
     describe_counter!("deltawave_loader_files_total", "Capture files noted as done, by outcome: loaded or quarantined");
-    describe_counter!("deltawave_loader_events_total", "Records made durable, by outcome: loaded or rejected");
+    describe_counter!(
+        "deltawave_loader_events_total",
+        "Records accounted for, by outcome: loaded, rejected, or skipped (tombstones)"
+    );
     describe_counter!("deltawave_loader_bytes_total", "Bytes of the Capture files noted as done");
     describe_counter!("deltawave_loader_unmapped_fields_total", "Fields of loaded records that had no column");
     describe_counter!(
@@ -219,7 +226,7 @@ pub(super) fn describe() {
     );
     describe_counter!(
         "deltawave_loader_notifications_total",
-        "Notifications received, by outcome: loaded, known already, gone (no such blob), foreign or malformed"
+        "Notifications received, by outcome: loaded, known already, gone (no such blob), empty, foreign or malformed"
     );
     describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT, its retries included");
     describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH, its retries included");

@@ -1,11 +1,13 @@
 //! The side of a stream that finds files: lists, asks the ledger which are new, and puts them into the queue.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use metrics::histogram;
 use time::OffsetDateTime;
 
+use super::beside::what_stands_there;
 use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
 use super::patience::Patience;
@@ -14,7 +16,7 @@ use super::progress::{Counts, Progress};
 use super::queue::{Age, Queue};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
-use crate::ledger::FileVersion;
+use crate::capture::{Hub, NameFormat};
 use crate::store::Session;
 
 /// How many names the search for new partitions may step over; past that, the full listing finds them.
@@ -33,6 +35,10 @@ pub(super) struct Lister<'l> {
     pub(super) queue: &'l Queue,
     /// The table, as the ledger names it.
     pub(super) target: &'l str,
+    pub(super) hub: &'l Hub,
+    pub(super) name_format: &'l NameFormat,
+    /// What stands there instead, if no file was found.
+    pub(super) nothing: &'l Mutex<Option<String>>,
     pub(super) discovery: Discovery,
     pub(super) poll: Duration,
     pub(super) look_back: Duration,
@@ -113,10 +119,21 @@ impl Lister<'_> {
             }
         }
         self.discovery.listed(reach, asked);
+        if self.discovery.tells_of_nothing(asked) {
+            let nothing = what_stands_there(self.container, self.name_format, self.hub).await;
+            tracing::warn!("{nothing}");
+            *self.nothing() = Some(nothing);
+        } else if !self.discovery.found_nothing() {
+            *self.nothing() = None;
+        }
         if reach == Reach::Everything {
             self.queue.listed();
         }
         Ok(())
+    }
+
+    fn nothing(&self) -> MutexGuard<'_, Option<String>> {
+        self.nothing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lists the windows since so long ago.
@@ -138,7 +155,8 @@ impl Lister<'_> {
         for _ in 0..MOST_HOPS {
             let Some(Listing { prefix, start_from }) = self.discovery.next_hop(found.as_deref()) else { break };
             found = loop {
-                match self.container.first(&prefix, start_from.as_deref()).await {
+                let is_file = |name: &str| self.discovery.knows(name);
+                match self.container.find(&prefix, start_from.as_deref(), is_file).await {
                     Ok(name) => break name,
                     Err(error) => trouble.pause(error).await?,
                 }
@@ -194,13 +212,12 @@ impl Lister<'_> {
     /// Puts a page's new files into the queue.
     async fn sift(&mut self, page: Vec<BlobEntry>, age: Age) -> Result<(), LoadError> {
         let mut candidates = Vec::new();
-        for BlobEntry { name: blob, etag, size, archived, .. } in page {
-            let Some(name) = self.discovery.see(&blob) else {
-                tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
-                continue;
-            };
-            if !self.queue.knows(&blob, &etag, archived) {
-                candidates.push((FileVersion { blob, etag, size, name }, archived));
+        let clock = OffsetDateTime::now_utc();
+        for entry in page {
+            let archived = entry.archived;
+            let Some(file) = self.discovery.take(entry, clock) else { continue };
+            if !self.queue.knows(&file.blob, &file.etag, archived) {
+                candidates.push((file, archived));
             }
         }
         let (Some((first, _)), Some((last, _))) = (candidates.first(), candidates.last()) else { return Ok(()) };

@@ -14,6 +14,7 @@
 //! Each of the five is made only from the one before, so that a file cannot be noted as done before its records were
 //! counted back: RisingWave forgets acknowledged rows in a recovery, and a FLUSH afterwards succeeds. A crash anywhere leaves no ledger row, and so a repeat; the table's primary key makes repeats harmless.
 
+mod beside;
 mod budget;
 mod count;
 mod decode;
@@ -38,6 +39,7 @@ mod run;
 mod settle;
 mod slots;
 mod stream;
+mod unmapped;
 mod write;
 
 pub use dry::{DryRun, dry_run};

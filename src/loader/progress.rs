@@ -1,13 +1,17 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::health::Health;
+use super::unmapped::UnmappedFields;
 use crate::service::http::Status;
 
 /// What a loader has done since it started and how it is, for whoever watches.
 #[derive(Debug)]
 pub struct Progress {
     pub(super) health: Health,
+    /// Shared with the threads that decode.
+    pub(super) unmapped_fields: Arc<UnmappedFields>,
     files: AtomicU64,
     quarantined: AtomicU64,
     loaded: AtomicU64,
@@ -41,6 +45,7 @@ impl Progress {
     pub fn new(poll: Duration) -> Self {
         Progress {
             health: Health::new(poll),
+            unmapped_fields: Arc::default(),
             files: AtomicU64::default(),
             quarantined: AtomicU64::default(),
             loaded: AtomicU64::default(),
@@ -79,7 +84,9 @@ impl Progress {
 
 impl Status for Progress {
     fn readiness(&self) -> (bool, serde_json::Value) {
-        self.health.readiness()
+        let (ready, mut answer) = self.health.readiness();
+        answer["unmapped_fields"] = serde_json::json!(self.unmapped_fields.all());
+        (ready, answer)
     }
 
     fn refresh_metrics(&self) {

@@ -50,7 +50,13 @@ pub async fn load_again(
     let store = Pool::new(address, settings.connections, settings.store_timeout).store(false, &patience);
     let (budget, slots) = (Budget::of(settings, 1), Slots::new(1));
     let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
-    let reading = Reading { container: &container, patience: &patience, batch, parallel_files: budget.parallel_files };
+    let reading = Reading {
+        container: &container,
+        patience: &patience,
+        unmapped: &progress.unmapped_fields,
+        batch,
+        parallel_files: budget.parallel_files,
+    };
     let mut gone = 0;
     for Again { route, files } in work {
         let table = open_table(&store, settings, &route).await?;

@@ -85,7 +85,14 @@ async fn work(
             Err(error) => failed.push(format!("{}: {error}", stream.name())),
         }
     }
-    if failed.is_empty() { Ok(()) } else { Err(LoadError::Routes { failed, of: routes }) }
+    if !failed.is_empty() {
+        return Err(LoadError::Routes { failed, of: routes });
+    }
+    let nothing: Option<Vec<_>> = streams.iter().map(Stream::nothing).collect();
+    match nothing {
+        Some(nothing) if !settings.allow_empty => Err(LoadError::NothingFound(nothing.join("; "))),
+        _ => Ok(()),
+    }
 }
 
 /// Gives each stream what it was told.

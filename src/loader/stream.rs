@@ -1,7 +1,7 @@
 //! One route's way from its hub's files to its table, beside those of the other routes: its listing, its queue, its group
 //! in hand and its trouble are its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
@@ -23,7 +23,7 @@ use super::slots::{Pace, Slots};
 use crate::azure::blob::{BlobError, Container};
 use crate::capture::ListingOrder;
 use crate::rows::Table;
-use crate::settings::{LoaderSettings, Route};
+use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
 
 /// A group is loaded when it holds so many files, or so many bytes.
@@ -56,6 +56,8 @@ pub(super) struct Stream<'l> {
     store: Store,
     queue: Queue,
     letters: Mutex<Letters>,
+    /// What stands there instead, if no file was found.
+    nothing: std::sync::Mutex<Option<String>>,
 }
 
 impl<'l> Stream<'l> {
@@ -65,7 +67,21 @@ impl<'l> Stream<'l> {
         let patience = patience.of_route(&name);
         let store = store.with(&patience);
         let queue = Queue::new(MOST_WAITING);
-        Stream { shared, route, name, patience, store, queue, letters: Mutex::default() }
+        Stream {
+            shared,
+            route,
+            name,
+            patience,
+            store,
+            queue,
+            letters: Mutex::default(),
+            nothing: std::sync::Mutex::default(),
+        }
+    }
+
+    /// What stands there instead, if no file was found.
+    pub(super) fn nothing(&self) -> Option<String> {
+        self.nothing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -115,6 +131,9 @@ impl<'l> Stream<'l> {
             route: &self.name,
             queue: &self.queue,
             target: table.name(),
+            hub: &self.route.hub,
+            name_format: &settings.name_format,
+            nothing: &self.nothing,
             discovery,
             poll: settings.poll,
             look_back: settings.lookout.look_back,
@@ -152,7 +171,13 @@ impl<'l> Stream<'l> {
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
-        let reading = Reading { container, patience: &in_hand, batch, parallel_files: budget.parallel_files };
+        let reading = Reading {
+            container,
+            patience: &in_hand,
+            unmapped: &progress.unmapped_fields,
+            batch,
+            parallel_files: budget.parallel_files,
+        };
         let readable = Mutex::default();
         let means = Means { reading, store: &store, slots, progress, route: &self.name, readable: &readable };
         let (began, mut changed) = (Instant::now(), self.queue.subscribe());
@@ -268,8 +293,12 @@ pub(super) async fn open_table(
     route: &Route,
 ) -> Result<Arc<Table>, LoadError> {
     let table = store.persist(async |session| session.table(&route.table, &settings.require).await).await??;
+    let table = settings.fit(route, table)?;
     if let Some(table) = store.persist(async |session| missing_ledger_table(session).await).await? {
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
+    }
+    if route.tombstones == Tombstones::Skip && !store.persist(Session::ledger_notes_skipped).await? {
+        return Err(LoadError::OldLedger { store: settings.store.to_string() });
     }
     Ok(Arc::new(table))
 }

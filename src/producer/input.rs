@@ -1,4 +1,5 @@
-//! The user's own events: JSON objects, one a line, sent unchanged.
+//! The user's own events: JSON objects, one a line, sent unchanged. A mark at the start of the file that says that it is
+//! UTF-8 belongs to the file, and to no line.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,6 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+
+use crate::base::{nature, without_bom};
 
 /// Longest line in bytes: what a record may hold.
 const MAX_LINE: usize = 1_000_000;
@@ -52,6 +55,12 @@ pub enum LineFault {
     /// Not JSON at all, or not an object.
     #[error("not a JSON object: {0}")]
     NotAnObject(String),
+    /// The first line shows that the whole input is something else.
+    #[error("not JSON, but {0}: give one JSON object a line, in UTF-8")]
+    Other(String),
+    /// Objects in an array, or one that goes on in the next line.
+    #[error("not a JSON object, but {0}: give one object a line (jq -c '{1}' makes that of it)")]
+    Spread(&'static str, &'static str),
     /// The field that becomes the record key is not there.
     #[error("no field `{0}`, which --key makes the record key")]
     NoKey(String),
@@ -142,6 +151,9 @@ impl<R: BufRead> Reader<R> {
                     payload.pop();
                 }
             }
+            if self.line == 1 && without_bom(&payload).len() < payload.len() {
+                payload = without_bom(&payload).to_vec();
+            }
             if payload.trim_ascii().is_empty() {
                 continue;
             }
@@ -159,7 +171,7 @@ fn parse(payload: Vec<u8>, key_field: &str) -> Result<Line, LineFault> {
         return Err(LineFault::TooLong);
     }
     let fields: HashMap<String, &RawValue> =
-        serde_json::from_slice(&payload).map_err(|error| LineFault::NotAnObject(json_fault(&error)))?;
+        serde_json::from_slice(&payload).map_err(|error| fault(&payload, &error))?;
     let key = fields.get(key_field).ok_or_else(|| LineFault::NoKey(key_field.to_owned()))?.get();
     let bad = |what| Err(LineFault::BadKey(key_field.to_owned(), what));
     let key = match key.as_bytes().first() {
@@ -173,6 +185,16 @@ fn parse(payload: Vec<u8>, key_field: &str) -> Result<Line, LineFault> {
     };
     let op = fields.get("op").and_then(|op| serde_json::from_str(op.get()).ok());
     Ok(Line { key, payload, op })
+}
+
+/// What a line is that is no JSON object.
+fn fault(payload: &[u8], error: &serde_json::Error) -> LineFault {
+    match (nature(payload), payload.trim_ascii()) {
+        (Some(nature), _) => LineFault::Other(nature),
+        (None, [b'[', ..]) => LineFault::Spread("an array", ".[]"),
+        (None, b"{") => LineFault::Spread("the beginning of one", "."),
+        _ => LineFault::NotAnObject(json_fault(error)),
+    }
 }
 
 /// The parser's reason without its own line number, which is always 1 and would contradict ours.
@@ -211,9 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_of_utf_8_is_read_over_and_other_encodings_are_named() {
+        assert_eq!(read("\u{feff}{\"id\":1}\n{\"id\":2}", "id"), [line("1", "{\"id\":1}"), line("2", "{\"id\":2}")]);
+        assert_eq!(read("\u{feff}\n", "id"), []);
+        let utf16: Vec<u8> = "\u{feff}{\"id\":1}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut reader = Reader { input: &utf16[..], name: "in".to_owned(), key: "id".to_owned(), line: 0 };
+        let error = reader.next().unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("in:1: not JSON, but UTF-16 (little-endian): give one"), "{error}");
+    }
+
+    #[test]
     fn a_bad_line_is_named_with_its_fault() {
         for (text, fault) in [
-            ("\n[1]", "in:2: not a JSON object"),
+            ("\n[1]", "in:2: not a JSON object, but an array: give one object a line (jq -c '.[]' makes that of it)"),
+            ("{\n \"id\": 1\n}", "in:1: not a JSON object, but the beginning of one: give"),
+            ("H4sIAAAA", "in:1: not JSON, but base64 of gzip"),
             ("{\"id\":1", "in:1: not a JSON object"),
             ("{\"name\":1}", "in:1: no field `id`, which --key makes the record key"),
             ("{\"id\":null}", "in:1: field `id` is null"),

@@ -1,5 +1,6 @@
 //! One JSON value fitted to one column: appended to the column's literal as the store will read it, or refused.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -8,15 +9,18 @@ use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::column::ColumnType;
+use super::column::{Column, ColumnType, Limit};
+use super::decimal::{self, Misfit, is_number};
 use super::literal::ArrayLiteral;
-use super::moment;
+use super::misfit::{Excerpt, expected, mismatch, number_mismatch, out_of_range};
+use super::moment::{self, MICROSECOND, Wrong};
 
 /// Fits the next value to a column. Nothing is converted that would lose anything; a value that does not fit is an
 /// error that names both sides, and may leave a part of an element behind for the caller to take back.
 pub(super) struct Fit<'a> {
-    pub(super) kind: ColumnType,
-    pub(super) required: bool,
+    pub(super) column: &'a Column,
+    /// Whether it is one of an array's.
+    pub(super) element: bool,
     pub(super) out: &'a mut ArrayLiteral,
     pub(super) again: &'a mut Again,
 }
@@ -32,9 +36,12 @@ impl<'de> DeserializeSeed<'de> for Fit<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.kind {
+        match self.column.kind {
             // Their texts must arrive as they were sent: digits and all.
-            ColumnType::Numeric | ColumnType::Jsonb => self.raw(<&RawValue>::deserialize(deserializer)?.get()),
+            ColumnType::Numeric | ColumnType::Jsonb | ColumnType::Json => {
+                self.raw(<&RawValue>::deserialize(deserializer)?.get())
+            }
+            _ if self.column.epoch.is_some() => self.number_or_text(<&RawValue>::deserialize(deserializer)?.get()),
             _ => deserializer.deserialize_any(self),
         }
     }
@@ -42,7 +49,7 @@ impl<'de> DeserializeSeed<'de> for Fit<'_> {
 
 impl Fit<'_> {
     fn null<E: Error>(self) -> Result<(), E> {
-        if self.required {
+        if self.column.not_null && !self.element {
             return Err(E::custom("is null, but every record must have it"));
         }
         self.out.push_null();
@@ -50,12 +57,12 @@ impl Fit<'_> {
     }
 
     fn integer<E: Error>(self, number: i64) -> Result<(), E> {
-        let fits = match self.kind {
+        let fits = match self.column.kind {
             ColumnType::SmallInt => i16::try_from(number).is_ok(),
             ColumnType::Integer => i32::try_from(number).is_ok(),
             ColumnType::BigInt => true,
             ColumnType::Double | ColumnType::Real => return self.float(number as f64),
-            _ => return Err(self.mismatch(format_args!("number {number}"))),
+            _ => return Err(number_mismatch(self.column, number)),
         };
         if !fits {
             return Err(self.out_of_range(format_args!("{number}")));
@@ -66,7 +73,7 @@ impl Fit<'_> {
 
     fn float<E: Error>(self, number: f64) -> Result<(), E> {
         const EXACT: f64 = (1u64 << 53) as f64;
-        match self.kind {
+        match self.column.kind {
             ColumnType::Double => self.out.push_plain(&format!("{number:e}")),
             ColumnType::Real if (number as f32).is_finite() => self.out.push_plain(&format!("{:e}", number as f32)),
             ColumnType::Real => return Err(self.out_of_range(format_args!("{number:e}"))),
@@ -75,40 +82,50 @@ impl Fit<'_> {
             {
                 return self.integer(number as i64);
             }
-            _ => return Err(self.mismatch(format_args!("number {number:?}"))),
+            _ => return Err(number_mismatch(self.column, format_args!("{number:?}"))),
         }
         Ok(())
     }
 
     fn text<E: Error>(self, text: &str) -> Result<(), E> {
-        let Fit { kind, out, again, .. } = self;
-        let is_moment = matches!(kind, ColumnType::Timestamp | ColumnType::TimestampTz);
-        if is_moment && !again.element.is_empty() && again.text == text {
+        let Fit { column, out, again, .. } = self;
+        let kind = column.kind;
+        if kind.is_moment() && !again.element.is_empty() && again.text == text {
             out.push_again(&again.element);
             return Ok(());
         }
         let mark = out.len();
+        let digits = if let Limit::Fraction(digits) = column.limit { digits } else { MICROSECOND };
         let fitted = match kind {
             ColumnType::Varchar => {
+                check_length(text, column.limit)?;
                 if !out.push_text_without_nul(text) {
                     return Err(E::custom("has a NUL character, which no SQL text can hold"));
                 }
-                Some(())
+                return Ok(());
             }
-            ColumnType::Bytea => BASE64_STANDARD.decode(text).ok().map(|bytes| out.push_bytes(&bytes)),
-            ColumnType::Date => push_moment(out, |out| moment::push_date(text, out)),
-            ColumnType::Time => push_moment(out, |out| moment::push_time(text, out)),
-            ColumnType::Timestamp => push_moment(out, |out| moment::push_timestamp(text, out)),
-            ColumnType::TimestampTz => {
-                push_moment(out, |out| moment::push_timestamp(text, out).map(|()| out.push_str("+00:00")))
+            ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt if is_whole(text) => {
+                return match text.parse() {
+                    Ok(number) => Fit { column, out, again, element: self.element }.integer(number),
+                    Err(_) => Err(out_of_range(kind, text)),
+                };
             }
-            _ => None,
+            ColumnType::Bytea => BASE64_STANDARD.decode(text).map(|bytes| out.push_bytes(&bytes)).map_err(drop),
+            ColumnType::Uuid => uuid::Uuid::try_parse(unbraced(text))
+                .map(|id| out.push_plain(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())))
+                .map_err(drop),
+            ColumnType::Date => push_moment(column, out, |out| moment::push_date(text, out), Excerpt(text))?,
+            ColumnType::Time => push_moment(column, out, |out| moment::push_time(text, digits, out), Excerpt(text))?,
+            ColumnType::Timestamp | ColumnType::TimestampTz => {
+                push_moment(column, out, |out| moment::push_timestamp(text, digits, out), Excerpt(text))?
+            }
+            _ => Err(()),
         };
-        if fitted.is_none() {
+        if fitted.is_err() {
             out.truncate(mark);
-            return Err(mismatch(kind, format_args!("string {}", Excerpt(text))));
+            return Err(mismatch(column, format_args!("string {}", Excerpt(text))));
         }
-        if is_moment {
+        if kind.is_moment() {
             text.clone_into(&mut again.text);
             out.last_since(mark).clone_into(&mut again.element);
         }
@@ -119,7 +136,7 @@ impl Fit<'_> {
         if json == "null" {
             return self.null();
         }
-        if self.kind == ColumnType::Jsonb {
+        if matches!(self.column.kind, ColumnType::Jsonb | ColumnType::Json) {
             if has_nul(json) {
                 return Err(E::custom("has a NUL character, which no SQL JSON can hold"));
             }
@@ -130,42 +147,87 @@ impl Fit<'_> {
         if !is_number(digits) {
             return Err(self.mismatch(format_args!("{}", Excerpt(json))));
         }
-        self.out.push_plain(digits);
+        match decimal::check(digits, self.column.limit) {
+            Ok(()) => self.out.push_plain(digits),
+            Err(Misfit::Rounded(most)) => {
+                return Err(E::custom(format_args!("expected {most}, found {}", Excerpt(digits))));
+            }
+            Err(Misfit::OutOfRange(kind)) => return Err(out_of_range(kind, Excerpt(digits))),
+        }
         Ok(())
     }
 
+    /// A moment as a number since 1970, or as a text.
+    fn number_or_text<E: Error>(self, json: &str) -> Result<(), E> {
+        let Fit { column, .. } = self;
+        let (Some(epoch), false) = (column.epoch, json == "null") else { return self.null() };
+        let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(json);
+        let digits = if let Limit::Fraction(digits) = column.limit { digits } else { MICROSECOND };
+        if is_number(inner) {
+            let micros = decimal::shifted(inner, epoch.power()).ok_or_else(|| out_of_range(column.kind, inner))?;
+            let pushed = push_moment(column, self.out, |out| moment::push_micros(micros, digits, out), Excerpt(inner))?;
+            return pushed.map_err(|()| out_of_range(column.kind, Excerpt(inner)));
+        }
+        match serde_json::from_str::<Cow<'_, str>>(json) {
+            Ok(text) => self.text(&text),
+            Err(_) => Err(self.mismatch(format_args!("{}", Excerpt(json)))),
+        }
+    }
+
     fn mismatch<E: Error>(&self, found: impl fmt::Display) -> E {
-        mismatch(self.kind, found)
+        mismatch(self.column, found)
     }
 
     fn out_of_range<E: Error>(&self, number: impl fmt::Display) -> E {
-        E::custom(format_args!("{number} is out of range for {}", self.kind))
+        out_of_range(self.column.kind, number)
     }
 }
 
-fn mismatch<E: Error>(kind: ColumnType, found: impl fmt::Display) -> E {
-    E::custom(format_args!("expected {}, found {found}", expected(kind)))
+/// A uuid without the braces that some write around it.
+fn unbraced(text: &str) -> &str {
+    text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text)
 }
 
-fn push_moment(out: &mut ArrayLiteral, write: impl FnOnce(&mut String) -> Option<()>) -> Option<()> {
-    let mut written = None;
-    out.push_with(|text| written = write(text));
-    written
+/// `-12`: what a whole number is as a text.
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What a person would have to send.
-fn expected(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Boolean => "true or false",
-        ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt => "a whole number",
-        ColumnType::Real | ColumnType::Double => "a number",
-        ColumnType::Numeric => "a number, or a string of one",
-        ColumnType::Varchar => "a string",
-        ColumnType::Date => "a date like 2026-01-31",
-        ColumnType::Time => "a time like 23:59:59",
-        ColumnType::Timestamp | ColumnType::TimestampTz => "a time like 2026-01-31T23:59:59",
-        ColumnType::Jsonb => "any JSON",
-        ColumnType::Bytea => "base64",
+fn check_length<E: Error>(text: &str, limit: Limit) -> Result<(), E> {
+    // No text has more characters than bytes.
+    if let Limit::Characters(most) = limit
+        && text.len() > most
+        && text.chars().count() > most
+    {
+        let (s, found) = (if most == 1 { "" } else { "s" }, text.chars().count());
+        return Err(E::custom(format_args!("expected at most {most} character{s}, found {found}")));
+    }
+    Ok(())
+}
+
+/// The outer error when the column keeps less of a second; the inner when it is no moment.
+fn push_moment<E: Error>(
+    column: &Column,
+    out: &mut ArrayLiteral,
+    write: impl FnOnce(&mut String) -> Result<(), Wrong>,
+    found: impl fmt::Display,
+) -> Result<Result<(), ()>, E> {
+    let mut written = Ok(());
+    out.push_with(|text| {
+        written = write(text);
+        // What both stores take for UTC whatever the session's zone is.
+        if written.is_ok() && column.kind == ColumnType::TimestampTz {
+            text.push_str("+00:00");
+        }
+    });
+    match (written, column.limit) {
+        (Ok(()), _) => Ok(Ok(())),
+        (Err(Wrong::Fraction), Limit::Fraction(digits)) => {
+            let s = if digits == 1 { "" } else { "s" };
+            Err(E::custom(format_args!("expected at most {digits} decimal place{s} of a second, found {found}")))
+        }
+        (Err(_), _) => Ok(Err(())),
     }
 }
 
@@ -182,33 +244,11 @@ pub(super) fn has_nul(json: &str) -> bool {
     })
 }
 
-/// `-12.50e3`: what both stores read as numeric. No NaN, no infinity, no spaces.
-fn is_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(m, e)| (m, Some(e)));
-    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
-    digits(whole.strip_prefix('-').unwrap_or(whole))
-        && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
-}
-
-struct Excerpt<'a>(&'a str);
-
-impl fmt::Display for Excerpt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 60;
-        match self.0.char_indices().nth(SHOWN) {
-            Some((end, _)) => write!(f, "`{}…` ({} bytes)", &self.0[..end], self.0.len()),
-            None => write!(f, "`{}`", self.0),
-        }
-    }
-}
-
 impl<'de> Visitor<'de> for Fit<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(expected(self.kind))
+        f.write_str(expected(self.column.kind))
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
@@ -216,7 +256,7 @@ impl<'de> Visitor<'de> for Fit<'_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        match self.kind {
+        match self.column.kind {
             ColumnType::Boolean => self.out.push_plain(if value { "t" } else { "f" }),
             _ => return Err(self.mismatch(value)),
         }
@@ -228,7 +268,7 @@ impl<'de> Visitor<'de> for Fit<'_> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        match (i64::try_from(number), self.kind) {
+        match (i64::try_from(number), self.column.kind) {
             (Ok(number), _) => self.integer(number),
             (Err(_), ColumnType::Double | ColumnType::Real) => self.float(number as f64),
             (Err(_), _) => Err(self.out_of_range(number)),

@@ -7,8 +7,12 @@ use serde_json::value::RawValue;
 use super::column::Column;
 use super::envelope::{Constant, Envelope};
 use super::field::{Again, Fit, has_nul};
+use super::list::List;
 use super::literal::ArrayLiteral;
+use super::misfit::without_position;
+use super::strangers::{Strangers, Unmapped};
 use super::table::{Role, Table};
+use crate::base::{nature, without_bom};
 
 /// Why a record is no row. The record itself is unharmed: it goes to `rejected_events`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,9 +20,15 @@ pub enum Reject {
     /// It has no body at all.
     #[error("body is null")]
     NullBody,
+    /// It has none, and the table's route says that there are such records: it is to be counted, not to be rejected.
+    #[error("body is null or empty: a tombstone")]
+    Tombstone,
     /// Its body is not a JSON object.
     #[error("body is not a JSON object: {0}")]
     NotAnObject(String),
+    /// Its body says nothing that the table has a place for.
+    #[error("none of its fields has a column: {0}")]
+    NothingFits(String),
     /// A field does not fit its column.
     #[error("field `{field}`: {reason}")]
     Field {
@@ -35,7 +45,8 @@ pub enum Reject {
 /// Rows ready to be sent: one array literal a column, in the table's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// The literals.
+    /// The literals; of a table with defaults, behind them one of booleans for each column that has one: whether the
+    /// record said what it is.
     pub columns: Vec<String>,
     /// How many elements each has.
     pub rows: usize,
@@ -50,7 +61,7 @@ pub struct Mapper {
     bytes: usize,
     constant: Constant,
     fields: Fields,
-    unmapped: u64,
+    skips_tombstones: bool,
 }
 
 impl Mapper {
@@ -60,9 +71,11 @@ impl Mapper {
         let rescues = table.roles().contains(&Role::Rescued);
         let fields = table.columns().iter().zip(table.roles()).enumerate();
         let by_name = fields.filter(|(_, (_, role))| **role == Role::Field);
+        let defaulted = table.columns().iter().enumerate().filter(|(_, column)| column.default.is_some());
+        let defaulted: Vec<usize> = defaulted.map(|(index, _)| index).collect();
         Mapper {
-            literals: vec![ArrayLiteral::default(); width],
-            marks: Vec::with_capacity(width),
+            literals: vec![ArrayLiteral::default(); width + defaulted.len()],
+            marks: Vec::with_capacity(width + defaulted.len()),
             rows: 0,
             bytes: 0,
             constant: Constant::default(),
@@ -71,12 +84,14 @@ impl Mapper {
                 columns: table.columns().to_vec(),
                 roles: table.roles().to_vec(),
                 rescues,
+                defaulted,
                 seen: vec![false; width],
                 filled: 0,
                 guess: Vec::new(),
                 again: vec![Again::default(); width],
+                strangers: Strangers::default(),
             },
-            unmapped: 0,
+            skips_tombstones: table.skips_tombstones(),
         }
     }
 
@@ -85,19 +100,22 @@ impl Mapper {
     /// # Errors
     /// When it does not fit the table; it then leaves nothing behind.
     pub fn push(&mut self, envelope: Envelope<'_>, body: Option<&[u8]>) -> Result<(), Reject> {
+        if self.skips_tombstones && body.is_none_or(<[u8]>::is_empty) {
+            return Err(Reject::Tombstone);
+        }
         let body = body.ok_or(Reject::NullBody)?;
         self.marks.clear();
         self.marks.extend(self.literals.iter().map(ArrayLiteral::len));
-        let unmapped = self.unmapped;
         match self.push_body(body) {
             Ok(()) => {
                 self.push_envelope(envelope);
+                self.fields.strangers.keep();
                 self.rows += 1;
                 Ok(())
             }
             Err(reject) => {
                 self.literals.iter_mut().zip(&self.marks).for_each(|(literal, mark)| literal.truncate(*mark));
-                self.unmapped = unmapped;
+                self.fields.strangers.forget();
                 Err(reject)
             }
         }
@@ -120,9 +138,9 @@ impl Mapper {
         Batch { columns: self.literals.iter_mut().map(ArrayLiteral::take).collect(), rows }
     }
 
-    /// How many fields of loaded records had no column and were not rescued, since this was last asked.
-    pub fn take_unmapped(&mut self) -> u64 {
-        std::mem::take(&mut self.unmapped)
+    /// Which fields of loaded records had no column and were not rescued, and how often, since this was last asked.
+    pub fn take_unmapped(&mut self) -> Unmapped {
+        self.fields.strangers.take()
     }
 
     fn push_body(&mut self, body: &[u8]) -> Result<(), Reject> {
@@ -130,22 +148,24 @@ impl Mapper {
         self.fields.filled = 0;
         let mut failed = None;
         let mut rescued = None;
-        let row = Row {
-            fields: &mut self.fields,
-            literals: &mut self.literals,
-            unmapped: &mut self.unmapped,
-            failed: &mut failed,
-            rescued: &mut rescued,
+        let row =
+            Row { fields: &mut self.fields, literals: &mut self.literals, failed: &mut failed, rescued: &mut rescued };
+        let not_an_object = |reason: String| match nature(body) {
+            Some(nature) => Reject::NotAnObject(format!("it is {nature}")),
+            None => Reject::NotAnObject(reason),
         };
         // Checked once as a whole, a text's names and values need no checks of their own.
-        let parsed = match str::from_utf8(body) {
-            Ok(text) => row.read(serde_json::Deserializer::from_str(text)),
-            Err(_) => row.read(serde_json::Deserializer::from_slice(body)),
-        };
-        parsed.map_err(|error| match failed {
+        let text = str::from_utf8(without_bom(body)).map_err(|error| not_an_object(error.to_string()))?;
+        row.read(serde_json::Deserializer::from_str(text)).map_err(|error| match failed {
             Some(field) => Reject::Field { field, reason: without_position(&error) },
-            None => Reject::NotAnObject(error.to_string()),
+            None => not_an_object(error.to_string()),
         })?;
+        if self.fields.says_nothing() {
+            return Err(Reject::NothingFits(self.fields.strangers.names_of_record()));
+        }
+        if !self.fields.defaulted.is_empty() {
+            self.push_given();
+        }
         if self.fields.filled == self.fields.by_name.len() && !self.fields.rescues {
             return Ok(());
         }
@@ -167,6 +187,14 @@ impl Mapper {
         Ok(())
     }
 
+    /// Notes which columns with defaults the record says something of.
+    fn push_given(&mut self) {
+        let width = self.fields.columns.len();
+        for (literal, index) in self.literals[width..].iter_mut().zip(&self.fields.defaulted) {
+            literal.push_plain(if self.fields.seen[*index] { "t" } else { "f" });
+        }
+    }
+
     fn push_envelope(&mut self, envelope: Envelope<'_>) {
         self.constant.set(envelope);
         self.bytes = 0;
@@ -183,12 +211,6 @@ impl Mapper {
     }
 }
 
-/// The position in the body says nothing once the field is named.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rfind(" at line ").map_or(text.clone(), |end| text[..end].to_owned())
-}
-
 #[derive(Debug)]
 struct Fields {
     by_name: HashMap<String, usize>,
@@ -196,6 +218,8 @@ struct Fields {
     roles: Vec<Role>,
     /// Whether fields without a column are kept.
     rescues: bool,
+    /// The columns that the store fills in where a record says nothing of them.
+    defaulted: Vec<usize>,
     /// Which columns the record at hand has filled.
     seen: Vec<bool>,
     /// How many.
@@ -204,9 +228,15 @@ struct Fields {
     guess: Vec<Option<usize>>,
     /// Per column, the text that was fitted last and the element it became: neighbours share their times.
     again: Vec<Again>,
+    strangers: Strangers,
 }
 
 impl Fields {
+    /// Whether the record at hand has fields, and the table no place for any of them.
+    fn says_nothing(&self) -> bool {
+        self.filled == 0 && !self.rescues && !self.by_name.is_empty() && self.strangers.of_record() > 0
+    }
+
     fn find(&mut self, position: usize, name: &str) -> Option<usize> {
         if let Some(Some(index)) = self.guess.get(position)
             && self.columns[*index].name == name
@@ -228,7 +258,6 @@ impl Fields {
 struct Row<'m> {
     fields: &'m mut Fields,
     literals: &'m mut [ArrayLiteral],
-    unmapped: &'m mut u64,
     failed: &'m mut Option<String>,
     rescued: &'m mut Option<String>,
 }
@@ -254,17 +283,17 @@ impl<'de> Visitor<'de> for Row<'_> {
             match key {
                 Found::Column(index) => {
                     let column = &self.fields.columns[index];
-                    let fit = Fit {
-                        kind: column.kind,
-                        required: column.required,
-                        out: &mut self.literals[index],
-                        again: &mut self.fields.again[index],
-                    };
+                    let out = &mut self.literals[index];
                     let fitted = if std::mem::replace(&mut self.fields.seen[index], true) {
                         Err(A::Error::custom("stands twice in the body"))
                     } else {
                         self.fields.filled += 1;
-                        map.next_value_seed(fit)
+                        if column.list {
+                            map.next_value_seed(List { column, out })
+                        } else {
+                            let again = &mut self.fields.again[index];
+                            map.next_value_seed(Fit { column, element: false, out, again })
+                        }
                     };
                     if fitted.is_err() {
                         *self.failed = Some(column.name.clone());
@@ -285,7 +314,6 @@ impl<'de> Visitor<'de> for Row<'_> {
                 }
                 Found::Nothing => {
                     map.next_value::<IgnoredAny>()?;
-                    *self.unmapped += 1;
                 }
             }
         }
@@ -324,7 +352,10 @@ impl Visitor<'_> for Key<'_> {
         Ok(match self.fields.find(self.position, name) {
             Some(index) => Found::Column(index),
             None if self.fields.rescues => Found::Rescue(name.to_owned()),
-            None => Found::Nothing,
+            None => {
+                self.fields.strangers.met(name);
+                Found::Nothing
+            }
         })
     }
 }

@@ -7,15 +7,20 @@
 //! ```
 
 mod column;
+mod decimal;
 mod envelope;
 mod field;
+mod list;
 mod literal;
 mod mapper;
+mod misfit;
 mod moment;
+mod strangers;
 mod table;
 
-pub use column::{Column, ColumnType};
+pub use column::{Column, ColumnType, Epoch, Limit};
 pub use envelope::Envelope;
 pub use literal::ArrayLiteral;
 pub use mapper::{Batch, Mapper, Reject};
+pub use strangers::Unmapped;
 pub use table::{CatalogColumn, InvalidTable, RECORD_KEY, Table};

@@ -2,23 +2,69 @@
 
 use std::fmt::Write as _;
 
-use time::{Date, Duration, Month, PrimitiveDateTime, Time};
+use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
-/// Appends a `YYYY-MM-DD` text as it is, or gives `None` when it names no day.
-pub(super) fn push_date(text: &str, out: &mut String) -> Option<()> {
-    let (date, rest) = date(text)?;
-    rest.is_empty().then(|| write_date(date, out))
+/// Why a value is not taken for a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// It names none.
+    Form,
+    /// Its second has more digits than the column keeps.
+    Fraction,
 }
 
-/// Appends `HH:MM:SS[.ffffff]` for a text `HH:MM[:SS[.f…]]`, or gives `None`.
-pub(super) fn push_time(text: &str, out: &mut String) -> Option<()> {
-    let (time, rest) = clock(text)?;
-    rest.is_empty().then(|| write_time(time, out))
+/// Digits of a second's fraction that both stores keep unless a column says less.
+pub(super) const MICROSECOND: u8 = 6;
+
+/// Appends a `YYYY-MM-DD` text as it is.
+pub(super) fn push_date(text: &str, out: &mut String) -> Result<(), Wrong> {
+    match date(text) {
+        Some((date, "")) => write_date(date, out),
+        _ => return Err(Wrong::Form),
+    }
+    Ok(())
 }
 
-/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, in UTC, for an ISO 8601 text, or gives `None`. A text without an offset is
-/// UTC; a day alone is its midnight; digits below a microsecond are cut off.
-pub(super) fn push_timestamp(text: &str, out: &mut String) -> Option<()> {
+/// Appends `HH:MM:SS[.ffffff]` for a text `HH:MM[:SS[.f…]]`.
+pub(super) fn push_time(text: &str, digits: u8, out: &mut String) -> Result<(), Wrong> {
+    let Some((time, "")) = clock(text) else { return Err(Wrong::Form) };
+    check_fraction(time, digits)?;
+    write_time(time, out);
+    Ok(())
+}
+
+/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, in UTC, for an ISO 8601 text. A text without an offset is UTC; a day alone is
+/// its midnight; digits below a microsecond are cut off.
+pub(super) fn push_timestamp(text: &str, digits: u8, out: &mut String) -> Result<(), Wrong> {
+    write(timestamp(text).ok_or(Wrong::Form)?, digits, out)
+}
+
+/// The same for a number of microseconds since 1970.
+pub(super) fn push_micros(micros: i128, digits: u8, out: &mut String) -> Result<(), Wrong> {
+    let nanos = micros.checked_mul(1000).ok_or(Wrong::Form)?;
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| Wrong::Form)?;
+    write(PrimitiveDateTime::new(moment.date(), moment.time()), digits, out)
+}
+
+fn write(moment: PrimitiveDateTime, digits: u8, out: &mut String) -> Result<(), Wrong> {
+    if !(1..=9999).contains(&moment.year()) {
+        return Err(Wrong::Form);
+    }
+    check_fraction(moment.time(), digits)?;
+    write_date(moment.date(), out);
+    out.push(' ');
+    write_time(moment.time(), out);
+    Ok(())
+}
+
+fn check_fraction(time: Time, digits: u8) -> Result<(), Wrong> {
+    if digits >= MICROSECOND || time.microsecond() % 10u32.pow(u32::from(MICROSECOND - digits)) == 0 {
+        return Ok(());
+    }
+    Err(Wrong::Fraction)
+}
+
+fn timestamp(text: &str) -> Option<PrimitiveDateTime> {
     let (date, rest) = date(text)?;
     let (time, offset) = match rest.as_bytes().first() {
         None => (Time::MIDNIGHT, Duration::ZERO),
@@ -28,14 +74,7 @@ pub(super) fn push_timestamp(text: &str, out: &mut String) -> Option<()> {
         }
         Some(_) => return None,
     };
-    let moment = PrimitiveDateTime::new(date, time).checked_sub(offset)?;
-    if !(1..=9999).contains(&moment.year()) {
-        return None;
-    }
-    write_date(moment.date(), out);
-    out.push(' ');
-    write_time(moment.time(), out);
-    Some(())
+    PrimitiveDateTime::new(date, time).checked_sub(offset)
 }
 
 fn date(text: &str) -> Option<(Date, &str)> {
@@ -122,9 +161,17 @@ fn push_ascii(text: &[u8], out: &mut String) {
 mod tests {
     use super::*;
 
-    fn shown(push: fn(&str, &mut String) -> Option<()>, text: &str) -> Option<String> {
+    fn shown(push: impl Fn(&str, &mut String) -> Result<(), Wrong>, text: &str) -> Option<String> {
         let mut out = String::new();
-        push(text, &mut out).map(|()| out)
+        push(text, &mut out).ok().map(|()| out)
+    }
+
+    fn push_timestamp(text: &str, out: &mut String) -> Result<(), Wrong> {
+        super::push_timestamp(text, MICROSECOND, out)
+    }
+
+    fn push_time(text: &str, out: &mut String) -> Result<(), Wrong> {
+        super::push_time(text, MICROSECOND, out)
     }
 
     #[test]
@@ -165,5 +212,28 @@ mod tests {
         assert_eq!(shown(push_date, "2024-02-29 00:00"), None);
         assert_eq!(shown(push_time, "23:59:59.25").as_deref(), Some("23:59:59.250000"));
         assert_eq!(shown(push_time, "24:00"), None);
+    }
+
+    #[test]
+    fn a_column_may_keep_less_of_a_second() {
+        let at = |text: &str, digits| {
+            let mut out = String::new();
+            super::push_timestamp(text, digits, &mut out).map(|()| out)
+        };
+        assert_eq!(at("2026-12-31T23:59:59.700Z", 0), Err(Wrong::Fraction));
+        assert_eq!(at("2026-12-31T23:59:59.000Z", 0).as_deref(), Ok("2026-12-31 23:59:59"));
+        assert_eq!(at("2026-12-31T23:59:59.123456Z", 3), Err(Wrong::Fraction));
+        assert_eq!(at("2026-12-31T23:59:59.1230000Z", 3).as_deref(), Ok("2026-12-31 23:59:59.123000"));
+        assert_eq!(super::push_time("23:59:59.6", 0, &mut String::new()), Err(Wrong::Fraction));
+    }
+
+    #[test]
+    fn microseconds_are_counted_from_1970() {
+        let at = |micros| shown(|_, out| push_micros(micros, MICROSECOND, out), "");
+        assert_eq!(at(0).as_deref(), Some("1970-01-01 00:00:00"));
+        assert_eq!(at(1_769_864_645_123_456).as_deref(), Some("2026-01-31 13:04:05.123456"));
+        assert_eq!(at(-1).as_deref(), Some("1969-12-31 23:59:59.999999"));
+        assert_eq!(at(i128::MAX), None);
+        assert_eq!(at(253_402_300_800_000_000), None, "year 10000");
     }
 }

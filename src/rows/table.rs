@@ -1,4 +1,4 @@
-use super::column::{Column, ColumnType};
+use super::column::{Column, ColumnType, Epoch, Limit};
 
 /// A target table, as a loader sees it: which columns the envelope fills and which the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -6,6 +6,8 @@ pub struct Table {
     name: String,
     columns: Vec<Column>,
     roles: Vec<Role>,
+    /// Whether records without a body are expected, and make no rows.
+    skips_tombstones: bool,
 }
 
 /// Where a column's value comes from.
@@ -37,11 +39,36 @@ pub const RECORD_KEY: [&str; 4] = [ENVELOPE[0].0, ENVELOPE[1].0, ENVELOPE[2].0, 
 pub enum InvalidTable {
     /// The catalog does not have it.
     #[error(
-        "table `{table}` does not exist; make it (`deltawave init` makes the default one) or name another with --route"
+        "table `{table}` does not exist; {}make it (`deltawave init` makes the default one) or name another with --route",
+        alike(beside)
     )]
     Missing {
         /// The table.
         table: String,
+        /// Tables whose names differ in case or schema only, as a route names them.
+        beside: Vec<String>,
+    },
+    /// It is there, and this user may not do what a loader does.
+    #[error("table `{table}` exists, but user `{user}` lacks {lacks} on it: {cure}")]
+    NoGrant {
+        /// The table.
+        table: String,
+        /// Who is connected.
+        user: String,
+        /// The rights it lacks, in words.
+        lacks: String,
+        /// The statements that give them.
+        cure: String,
+    },
+    /// What a column's comment or `--column` asks for makes no sense.
+    #[error("column `{column}` of table `{table}`: {reason}")]
+    Epoch {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: String,
     },
     /// It cannot tell records apart.
     #[error("table `{table}` lacks the envelope column{s} {columns}; a record is identified by event_hub varchar, partition_id int, sequence_number bigint, enqueued_at timestamp, which must be its primary key", s = if .columns.contains(", ") { "s" } else { "" })]
@@ -88,19 +115,39 @@ pub enum InvalidTable {
 }
 
 /// One column as the catalog describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CatalogColumn {
     /// Its name.
     pub name: String,
-    /// `information_schema.columns.data_type`.
+    /// Its type as the catalog prints it, a domain's that of its base; with `[]` behind it for an array.
     pub data_type: String,
+    /// What its values, or an array's elements, are cast to, where that is not the type's own name: an enum.
+    pub cast: Option<String>,
     /// Whether the catalog knows it to be NOT NULL.
     pub not_null: bool,
+    /// What the store fills in where an INSERT leaves it out, as an expression.
+    pub default: Option<String>,
+    /// Whether the store alone fills it: generated, or an identity.
+    pub generated: bool,
+    /// Its comment.
+    pub comment: Option<String>,
+    /// How many digits a `numeric` keeps that says nothing of them, if not all.
+    pub numeric_digits: Option<i64>,
 }
+
+fn alike(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!("there is `{}` (names are compared as the catalog has them); ", names.join("`, `")),
+    }
+}
+
+/// What a column's comment begins with that says how its values are sent.
+const COMMENT: &str = "deltawave:";
 
 impl Table {
     /// Makes a table of what the catalog says of it. A column is required when the catalog says NOT NULL or its name
-    /// is among `required`.
+    /// is among `required`. Columns that the store alone fills are none of its.
     ///
     /// # Errors
     /// When records could not be told apart in it or not be fitted to it.
@@ -112,9 +159,9 @@ impl Table {
     ) -> Result<Self, InvalidTable> {
         let table = || name.to_owned();
         if catalog.is_empty() {
-            return Err(InvalidTable::Missing { table: table() });
+            return Err(InvalidTable::Missing { table: table(), beside: Vec::new() });
         }
-        let has = |wanted: &str| catalog.iter().any(|column| column.name == wanted);
+        let has = |wanted: &str| catalog.iter().any(|column| column.name == wanted && !column.generated);
         let lacking: Vec<_> = ENVELOPE.iter().map(|(wanted, ..)| *wanted).filter(|wanted| !has(wanted)).collect();
         if !lacking.is_empty() {
             return Err(InvalidTable::NoEnvelope { table: table(), columns: lacking.join(", ") });
@@ -128,26 +175,33 @@ impl Table {
             };
             return Err(InvalidTable::WrongKey { table: table(), found });
         }
-        let mut columns = Vec::with_capacity(catalog.len());
-        let mut roles = Vec::with_capacity(catalog.len());
-        for CatalogColumn { name: column, data_type, not_null } in catalog {
-            let Some(kind) = ColumnType::from_catalog(&data_type) else {
-                return Err(InvalidTable::UnsupportedType { table: table(), column, found: data_type });
-            };
-            let (role, wanted): (Role, &[ColumnType]) = match ENVELOPE.iter().find(|(name, ..)| *name == column) {
-                Some((_, role, wanted)) => (*role, wanted),
-                None if column == "rescued" => (Role::Rescued, &[ColumnType::Jsonb]),
-                None => (Role::Field, &[]),
-            };
-            if !wanted.is_empty() && !wanted.contains(&kind) {
-                let wanted = wanted.iter().map(|kind| kind.sql()).collect::<Vec<_>>().join(" or ");
-                return Err(InvalidTable::WrongType { table: table(), column, found: data_type, wanted });
-            }
-            let required = role == Role::Field && (not_null || required.contains(&column));
-            columns.push(Column { name: column, kind, required });
+        let (mut columns, mut roles) = (Vec::with_capacity(catalog.len()), Vec::with_capacity(catalog.len()));
+        for found in catalog.into_iter().filter(|column| !column.generated) {
+            let (role, column) = column(name, found, required)?;
+            columns.push(column);
             roles.push(role);
         }
-        Ok(Table { name: table(), columns, roles })
+        Ok(Table { name: table(), columns, roles, skips_tombstones: false })
+    }
+
+    /// The same, but that numbers in the column of that name count from 1970.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds no moments.
+    pub fn with_epoch(mut self, column: &str, epoch: Epoch) -> Result<Self, InvalidTable> {
+        let wrong =
+            |reason: String| InvalidTable::Epoch { table: self.name.clone(), column: column.to_owned(), reason };
+        let found = self.columns.iter().zip(&self.roles).position(|(found, _)| found.name == column);
+        let Some(index) = found.filter(|index| self.roles[*index] == Role::Field) else {
+            return Err(wrong("the body fills no column of that name".to_owned()));
+        };
+        set_epoch(&mut self.columns[index], epoch).map_err(wrong)?;
+        Ok(self)
+    }
+
+    /// The same, but that records without a body are expected, and make no rows.
+    pub fn skipping_tombstones(self) -> Self {
+        Table { skips_tombstones: true, ..self }
     }
 
     /// Its name, as the route gave it.
@@ -160,9 +214,79 @@ impl Table {
         &self.columns
     }
 
+    pub(super) fn skips_tombstones(&self) -> bool {
+        self.skips_tombstones
+    }
+
     pub(super) fn roles(&self) -> &[Role] {
         &self.roles
     }
+}
+
+/// Where a column's value comes from, and what it takes.
+fn column(table: &str, found: CatalogColumn, required: &[String]) -> Result<(Role, Column), InvalidTable> {
+    let table = || table.to_owned();
+    let CatalogColumn { name, data_type, cast, not_null, default, comment, numeric_digits, .. } = found;
+    let (element, list) = match data_type.strip_suffix("[]") {
+        Some(element) => (element, true),
+        None => (data_type.as_str(), false),
+    };
+    let known =
+        if cast.is_some() { Some((ColumnType::Varchar, Limit::None)) } else { ColumnType::from_catalog(element) };
+    let Some((kind, limit)) = known else {
+        return Err(InvalidTable::UnsupportedType { table: table(), column: name, found: data_type });
+    };
+    let limit = match (kind, limit, numeric_digits) {
+        (ColumnType::Numeric, Limit::None, Some(digits)) => Limit::Significant(digits),
+        _ => limit,
+    };
+    let (role, wanted): (Role, &[ColumnType]) = match ENVELOPE.iter().find(|(envelope, ..)| *envelope == name) {
+        Some((_, role, wanted)) => (*role, wanted),
+        None if name == "rescued" => (Role::Rescued, &[ColumnType::Jsonb, ColumnType::Json]),
+        None => (Role::Field, &[]),
+    };
+    if !wanted.is_empty() && (!wanted.contains(&kind) || list || cast.is_some()) {
+        let wanted = wanted.iter().map(|kind| kind.sql()).collect::<Vec<_>>().join(" or ");
+        return Err(InvalidTable::WrongType { table: table(), column: name, found: data_type, wanted });
+    }
+    let of_body = role == Role::Field;
+    let default = default.filter(|_| of_body);
+    let asked = of_body && required.contains(&name);
+    let mut column = Column {
+        kind,
+        limit,
+        list,
+        cast,
+        epoch: None,
+        not_null: asked || (of_body && not_null),
+        required: asked || (of_body && not_null && default.is_none()),
+        default,
+        name,
+    };
+    if of_body && let Some(wish) = comment.as_deref().and_then(|comment| comment.trim().strip_prefix(COMMENT)) {
+        let wrong = |reason| InvalidTable::Epoch { table: table(), column: column.name.clone(), reason };
+        let unit = wish.trim().strip_prefix("epoch").and_then(|unit| Epoch::parse(unit.trim()));
+        let unit = unit.ok_or_else(|| {
+            wrong(format!("its comment says `{COMMENT}{wish}`, which is none of epoch s, epoch ms, epoch us"))
+        })?;
+        set_epoch(&mut column, unit).map_err(|reason| InvalidTable::Epoch {
+            table: table(),
+            column: column.name.clone(),
+            reason,
+        })?;
+    }
+    Ok((role, column))
+}
+
+fn set_epoch(column: &mut Column, epoch: Epoch) -> Result<(), String> {
+    if !column.kind.is_moment() {
+        return Err(format!(
+            "numbers that count from 1970 go into timestamp or timestamptz, and it is {}",
+            column.kind
+        ));
+    }
+    column.epoch = Some(epoch);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,9 +298,19 @@ pub(super) mod tests {
             let (name, data_type) = line.trim().split_once(' ').unwrap();
             let not_null = data_type.ends_with("not null");
             let data_type = data_type.trim_end_matches(" not null").to_owned();
-            CatalogColumn { name: name.to_owned(), data_type, not_null }
+            CatalogColumn { name: name.to_owned(), data_type, not_null, ..CatalogColumn::default() }
         };
-        text.split(',').map(column).collect()
+        // A comma in brackets belongs to a type.
+        let mut lines = vec![String::new()];
+        let mut depth = 0;
+        for c in text.chars() {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            match c {
+                ',' if depth == 0 => lines.push(String::new()),
+                c => lines.last_mut().unwrap().push(c),
+            }
+        }
+        lines.iter().map(|line| column(line)).collect()
     }
 
     pub(crate) const ENVELOPE_COLUMNS: &str = "event_hub character varying,partition_id integer,sequence_number bigint,enqueued_at timestamp without time zone";
@@ -198,5 +332,50 @@ pub(super) mod tests {
         assert!(error.contains("`sequence_number` of table `t` is text, it must be bigint"), "{error}");
         let error = new(&format!("at interval,{ENVELOPE_COLUMNS}"), &key()).unwrap_err().to_string();
         assert!(error.contains("`at` of table `t` is interval"), "{error}");
+        let error = new(&ENVELOPE_COLUMNS.replace("bigint", "bigint[]"), &key()).unwrap_err().to_string();
+        assert!(error.contains("`sequence_number` of table `t` is bigint[], it must be bigint"), "{error}");
+        let beside = vec!["Q4".to_owned(), "sales.q4".to_owned()];
+        let error = InvalidTable::Missing { table: "q4".to_owned(), beside }.to_string();
+        assert!(error.starts_with("table `q4` does not exist; there is `Q4`, `sales.q4` (names"), "{error}");
+    }
+
+    #[test]
+    fn what_the_store_fills_is_left_to_it() {
+        let mut catalog =
+            columns(&format!("id integer,lower text,at timestamp without time zone not null,{ENVELOPE_COLUMNS}"));
+        catalog[1].generated = true;
+        catalog[2].default = Some("now()".to_owned());
+        let required = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let table = Table::new("t", catalog.clone(), &key(), &names).unwrap();
+            let column = &table.columns()[1];
+            (table.columns().len(), column.not_null, column.required)
+        };
+        assert_eq!(required(&[]), (6, true, false));
+        assert_eq!(required(&["at"]), (6, true, true));
+        catalog[3].generated = true;
+        assert!(matches!(Table::new("t", catalog, &key(), &[]), Err(InvalidTable::NoEnvelope { .. })));
+    }
+
+    #[test]
+    fn a_comment_or_a_flag_says_what_numbers_count() {
+        let commented = |data_type: &str, comment: &str| {
+            let mut catalog = columns(&format!("at {data_type},{ENVELOPE_COLUMNS}"));
+            catalog[0].comment = Some(comment.to_owned());
+            Table::new("t", catalog, &key(), &[])
+        };
+        let epoch = |data_type, comment| commented(data_type, comment).map(|table| table.columns()[0].epoch);
+        assert_eq!(epoch("timestamp with time zone", "deltawave: epoch ms"), Ok(Some(Epoch::Milliseconds)));
+        assert_eq!(epoch("timestamp without time zone", "deltawave:epoch us"), Ok(Some(Epoch::Microseconds)));
+        assert_eq!(epoch("timestamp without time zone", "when it was"), Ok(None));
+        let error = epoch("date", "deltawave: epoch s").unwrap_err().to_string();
+        assert!(error.contains("column `at` of table `t`: numbers that count from 1970 go into timestamp"), "{error}");
+        let error = epoch("timestamp with time zone", "deltawave: epoch days").unwrap_err().to_string();
+        assert!(error.contains("none of epoch s, epoch ms, epoch us"), "{error}");
+        let table = commented("timestamp with time zone", "").unwrap();
+        assert_eq!(table.clone().with_epoch("at", Epoch::Seconds).unwrap().columns()[0].epoch, Some(Epoch::Seconds));
+        for name in ["none", "enqueued_at"] {
+            assert!(table.clone().with_epoch(name, Epoch::Seconds).is_err(), "{name}");
+        }
     }
 }

@@ -3,19 +3,21 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
 use super::route::RouteArgs;
 use super::scope::ScopeArgs;
 use super::store::StoreArgs;
-use super::{Faults, Route, Seconds};
+use super::{Faults, Route, Seconds, Tombstones};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 #[cfg(debug_assertions)]
 use crate::base::killpoint::KillPoint;
 use crate::base::{Secret, SecretSource};
 use crate::capture::{NameFormat, Scope};
+use crate::rows::{InvalidTable, Table};
 use crate::store::StoreAddress;
 
 /// Flags of the `loader` program.
@@ -43,9 +45,14 @@ pub struct LoaderArgs {
         default_values = REQUIRE
     )]
     require: Vec<String>,
+    #[command(flatten)]
+    columns: ColumnArgs,
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
+    /// With --once or --dry-run: exit 0 also when no route has any Capture file
+    #[arg(long, env = "DELTAWAVE_ALLOW_EMPTY")]
+    allow_empty: bool,
     /// Read and map everything, write nothing: list what would be rejected, and tell the rate. Exit 1 if anything would be
     #[arg(long, env = "DELTAWAVE_DRY_RUN")]
     dry_run: bool,
@@ -59,6 +66,9 @@ pub struct LoaderArgs {
     /// How often to list everything, which finds late files whatever their names, in seconds
     #[arg(long, env = "DELTAWAVE_RECONCILE", value_name = "SECONDS", default_value_t = RECONCILE)]
     reconcile: Seconds,
+    /// How long a file that has no bytes is given to be filled before it is quarantined, in seconds
+    #[arg(long, env = "DELTAWAVE_SETTLE", value_name = "SECONDS", default_value_t = SETTLE)]
+    settle: Seconds,
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
@@ -99,6 +109,7 @@ pub(super) const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
 const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
 const RECONCILE: Seconds = Seconds(Duration::from_secs(6 * 60 * 60));
+const SETTLE: Seconds = Seconds(Duration::from_secs(60));
 const GIVE_UP: Seconds = Seconds(Duration::from_secs(60));
 const SLOW_RETRY: Seconds = Seconds(Duration::from_secs(30));
 /// Statements and flushes of a busy cluster may take minutes.
@@ -126,8 +137,12 @@ pub struct LoaderSettings {
     pub routes: Vec<Route>,
     /// Columns every record must have, where the table has them.
     pub require: Vec<String>,
+    /// What is said of single columns, beside the catalog.
+    pub columns: Vec<ColumnRule>,
     /// Whether to end when all there is was loaded.
     pub once: bool,
+    /// Whether a run that finds no file ends well.
+    pub allow_empty: bool,
     /// Whether to write nothing.
     pub dry_run: bool,
     /// Time between polls.
@@ -171,14 +186,16 @@ pub struct Lookout {
     pub sweep: Duration,
     /// How often everything is listed, which finds a late file whatever its name.
     pub reconcile: Duration,
+    /// How old a file without any bytes must be to be taken for what it is.
+    pub settle: Duration,
 }
 
 impl Lookout {
     /// Sweeps every 20 polls, but at least every 30 s.
-    fn new(poll: Duration, look_back: Duration, reconcile: Duration) -> Self {
+    fn new(poll: Duration, look_back: Duration, reconcile: Duration, settle: Duration) -> Self {
         const POLLS: u32 = 20;
         const LONGEST: Duration = Duration::from_secs(30);
-        Lookout { look_back, sweep: (poll * POLLS).min(LONGEST), reconcile }
+        Lookout { look_back, sweep: (poll * POLLS).min(LONGEST), reconcile, settle }
     }
 }
 
@@ -193,10 +210,12 @@ impl LoaderSettings {
             name_format: NameFormat::default(),
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
+            columns: Vec::new(),
             once: false,
+            allow_empty: false,
             dry_run: false,
             poll: POLL.0,
-            lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0),
+            lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0, SETTLE.0),
             give_up: GIVE_UP.0,
             notifications: None,
             slow_retry: SLOW_RETRY.0,
@@ -211,6 +230,19 @@ impl LoaderSettings {
             parallel_files: PARALLEL_FILES,
             identity: IdentitySettings::default(),
         }
+    }
+
+    /// A route's table with what the settings say of it, beside the catalog.
+    ///
+    /// # Errors
+    /// When they say something of a column that does not fit it.
+    pub fn fit(&self, route: &Route, table: Table) -> Result<Table, InvalidTable> {
+        let mut rules = self.columns.iter().filter(|rule| rule.table == route.table);
+        let table = rules.try_fold(table, |table, rule| table.with_epoch(&rule.column, rule.epoch))?;
+        Ok(match route.tombstones {
+            Tombstones::Reject => table,
+            Tombstones::Skip => table.skipping_tombstones(),
+        })
     }
 }
 
@@ -245,6 +277,7 @@ impl LoaderArgs {
         let store = self.store.check(&mut faults);
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
+        let columns = self.columns.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
@@ -281,10 +314,12 @@ impl LoaderArgs {
                 name_format: name_format?,
                 routes: routes?,
                 require: self.require,
+                columns: columns?,
                 once: self.once,
+                allow_empty: self.allow_empty,
                 dry_run: self.dry_run,
                 poll: poll?,
-                lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0),
+                lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0, self.settle.0),
                 give_up: self.give_up.0,
                 notifications: notifications?,
                 slow_retry: slow_retry?,

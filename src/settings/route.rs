@@ -8,11 +8,12 @@ use crate::capture::Hub;
 /// The flag of every program that loads or looks at what was loaded.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RouteArgs {
-    /// Which event hub's records go into which table; several separated by commas
+    /// Which event hub's records go into which table; several separated by commas. Behind its table a route may say
+    /// tombstones=skip: count its records without a body, and do not reject them
     #[arg(
         long = "route",
         env = "DELTAWAVE_ROUTE",
-        value_name = "HUB=TABLE",
+        value_name = "HUB=TABLE[,OPTION=VALUE]",
         value_delimiter = ',',
         default_value = "user-events=user_event_log"
     )]
@@ -26,6 +27,37 @@ pub struct Route {
     pub hub: Hub,
     /// The table, with its schema if it is not in `public`.
     pub table: String,
+    /// What becomes of records without a body.
+    pub tombstones: Tombstones,
+}
+
+/// What becomes of records without a body, by which change streams say that a key is gone for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tombstones {
+    /// They are rejected: nothing was to have none.
+    #[default]
+    Reject,
+    /// They are counted, and that is all.
+    Skip,
+}
+
+/// What a route may say behind its table. No hub is called so in a route.
+const OPTIONS: [&str; 1] = ["tombstones"];
+
+impl Route {
+    /// A route that says nothing else.
+    pub fn new(hub: Hub, table: &str) -> Self {
+        Route { hub, table: table.to_owned(), tombstones: Tombstones::default() }
+    }
+
+    fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
+        match (option, value) {
+            ("tombstones", "skip") => self.tombstones = Tombstones::Skip,
+            ("tombstones", "reject") => self.tombstones = Tombstones::Reject,
+            _ => return Err(format!("`{option}={value}` is neither tombstones=skip nor tombstones=reject")),
+        }
+        Ok(())
+    }
 }
 
 /// As it stands in `--route`.
@@ -38,24 +70,64 @@ impl fmt::Display for Route {
 impl RouteArgs {
     /// The routes of the namespace's hubs; a hub may stand once.
     pub(super) fn check(self, namespace: &str, faults: &mut Faults) -> Option<Vec<Route>> {
-        let mut routes: Vec<Route> = Vec::new();
+        let (mut routes, mut sound): (Vec<Route>, bool) = (Vec::new(), true);
         for text in &self.routes {
-            let route = match text.split_once('=') {
-                Some((hub, table)) if !table.is_empty() => Hub::new(namespace, hub)
-                    .map(|hub| Route { hub, table: table.to_owned() })
-                    .map_err(|error| error.to_string()),
-                _ => Err(format!("`{text}` is not HUB=TABLE")),
-            };
-            match faults.check("--route", route) {
-                Some(route) if routes.iter().any(|other| other.hub == route.hub) => {
-                    faults.add(
-                        "--route",
-                        format_args!("`{}` stands twice; run a second loader for a second table", route.hub.name()),
-                    );
+            let option = text.split_once('=').filter(|(name, _)| OPTIONS.contains(name));
+            let checked = match (option, routes.last_mut()) {
+                (Some((option, value)), Some(route)) => route.set(option, value),
+                (Some((option, _)), None) => {
+                    Err(format!("`{option}` says something of the route before it; there is none"))
                 }
-                route => routes.extend(route),
-            }
+                (None, _) => route(namespace, text).and_then(|route| {
+                    if routes.iter().any(|other| other.hub == route.hub) {
+                        let hub = route.hub.name();
+                        return Err(format!("`{hub}` stands twice; run a second loader for a second table"));
+                    }
+                    routes.push(route);
+                    Ok(())
+                }),
+            };
+            sound &= faults.check("--route", checked).is_some();
         }
-        (routes.len() == self.routes.len()).then_some(routes)
+        sound.then_some(routes)
+    }
+}
+
+fn route(namespace: &str, text: &str) -> Result<Route, String> {
+    match text.split_once('=') {
+        Some((hub, table)) if !table.is_empty() => {
+            Hub::new(namespace, hub).map(|hub| Route::new(hub, table)).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("`{text}` is not HUB=TABLE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(texts: &[&str]) -> Result<Vec<Route>, String> {
+        let mut faults = Faults::default();
+        let routes = RouteArgs { routes: texts.iter().map(|text| (*text).to_owned()).collect() };
+        let routes = routes.check("local", &mut faults);
+        faults.finish(routes).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn options_stand_behind_their_route() {
+        let routes = check(&["a=t", "b=u", "tombstones=skip", "c=v", "tombstones=reject"]).unwrap();
+        let found: Vec<_> =
+            routes.iter().map(|route| (route.hub.name(), route.table.as_str(), route.tombstones)).collect();
+        let (reject, skip) = (Tombstones::Reject, Tombstones::Skip);
+        assert_eq!(found, [("a", "t", reject), ("b", "u", skip), ("c", "v", reject)]);
+        for (texts, fault) in [
+            (&["tombstones=skip", "a=t"][..], "`tombstones` says something of the route before it"),
+            (&["a=t", "tombstones=keep"], "`tombstones=keep` is neither tombstones=skip nor"),
+            (&["a=t", "a=u"], "`a` stands twice"),
+            (&["a"], "`a` is not HUB=TABLE"),
+        ] {
+            let said = check(texts).unwrap_err();
+            assert!(said.contains(fault), "{said}");
+        }
     }
 }

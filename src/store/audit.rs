@@ -5,7 +5,8 @@ use std::str::FromStr;
 use super::error::StoreError;
 use super::ledger::{PRUNED, WAITING};
 use super::session::{Cell, Session};
-use super::statement::{literal, quote_table};
+use super::statement::literal;
+use super::table_name::quote_table;
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::ledger::{CoveredFile, FileState, Span};
 
@@ -93,9 +94,10 @@ impl Session {
         hub: &str,
         partition: PartitionId,
     ) -> Result<Vec<CoveredFile>, StoreError> {
+        let skipped = if self.ledger_notes_skipped().await? { "skipped" } else { "0" };
         let sql = format!(
             "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
-             rejected, status, reason, damaged_at FROM capture_files \
+             rejected, status, reason, damaged_at, {skipped} FROM capture_files \
              WHERE target = {} AND event_hub = {} AND partition_id = {partition} AND status <> '{WAITING}'",
             literal(target),
             literal(hub)
@@ -118,6 +120,7 @@ impl Session {
                 records: number(row, 6).unwrap_or(0),
                 loaded: number(row, 7).unwrap_or(0),
                 rejected: number(row, 8).unwrap_or(0),
+                skipped: number(row, 12).unwrap_or(0),
                 state,
             }
         };

@@ -3,7 +3,8 @@
 
 use super::error::StoreError;
 use super::session::Session;
-use super::statement::{literal, quote_table};
+use super::statement::literal;
+use super::table_name::quote_table;
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::ledger::Run;
 

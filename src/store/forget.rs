@@ -8,7 +8,8 @@ use super::error::StoreError;
 use super::ledger::push_time;
 use super::prune::{Identity, LATEST, records};
 use super::session::{Cell, Session};
-use super::statement::{Conflict, literal, quote, quote_table};
+use super::statement::literal;
+use super::table_name::{quote, quote_table};
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::ledger::Forgotten;
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
@@ -288,7 +289,7 @@ impl Session {
                 }
             }
             let batch = Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows: forgotten.len() };
-            self.insert_columns("forgotten_records", &COLUMNS, &KEY, Conflict::Replace, &batch).await?;
+            self.insert_own("forgotten_records", &COLUMNS, &KEY, &batch).await?;
         }
         Ok(())
     }

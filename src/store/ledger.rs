@@ -4,12 +4,12 @@ use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::session::Session;
-use super::statement::{Conflict, literal};
+use super::statement::literal;
 use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
-const COLUMNS: [(&str, ColumnType); 17] = [
+const COLUMNS: [(&str, ColumnType); 18] = [
     ("container", ColumnType::Varchar),
     ("target", ColumnType::Varchar),
     ("blob", ColumnType::Varchar),
@@ -27,6 +27,8 @@ const COLUMNS: [(&str, ColumnType); 17] = [
     ("reason", ColumnType::Varchar),
     ("damaged_at", ColumnType::BigInt),
     ("loaded_at", ColumnType::Timestamp),
+    // Last: a ledger that was made before there was this column is written without it.
+    ("skipped", ColumnType::BigInt),
 ];
 
 const KEY: [&str; 3] = ["container", "target", "blob"];
@@ -50,7 +52,7 @@ impl Session {
         first: &str,
         last: &str,
     ) -> Result<HashMap<String, String>, StoreError> {
-        let rows = self.query(DONE, &[&container, &target, &first, &last]).await?;
+        let rows = self.query(DONE, &[container, target, first, last]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
@@ -101,6 +103,7 @@ impl Session {
                 reason,
                 damaged_at,
                 loaded_at: Some(*loaded_at),
+                skipped: contents.skipped,
             }
         });
         self.note(container, target, rows).await
@@ -128,6 +131,7 @@ impl Session {
             reason: Some(reason),
             damaged_at: None,
             loaded_at: None,
+            skipped: 0,
         });
         self.note(container, target, rows).await
     }
@@ -138,8 +142,23 @@ impl Session {
         target: &str,
         rows: impl Iterator<Item = Row<'r>>,
     ) -> Result<(), StoreError> {
-        let batch = batch(container, target, rows);
-        self.insert_columns("capture_files", &COLUMNS, &KEY, Conflict::Replace, &batch).await
+        let rows: Vec<_> = rows.collect();
+        // A ledger that an earlier version made has no such column.
+        let skips = rows.iter().any(|row| row.skipped > 0);
+        let columns = if skips { &COLUMNS[..] } else { &COLUMNS[..COLUMNS.len() - 1] };
+        let mut batch = batch(container, target, rows.into_iter());
+        batch.columns.truncate(columns.len());
+        self.insert_own("capture_files", columns, &KEY, &batch).await
+    }
+
+    /// Whether the ledger has a place for records that were skipped; one that an earlier version made has none.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_notes_skipped(&self) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name = 'capture_files' AND column_name = 'skipped'";
+        Ok(self.query_number(SQL).await? > 0)
     }
 }
 
@@ -150,6 +169,7 @@ pub(super) const PRUNED: &str = "pruned";
 
 /// What a row says beside whose file it is.
 struct Row<'r> {
+    skipped: u64,
     file: &'r FileVersion,
     etag: &'r str,
     span: Option<Span>,
@@ -190,6 +210,7 @@ fn batch<'r>(container: &str, target: &str, entries: impl Iterator<Item = Row<'r
                     Some(at) => push_time(column, at),
                     None => column.push_null(),
                 },
+                "skipped" => column.push_integer(integer(row.skipped)),
                 name => unreachable!("column {name} of the ledger has no value"),
             }
         }

@@ -20,6 +20,7 @@ mod rejects;
 mod roles;
 mod session;
 mod statement;
+mod table_name;
 mod tls;
 mod users;
 

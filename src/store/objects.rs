@@ -117,7 +117,7 @@ pub fn default_table(name: &str, required: &[String]) -> Option<Result<Table, In
     let column = |(name, data_type): (&str, &str)| CatalogColumn {
         name: name.to_owned(),
         data_type: data_type.to_owned(),
-        not_null: false,
+        ..CatalogColumn::default()
     };
     let key = USER_EVENT_LOG[6..].iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
     Some(Table::new(name, USER_EVENT_LOG.map(column).to_vec(), &key, required))

@@ -10,7 +10,8 @@ use super::count::Shelf;
 use super::error::StoreError;
 use super::ledger::{NAMES, PRUNED, push_time};
 use super::session::{Kind, Session};
-use super::statement::{Conflict, literal, quote, quote_table};
+use super::statement::literal;
+use super::table_name::{quote, quote_table};
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::ledger::{PrunedRange, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
@@ -138,7 +139,7 @@ impl Session {
             }
         }
         let batch = Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows: 1 };
-        self.insert_columns("pruned_ranges", &COLUMNS, &KEY, Conflict::Replace, &batch).await
+        self.insert_own("pruned_ranges", &COLUMNS, &KEY, &batch).await
     }
 
     /// Notes files of a container as pruned. They stay in the ledger, and so are not loaded again.

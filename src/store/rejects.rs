@@ -1,11 +1,12 @@
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
 use super::error::StoreError;
+use super::fault::Fault;
 use super::ledger::push_time;
 use super::session::Session;
-use super::statement::Conflict;
 use crate::rows::{ArrayLiteral, Batch, ColumnType, Envelope};
 
 const COLUMNS: [(&str, ColumnType); 10] = [
@@ -36,18 +37,72 @@ pub struct Rejected<'a> {
     pub body: Option<&'a [u8]>,
 }
 
+/// How much of a record its note holds. A store may refuse a text that its encoding has no letters for, and a note that
+/// it refuses must neither stop the loader nor be tried for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Note {
+    /// Texts as texts.
+    Whole,
+    /// Texts as bytes, unless they are ASCII.
+    Bytes,
+    /// Only which record it is, and why it was rejected.
+    Bare,
+}
+
 impl Session {
-    /// Writes rejected records; not durable before a flush, and a repeat replaces.
+    /// Writes rejected records; not durable before a flush, and a repeat replaces. What the store does not take of a
+    /// record is noted in a form that it does.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub async fn note_rejected(&self, target: &str, rejected: &[Rejected<'_>]) -> Result<(), StoreError> {
-        let batch = batch(target, rejected, OffsetDateTime::now_utc());
-        self.insert_columns("rejected_events", &COLUMNS, &KEY, Conflict::Replace, &batch).await
+        let now = OffsetDateTime::now_utc();
+        let mut refusal = None;
+        for note in [Note::Whole, Note::Bytes, Note::Bare] {
+            let batch = batch(target, rejected, note, now);
+            match self.insert_own("rejected_events", &COLUMNS, &KEY, &batch).await {
+                Err(error) if error.fault() == Fault::Data => refusal = Some(error),
+                noted => return noted,
+            }
+        }
+        refusal.map_or(Ok(()), Err)
     }
 }
 
-fn batch(target: &str, rejected: &[Rejected<'_>], now: OffsetDateTime) -> Batch {
+impl Note {
+    fn text<'a>(self, body: Option<&'a [u8]>) -> Option<&'a str> {
+        let text = body.and_then(|body| std::str::from_utf8(body).ok()).filter(|text| !text.contains('\0'))?;
+        match self {
+            Note::Whole => Some(text),
+            Note::Bytes => Some(text).filter(|text| text.is_ascii()),
+            Note::Bare => None,
+        }
+    }
+
+    fn reason(self, reason: &str) -> Cow<'_, str> {
+        match self {
+            Note::Whole if !reason.contains('\0') => Cow::Borrowed(reason),
+            Note::Whole => Cow::Owned(reason.replace('\0', "\\0")),
+            Note::Bytes => Cow::Owned(ascii(reason)),
+            Note::Bare => Cow::Owned(format!("{} (the store takes no note of its body)", ascii(reason))),
+        }
+    }
+}
+
+/// The text with what is not ASCII written out: `Zo\u{eb}`.
+fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\0' => out.push_str("\\0"),
+            c if c.is_ascii() => out.push(c),
+            c => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
+fn batch(target: &str, rejected: &[Rejected<'_>], note: Note, now: OffsetDateTime) -> Batch {
     let mut columns = vec![ArrayLiteral::default(); COLUMNS.len()];
     // Files may overlap, but PostgreSQL replaces no row twice in one statement.
     let mut seen = HashSet::with_capacity(rejected.len());
@@ -57,8 +112,8 @@ fn batch(target: &str, rejected: &[Rejected<'_>], now: OffsetDateTime) -> Batch 
     let mut rows = 0;
     for Rejected { envelope, blob, reason, body } in once {
         rows += 1;
-        let text = body.and_then(|body| std::str::from_utf8(body).ok()).filter(|text| !text.contains('\0'));
-        let bytes = if text.is_some() { None } else { *body };
+        let text = note.text(*body);
+        let bytes = if text.is_some() || note == Note::Bare { None } else { *body };
         for (column, (name, _)) in columns.iter_mut().zip(COLUMNS) {
             match name {
                 "target" => column.push_text(target),
@@ -67,7 +122,7 @@ fn batch(target: &str, rejected: &[Rejected<'_>], now: OffsetDateTime) -> Batch 
                 "sequence_number" => column.push_integer(envelope.sequence_number.0),
                 "enqueued_at" => push_time(column, envelope.enqueued_time.utc()),
                 "blob" => column.push_text(blob),
-                "reason" => column.push_text(&reason.replace('\0', "\\0")),
+                "reason" => column.push_text(&note.reason(reason)),
                 "body" => column.push_text_or_null(text),
                 "body_bytes" => match bytes {
                     Some(bytes) => column.push_bytes(bytes),
@@ -79,4 +134,32 @@ fn batch(target: &str, rejected: &[Rejected<'_>], now: OffsetDateTime) -> Batch 
         }
     }
     Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
+
+    #[test]
+    fn a_note_holds_what_the_store_can_take() {
+        let envelope = Envelope {
+            event_hub: "hub",
+            partition: PartitionId(0),
+            sequence_number: SequenceNumber(7),
+            enqueued_time: EnqueuedTime::from_utc(OffsetDateTime::UNIX_EPOCH),
+        };
+        let body = "Zoë".as_bytes();
+        let rejected = [Rejected { envelope, blob: "b", reason: "field `名\0`", body: Some(body) }];
+        let noted = |note| {
+            let batch = batch("t", &rejected, note, OffsetDateTime::UNIX_EPOCH);
+            [6, 7, 8].map(|column| batch.columns[column].clone())
+        };
+        let texts = |[reason, body, bytes]: [&str; 3]| [reason, body, bytes].map(str::to_owned);
+        assert_eq!(noted(Note::Whole), texts([r#"{"field `名\\0`"}"#, r#"{"Zoë"}"#, "{NULL}"]));
+        let bytes = r#"{"\\x5a6fc3ab"}"#;
+        assert_eq!(noted(Note::Bytes), texts([r#"{"field `\\u{540d}\\0`"}"#, "{NULL}", bytes]));
+        let bare = r#"{"field `\\u{540d}\\0` (the store takes no note of its body)"}"#;
+        assert_eq!(noted(Note::Bare), texts([bare, "{NULL}", "{NULL}"]));
+    }
 }

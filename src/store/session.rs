@@ -1,11 +1,9 @@
-use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio_postgres::Config;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, SimpleQueryMessage, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
 use super::address::StoreAddress;
@@ -21,17 +19,30 @@ pub enum Kind {
     PostgreSql,
 }
 
+impl Kind {
+    /// What makes texts mean the same on every server, in every database and for every user. RisingWave writes all but
+    /// times with a zone in one way only.
+    const fn manners(self) -> &'static str {
+        match self {
+            Kind::RisingWave => "SET TimeZone = 'UTC'",
+            Kind::PostgreSql => {
+                "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET DateStyle = 'ISO, YMD'; \
+                 SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
+                 SET extra_float_digits = 1"
+            }
+        }
+    }
+}
+
 /// One connection to the store.
 ///
-/// It does not reconnect: statements prepared on it die with it, and the caller must know that what it sent last may
-/// or may not have been applied.
+/// It does not reconnect: the caller must know that what it sent last may or may not have been applied. Statements are
+/// sent unnamed and whole, so that a pooler between here and the server may give each of them to another connection.
 pub struct Session {
     client: Client,
     address: StoreAddress,
     kind: Kind,
     version: String,
-    /// Statements by their text; they live as long as the connection.
-    prepared: Mutex<HashMap<String, Statement>>,
     repeats: Repeats,
     connection: Connection,
 }
@@ -95,18 +106,19 @@ impl Session {
             }
         });
         let connection = Connection { task: connection.abort_handle(), ended };
-        let row = client.query_one("SELECT version()", &[]).await.map_err(|error| StoreError::new(address, &error))?;
-        let version: String = row.get(0);
-        let kind = if version.contains("RisingWave") { Kind::RisingWave } else { Kind::PostgreSql };
-        Ok(Session {
-            client,
-            address: address.clone(),
-            kind,
-            version,
-            prepared: Mutex::default(),
-            repeats: Repeats::default(),
-            connection,
-        })
+        let version = async {
+            let messages = client.simple_query("SELECT version()").await?;
+            let version = messages.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            });
+            let version = version.unwrap_or_default();
+            let kind = if version.contains("RisingWave") { Kind::RisingWave } else { Kind::PostgreSql };
+            client.batch_execute(kind.manners()).await?;
+            Ok((kind, version))
+        };
+        let (kind, version) = version.await.map_err(|error| StoreError::new(address, &error))?;
+        Ok(Session { client, address: address.clone(), kind, version, repeats: Repeats::default(), connection })
     }
 
     /// Which engine it is.
@@ -215,20 +227,19 @@ impl Session {
         cell.parse().map_err(|_| StoreError::permanent(&self.address, format!("`{sql}` gave `{cell}`, not a number")))
     }
 
-    pub(super) async fn query(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        self.client.query(sql, parameters).await.map_err(|error| self.error(&error))
+    /// Runs a query whose parameters are texts.
+    pub(super) async fn query(&self, sql: &str, parameters: &[&str]) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        self.client.query_typed(sql, &texts(parameters)).await.map_err(|error| self.error(&error))
+    }
+
+    /// Runs a statement whose parameters are values, as texts.
+    pub(super) async fn execute(&self, sql: &str, parameters: &[&str]) -> Result<(), StoreError> {
+        let done = self.client.execute_typed(sql, &texts(parameters)).await;
+        done.map(drop).map_err(|error| StoreError::of_values(&self.address, &error))
     }
 
     pub(super) fn repeats(&self) -> &Repeats {
         &self.repeats
-    }
-
-    pub(super) fn prepared(&self) -> &Mutex<HashMap<String, Statement>> {
-        &self.prepared
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -239,6 +250,10 @@ impl Session {
     pub(super) fn error(&self, error: &tokio_postgres::Error) -> StoreError {
         StoreError::new(&self.address, error)
     }
+}
+
+fn texts<'a>(parameters: &'a [&'a str]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    parameters.iter().map(|parameter| (parameter as _, Type::VARCHAR)).collect()
 }
 
 /// A value as the server shows it; `None` is NULL.

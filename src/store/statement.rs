@@ -1,15 +1,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio_postgres::Statement;
-use tokio_postgres::types::{ToSql, Type};
-
 use super::error::StoreError;
 use super::session::{Kind, Session};
+use super::table_name::{TableName, quote};
 use crate::rows::{Batch, Column, ColumnType, RECORD_KEY, Table};
 
 /// What happens to a row whose key is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conflict {
+enum Conflict {
     /// There is none: the statement is refused, and none of its rows is applied. PostgreSQL only.
     None,
     /// The row there is the same record: either may stay.
@@ -25,8 +23,9 @@ impl Session {
     /// # Errors
     /// [`super::Fault`] says whether to repeat, to split or to give up.
     pub async fn insert(&self, table: &Table, batch: &Batch) -> Result<(), StoreError> {
-        let columns: Vec<_> = table.columns().iter().map(|Column { name, kind, .. }| (name.as_str(), *kind)).collect();
-        let insert = |conflict| self.insert_columns(table.name(), &columns, &RECORD_KEY, conflict, batch);
+        let (columns, parameters) = filled(table, batch);
+        let name = TableName::parse(table.name()).quoted();
+        let insert = |conflict| self.insert_columns(&name, &columns, &RECORD_KEY, conflict, batch.rows, &parameters);
         // Records come once, save after a crash, and PostgreSQL takes a statement that may meet none a third faster.
         if self.kind() == Kind::PostgreSql && !self.repeats().expected() {
             match insert(Conflict::None).await {
@@ -37,35 +36,74 @@ impl Session {
         insert(Conflict::Same).await
     }
 
-    pub(super) async fn insert_columns(
+    /// Inserts a batch into one of our own tables, whose columns these are.
+    pub(super) async fn insert_own(
         &self,
         table: &str,
         columns: &[(&str, ColumnType)],
         key: &[&str],
-        conflict: Conflict,
         batch: &Batch,
     ) -> Result<(), StoreError> {
-        if batch.rows == 0 {
-            return Ok(());
-        }
-        let statement = self.prepare(insert_sql(self.kind(), table, columns, key, conflict), columns.len()).await?;
-        let parameters: Vec<&(dyn ToSql + Sync)> = batch.columns.iter().map(|literal| literal as _).collect();
-        let done = self.client().execute(&statement, &parameters).await;
-        done.map_err(|error| StoreError::of_values(self.address(), &error))?;
-        Ok(())
+        let columns: Vec<_> = columns.iter().map(|(name, kind)| Filled::plain(name, kind.sql())).collect();
+        let parameters: Vec<_> = batch.columns.iter().map(String::as_str).collect();
+        self.insert_columns(&quote(table), &columns, key, Conflict::Replace, batch.rows, &parameters).await
     }
 
-    /// Each text is prepared once a session, with text parameters only.
-    async fn prepare(&self, sql: String, parameters: usize) -> Result<Statement, StoreError> {
-        let mut prepared = self.prepared().lock().await;
-        if let Some(statement) = prepared.get(&sql) {
-            return Ok(statement.clone());
+    async fn insert_columns(
+        &self,
+        table: &str,
+        columns: &[Filled<'_>],
+        key: &[&str],
+        conflict: Conflict,
+        rows: usize,
+        parameters: &[&str],
+    ) -> Result<(), StoreError> {
+        if rows == 0 {
+            return Ok(());
         }
-        let types = vec![Type::VARCHAR; parameters];
-        let statement = self.client().prepare_typed(&sql, &types).await.map_err(|error| self.error(&error))?;
-        prepared.insert(sql, statement.clone());
-        Ok(statement)
+        let sql = insert_sql(self.kind(), table, columns, key, conflict);
+        self.execute(&sql, parameters).await
     }
+}
+
+/// A column that a statement fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Filled<'a> {
+    name: &'a str,
+    /// What each of its elements is cast to.
+    cast: &'a str,
+    /// Whether each of its elements is an array's text.
+    list: bool,
+    /// What the rows get whose record says nothing of it, if there are such rows and others. The parameter behind its
+    /// own says which are which.
+    default: Option<&'a str>,
+}
+
+impl<'a> Filled<'a> {
+    fn plain(name: &'a str, cast: &'a str) -> Self {
+        Filled { name, cast, list: false, default: None }
+    }
+}
+
+/// The columns that a batch fills, and its parameters. A column with a default is left out where no record says
+/// anything of it.
+fn filled<'a>(table: &'a Table, batch: &'a Batch) -> (Vec<Filled<'a>>, Vec<&'a str>) {
+    let (mut columns, mut parameters) = (Vec::new(), Vec::new());
+    let (values, given) = batch.columns.split_at(table.columns().len());
+    let mut given = given.iter();
+    for (column, value) in table.columns().iter().zip(values) {
+        let Column { name, list, .. } = column;
+        let given = column.default.as_deref().and_then(|default| Some((default, given.next()?)));
+        let (some, all) = given.map_or((true, true), |(_, given)| (given.contains('t'), !given.contains('f')));
+        if !some {
+            continue;
+        }
+        let default = given.filter(|_| !all).map(|(default, _)| default);
+        columns.push(Filled { name, cast: column.cast(), list: *list, default });
+        parameters.push(value.as_str());
+        parameters.extend(given.filter(|_| !all).map(|(_, given)| given.as_str()));
+    }
+    (columns, parameters)
 }
 
 /// Whether records that are there already are to be expected: for a while after one was met.
@@ -85,13 +123,10 @@ impl Repeats {
     }
 }
 
-fn insert_sql(kind: Kind, table: &str, columns: &[(&str, ColumnType)], key: &[&str], conflict: Conflict) -> String {
+fn insert_sql(kind: Kind, table: &str, columns: &[Filled<'_>], key: &[&str], conflict: Conflict) -> String {
     let list = |names: &[&str]| names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
-    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-    let values: Vec<_> =
-        (1..).zip(columns).map(|(number, (_, kind))| format!("unnest(${number}::varchar::{}[])", kind.sql())).collect();
-    let table = quote_table(table);
-    let mut sql = format!("INSERT INTO {table} ({}) SELECT {}", list(&names), values.join(", "));
+    let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+    let mut sql = format!("INSERT INTO {table} ({}) {}", list(&names), rows_sql(columns));
     // RisingWave has no such clause: there the table's own conflict behaviour, overwrite, does the same.
     match (kind, conflict) {
         (Kind::RisingWave, _) | (_, Conflict::None) => {}
@@ -106,19 +141,32 @@ fn insert_sql(kind: Kind, table: &str, columns: &[(&str, ColumnType)], key: &[&s
     sql
 }
 
-/// A table's name as it stands in a statement; it may say its schema.
-pub(super) fn quote_table(name: &str) -> String {
-    name.split('.').map(quote).collect::<Vec<_>>().join(".")
-}
-
 /// A text as it stands in a statement.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A column's name as it stands in a statement.
-pub(super) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+/// The query that makes rows of the parameters. What is done with an unnested value is done outside of the query that
+/// unnests: RisingWave multiplies the rows of unnests that stand at different depths.
+fn rows_sql(columns: &[Filled<'_>]) -> String {
+    let (mut unnested, mut outer, mut plain) = (Vec::new(), Vec::new(), true);
+    for Filled { cast, list, default, .. } in columns {
+        let mut unnest = |cast: &str| {
+            unnested.push(format!("unnest(${}::varchar::{cast}[])", unnested.len() + 1));
+            format!("c{}", unnested.len())
+        };
+        let mut value = if *list { format!("{}::{cast}[]", unnest("varchar")) } else { unnest(cast) };
+        if let Some(default) = default {
+            value = format!("CASE WHEN {} THEN {value} ELSE ({default}) END", unnest("boolean"));
+        }
+        plain &= !list && default.is_none();
+        outer.push(value);
+    }
+    if plain {
+        return format!("SELECT {}", unnested.join(", "));
+    }
+    let named: Vec<_> = (1..).zip(&unnested).map(|(number, unnest)| format!("{unnest} AS c{number}")).collect();
+    format!("SELECT {} FROM (SELECT {}) AS given", outer.join(", "), named.join(", "))
 }
 
 #[cfg(test)]
@@ -136,8 +184,8 @@ mod tests {
 
     #[test]
     fn one_statement_for_both_engines() {
-        let columns = [("id", ColumnType::Integer), ("a\"b", ColumnType::Varchar)];
-        let sql = |kind, conflict| insert_sql(kind, "s.t", &columns, &["id"], conflict);
+        let columns = [Filled::plain("id", "int"), Filled::plain("a\"b", "varchar")];
+        let sql = |kind, conflict| insert_sql(kind, "\"s\".\"t\"", &columns, &["id"], conflict);
         let plain =
             r#"INSERT INTO "s"."t" ("id", "a""b") SELECT unnest($1::varchar::int[]), unnest($2::varchar::varchar[])"#;
         assert_eq!(sql(Kind::RisingWave, Conflict::Replace), plain);
@@ -146,6 +194,18 @@ mod tests {
         assert_eq!(
             sql(Kind::PostgreSql, Conflict::Replace),
             format!(r#"{plain} ON CONFLICT ("id") DO UPDATE SET "a""b" = excluded."a""b""#)
+        );
+    }
+
+    #[test]
+    fn arrays_and_defaults_are_made_outside_of_what_unnests() {
+        let tags = Filled { list: true, ..Filled::plain("tags", "varchar") };
+        let at = Filled { default: Some("now()"), ..Filled::plain("at", "timestamptz") };
+        assert_eq!(
+            rows_sql(&[Filled::plain("id", "int"), tags, at]),
+            "SELECT c1, c2::varchar[], CASE WHEN c4 THEN c3 ELSE (now()) END FROM (\
+             SELECT unnest($1::varchar::int[]) AS c1, unnest($2::varchar::varchar[]) AS c2, \
+             unnest($3::varchar::timestamptz[]) AS c3, unnest($4::varchar::boolean[]) AS c4) AS given"
         );
     }
 }

@@ -55,6 +55,34 @@ fn moment(text: &str) -> String {
     }
 }
 
+/// An array's text as JSON: its elements as texts, NULL as null.
+fn array(text: &str) -> String {
+    let (mut elements, mut rest) = (Vec::new(), text.strip_prefix('{').unwrap().strip_suffix('}').unwrap());
+    while !rest.is_empty() {
+        let mut element = String::new();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut characters = quoted.char_indices();
+            loop {
+                match characters.next().unwrap() {
+                    (_, '\\') => element.push(characters.next().unwrap().1),
+                    (end, '"') => {
+                        rest = &quoted[end + 1..];
+                        break;
+                    }
+                    (_, c) => element.push(c),
+                }
+            }
+            elements.push(Value::from(element));
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            elements.push(if &rest[..end] == "NULL" { Value::Null } else { Value::from(&rest[..end]) });
+            rest = &rest[end..];
+        }
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    Value::from(elements).to_string()
+}
+
 /// Digits without leading and trailing zeros, and the power of ten of the last.
 fn number(text: &str) -> String {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -176,6 +204,23 @@ fn columns() -> Vec<(&'static str, &'static str, Form, BoxedStrategy<Sent>)> {
             "jsonb",
             document,
             documents().prop_filter("no null", |v| !v.is_null()).prop_map(|v| sent(&v, &v)).boxed(),
+        ),
+        (
+            "some_ints",
+            "int[]",
+            array,
+            vec(option::of(any::<i32>()), 0..5)
+                .prop_map(|numbers| {
+                    let texts: Vec<_> = numbers.iter().map(|number| number.map(|number| number.to_string())).collect();
+                    sent(json!(numbers), json!(texts))
+                })
+                .boxed(),
+        ),
+        (
+            "some_texts",
+            "varchar[]",
+            array,
+            vec(option::of(text()), 0..5).prop_map(|texts| sent(json!(texts), json!(texts))).boxed(),
         ),
         (
             "a_bytea",

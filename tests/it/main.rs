@@ -18,6 +18,7 @@
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
 //! | `loader_forgets` | a RisingWave that forgets acknowledged rows, killed and recovered a thousand times |
+//! | `loader_found` | what a loader takes for a finished file, how it finds it, and what it says when there is none |
 //! | `loader_health` | what a running loader says of itself over HTTP, and that `docs/metrics.md` says the same |
 //! | `loader_kills` | loaders killed at every named moment and at random ones: nothing lost, nothing twice |
 //! | `loader_logs` | what a loader says: JSON where it is asked for, and never a secret |
@@ -26,6 +27,7 @@
 //! | `loader_recover` | a RisingWave after a restart, played by a server of ours that also notes what it is told |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
 //! | `loader_streams` | several routes in one loader: one's trouble is its own, news goes before backlog |
+//! | `loader_tables` | tables of every make: what their columns keep, what the store fills itself, names and rights |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `loader_waiting` | files that cannot be read, each alone: they wait and are shown, and the others are loaded |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
@@ -63,6 +65,7 @@ mod loader;
 mod loader_bad;
 mod loader_faults;
 mod loader_forgets;
+mod loader_found;
 mod loader_health;
 mod loader_kills;
 mod loader_logs;
@@ -71,6 +74,7 @@ mod loader_outages;
 mod loader_recover;
 mod loader_scope;
 mod loader_streams;
+mod loader_tables;
 mod loader_values;
 mod loader_waiting;
 mod notifications;

@@ -182,6 +182,57 @@ async fn files_are_loaded_when_they_are_told_of_in_either_schema_and_once() {
     bench.passed().await;
 }
 
+/// What a namespace of Event Hubs itself tells of a file that its Capture wrote: its address and no etag.
+fn captured_event(bench: &Bench, blob: &str) -> Value {
+    let container = bench.files.container.name();
+    json!({
+        "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.EventHub/namespaces/local",
+        "subject": "user-events", "eventType": "Microsoft.EventHub.CaptureFileCreated",
+        "eventTime": "2026-01-02T03:05:06.7890123Z", "id": unique("event"), "dataVersion": "", "metadataVersion": "1",
+        "data": {
+            "fileUrl": format!("https://a.blob.core.windows.net/{container}/{blob}"), "fileType": "AzureBlockBlob",
+            "partitionId": "0", "sizeInBytes": 100, "eventCount": 1, "firstSequenceNumber": 1, "lastSequenceNumber": 1,
+            "firstEnqueueTime": "2026-01-02T03:04:05Z", "lastEnqueueTime": "2026-01-02T03:04:05Z",
+        },
+    })
+}
+
+#[tokio::test]
+async fn event_hubs_own_notifications_are_used_and_unknown_kinds_told_of_once() {
+    let (bench, inbox) = (Bench::new().await, Inbox::new().await);
+    let running = told(&bench, &inbox, &[]).await;
+    let file = async |minute| bench.files.add(0, minute, vec![plain(0, minute)]).await;
+    let first = file(1).await;
+    inbox.put(captured_event(&bench, &first)).await;
+    bench.until(COUNT, 2).await;
+    // Known by then, though no etag says so.
+    inbox.put(captured_event(&bench, &first)).await;
+    let second = file(2).await;
+    let mut uploaded = grid_event(&bench, &second).await;
+    uploaded["data"]["api"] = "SftpCommit".into();
+    inbox.put(uploaded).await;
+    bench.until(COUNT, 3).await;
+    // One that is created and not written yet is left to the listing.
+    let empty = bench.files.name(0, 3);
+    bench.files.put(&empty, "").await;
+    inbox.put(cloud_event(&bench, &empty).await).await;
+    for _ in 0..3 {
+        let mut unknown = cloud_event(&bench, &second).await;
+        unknown["data"]["api"] = "PutMagic".into();
+        inbox.put(unknown).await;
+        let mut deleted = cloud_event(&bench, &second).await;
+        deleted["type"] = "Microsoft.Storage.BlobDeleted".into();
+        inbox.put(deleted).await;
+    }
+    inbox.drained().await;
+    let said = stopped(running).await.err;
+    assert_eq!(said.matches("notifications of a kind that is not known").count(), 1, "{said}");
+    assert!(said.contains("kind=\"Microsoft.Storage.BlobCreated by PutMagic\""), "{said}");
+    assert_eq!(said.matches("WARN").count(), 1, "{said}");
+    assert_eq!(bench.store.count("capture_files").await, 3);
+    bench.passed().await;
+}
+
 #[tokio::test]
 async fn malformed_notifications_are_set_aside_with_the_reason_and_disturb_nothing() {
     let (bench, inbox) = (Bench::new().await, Inbox::new().await);

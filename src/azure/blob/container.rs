@@ -100,17 +100,25 @@ impl Container {
         pages
     }
 
-    /// The name of the first blob that [`list`](Self::list) would show, for the price of one small request.
+    /// The first name that [`list`](Self::list) would show and that is `wanted`. Costs one small request where few
+    /// others precede it.
     ///
     /// # Errors
     /// As a listing.
-    pub async fn first(&self, prefix: &str, start_from: Option<&str>) -> Result<Option<String>, BlobError> {
+    pub async fn find(
+        &self,
+        prefix: &str,
+        start_from: Option<&str>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Option<String>, BlobError> {
+        /// Of a path of directories in an account that lists them, all and the first file.
+        const FEW: usize = 20;
         let mut pages: BoxStream<'static, _> = match &self.backend {
-            Backend::Cloud(cloud) => Box::pin(cloud.clone().list(prefix, start_from, 1)),
-            Backend::Directory(directory) => Box::pin(directory.clone().list(prefix, start_from, 1)),
+            Backend::Cloud(cloud) => Box::pin(cloud.clone().list(prefix, start_from, FEW)),
+            Backend::Directory(directory) => Box::pin(directory.clone().list(prefix, start_from, FEW)),
         };
         while let Some(page) = pages.next().await {
-            if let Some(entry) = page?.into_iter().next() {
+            if let Some(entry) = page?.into_iter().find(|entry| wanted(&entry.name)) {
                 return Ok(Some(entry.name));
             }
         }

@@ -62,15 +62,40 @@ fn wrong_formats_say_what_is_wrong() {
     assert!(error(&full.replace("{Hour}", "{hour}")).contains("`{hour}`"));
     assert!(error(&full.replace("{Hour}", "{Hour")).contains("`{Hour/{Minute}`"));
     assert!(error(&format!("{full}}}")).contains("`}`"));
-    assert!(error(&full.replace("{Hour}", "{Hour}{Hour}")).contains("{Hour} twice"));
     assert!(error(&format!("/{full}")).contains("slash"));
 }
 
+#[test]
+fn a_token_may_stand_twice_if_both_say_the_same() {
+    let text = "{EventHub}/{Year}/{Month}/{Day}/{Hour}/{EventHub}_{Year}_{Month}_{Day}_{Hour}_{Minute}_{Second}_{PartitionId}_{PartitionId}_{Namespace}";
+    let format: NameFormat = text.parse().unwrap();
+    let blob = "user-events/2026/01/02/03/user-events_2026_01_02_03_04_05_3_3_my-ns.avro";
+    assert_eq!(format.format(&name()), blob);
+    assert_eq!(format.parse(&hub(), blob), Some(name()));
+    for other in
+        [blob.replacen("2026", "2025", 1), blob.replacen("_3_3_", "_3_4_", 1), blob.replacen("_3_3_", "_3_33_", 1)]
+    {
+        assert_eq!(format.parse(&hub(), &other), None, "{other}");
+    }
+    assert_eq!(format.listing_order(), ListingOrder::ByTime);
+    assert!(format.sorts_by_time());
+    let by_partition: NameFormat =
+        NameFormat::default().to_string().replace("{Second}", "{Second}-{PartitionId}-{Second}").parse().unwrap();
+    assert_eq!(by_partition.listing_order(), ListingOrder::ByPartition);
+    let ending: NameFormat = format!("{}.avro", NameFormat::default()).parse().unwrap();
+    assert_eq!(ending, NameFormat::default());
+}
+
 prop_compose! {
-    /// All nine tokens in any order, with literals that may look like digits or parts of names.
+    /// All nine tokens in any order, some of them twice, with literals that may look like digits or parts of names.
     fn any_format()(
-        tokens in Just(TOKENS.map(|(name, _)| name).to_vec()).prop_shuffle(),
-        literals in prop::collection::vec("[a-z0-9=_.-]{0,3}/?[a-z0-9é]{0,2}", 10),
+        (tokens, literals) in prop::sample::subsequence(TOKENS.map(|(name, _)| name).to_vec(), 0..4)
+            .prop_map(|twice| [&TOKENS.map(|(name, _)| name)[..], &twice].concat())
+            .prop_shuffle()
+            .prop_flat_map(|tokens| {
+                let literals = prop::collection::vec("[a-z0-9=_.-]{0,3}/?[a-z0-9é]{0,2}", tokens.len() + 1);
+                (Just(tokens), literals)
+            }),
     ) -> String {
         let mut text: String = literals[0].trim_matches('/').to_owned();
         for (token, literal) in tokens.iter().zip(&literals[1..]) {

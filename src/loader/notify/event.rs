@@ -14,6 +14,8 @@ pub(super) enum Event {
     Created(Created),
     /// Something that makes no finished blob: its type, or the call behind it.
     Other(String),
+    /// A kind that is not known here, which may have made one: its type, or the call behind it.
+    Unknown(String),
 }
 
 /// A blob that was written to its end.
@@ -22,8 +24,8 @@ pub(super) struct Created {
     pub(super) container: String,
     /// As it stands in the event.
     pub(super) blob: String,
-    /// Without quotes, as listings have it.
-    pub(super) etag: String,
+    /// Without quotes, as listings have it. Event Hubs does not know it.
+    pub(super) etag: Option<String>,
 }
 
 /// Why a text is no event.
@@ -39,6 +41,8 @@ pub(super) enum Malformed {
     Lacks(&'static str),
     #[error("subject `{0}` does not name a blob as /blobServices/default/containers/CONTAINER/blobs/PATH")]
     Subject(String),
+    #[error("data.fileUrl `{0}` does not name a blob as https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH")]
+    FileUrl(String),
 }
 
 #[derive(Deserialize)]
@@ -59,14 +63,36 @@ struct Data {
     api: Option<String>,
     #[serde(rename = "eTag")]
     etag: Option<String>,
+    /// Of Event Hubs' own events.
+    #[serde(rename = "fileUrl", alias = "fileurl")]
+    file_url: Option<String>,
 }
 
+/// What a storage account tells.
 const CREATED: &str = "Microsoft.Storage.BlobCreated";
+/// What a namespace of Event Hubs tells of its Capture.
+const CAPTURED: &str = "Microsoft.EventHub.CaptureFileCreated";
+
+/// What an account tells of that makes no finished file, or one that the listing finds.
+const OTHERS: [&str; 9] = [
+    "Microsoft.Storage.BlobDeleted",
+    "Microsoft.Storage.BlobRenamed",
+    "Microsoft.Storage.BlobTierChanged",
+    "Microsoft.Storage.DirectoryCreated",
+    "Microsoft.Storage.DirectoryDeleted",
+    "Microsoft.Storage.DirectoryRenamed",
+    "Microsoft.Storage.AsyncOperationInitiated",
+    "Microsoft.Storage.BlobInventoryPolicyCompleted",
+    "Microsoft.Storage.LifecyclePolicyCompleted",
+];
 
 /// The calls that leave a finished blob. Capture makes its files by PutBlockList, or in an account with a hierarchical
-/// namespace by FlushWithClose; `capture` makes its small ones by PutBlob; CopyBlob brings files from elsewhere. Not
-/// here: CreateFile, after which a file is still empty, and calls of a later day, whose files the listing finds.
-const FINISHING: [&str; 4] = ["PutBlockList", "FlushWithClose", "PutBlob", "CopyBlob"];
+/// namespace by FlushWithClose; `capture` makes its small ones by PutBlob; CopyBlob and SftpCommit bring files from
+/// elsewhere.
+const FINISHING: [&str; 5] = ["PutBlockList", "FlushWithClose", "PutBlob", "CopyBlob", "SftpCommit"];
+
+/// The calls after which a file is still empty.
+const BEGINNING: [&str; 2] = ["CreateFile", "SftpCreate"];
 
 /// Reads one message.
 ///
@@ -79,13 +105,19 @@ pub(super) fn parse(text: &str) -> Result<Event, Malformed> {
         Some(version) => return Err(Malformed::NotAnEvent(format!("specversion is `{version}`"))),
         None => event_type.ok_or(Malformed::Lacks("specversion or eventType"))?,
     };
+    if kind == CAPTURED {
+        let url = data.and_then(|data| data.file_url).ok_or(Malformed::Lacks("data.fileUrl"))?;
+        let (container, blob) = in_url(&url).ok_or(Malformed::FileUrl(url))?;
+        return Ok(Event::Created(Created { container, blob, etag: None }));
+    }
     if kind != CREATED {
-        return Ok(Event::Other(kind));
+        return Ok(if OTHERS.contains(&kind.as_str()) { Event::Other(kind) } else { Event::Unknown(kind) });
     }
     let data = data.ok_or(Malformed::Lacks("data"))?;
     let api = data.api.ok_or(Malformed::Lacks("data.api"))?;
     if !FINISHING.contains(&api.as_str()) {
-        return Ok(Event::Other(format!("{kind} by {api}")));
+        let call = format!("{kind} by {api}");
+        return Ok(if BEGINNING.contains(&api.as_str()) { Event::Other(call) } else { Event::Unknown(call) });
     }
     let etag = data.etag.ok_or(Malformed::Lacks("data.eTag"))?.trim_matches('"').to_owned();
     let subject = subject.ok_or(Malformed::Lacks("subject"))?;
@@ -95,7 +127,17 @@ pub(super) fn parse(text: &str) -> Result<Event, Malformed> {
         .filter(|(container, blob)| !container.is_empty() && !container.contains('/') && !blob.is_empty())
         .map(|(container, blob)| (container.to_owned(), blob.to_owned()));
     let (container, blob) = named.ok_or(Malformed::Subject(subject))?;
-    Ok(Event::Created(Created { container, blob, etag }))
+    Ok(Event::Created(Created { container, blob, etag: Some(etag) }))
+}
+
+/// Container and blob of `https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH`, the blob as it stands there.
+fn in_url(url: &str) -> Option<(String, String)> {
+    let path = url.split_once("://")?.1.split_once('/')?.1;
+    let path = path.split(['?', '#']).next()?;
+    // Azurite has the account's name in front.
+    let path = path.strip_prefix("devstoreaccount1/").unwrap_or(path);
+    let (container, blob) = path.split_once('/')?;
+    (!container.is_empty() && !blob.is_empty()).then(|| (container.to_owned(), blob.to_owned()))
 }
 
 impl Created {
@@ -171,7 +213,7 @@ mod tests {
     }
 
     fn created(blob: &str) -> Event {
-        let (container, etag) = ("capture".to_owned(), "0x8D76C39E4407333".to_owned());
+        let (container, etag) = ("capture".to_owned(), Some("0x8D76C39E4407333".to_owned()));
         Event::Created(Created { container, blob: blob.to_owned(), etag })
     }
 
@@ -215,6 +257,40 @@ mod tests {
             other(&with(grid_event(), "/data/api", "CreateFile".into())),
             "Microsoft.Storage.BlobCreated by CreateFile"
         );
+        for (text, kind) in [
+            (with(grid_event(), "/data/api", "PutMagic".into()), "Microsoft.Storage.BlobCreated by PutMagic"),
+            (with(cloud_event(), "/type", "Contoso.FileCreated".into()), "Contoso.FileCreated"),
+        ] {
+            assert_eq!(parse(&text), Ok(Event::Unknown(kind.to_owned())));
+        }
+    }
+
+    #[test]
+    fn event_hubs_own_events_name_their_file_by_its_url() {
+        // As in <https://learn.microsoft.com/azure/event-grid/event-schema-event-hubs>.
+        let event = |url: &str| {
+            json!({
+                "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.EventHub/namespaces/ns",
+                "subject": "hub", "eventType": CAPTURED, "eventTime": "2026-01-02T03:05:06Z", "id": "1",
+                "data": {
+                    "fileUrl": url, "fileType": "AzureBlockBlob", "partitionId": "1", "sizeInBytes": 0, "eventCount": 0,
+                    "firstSequenceNumber": -1, "lastSequenceNumber": -1,
+                    "firstEnqueueTime": "0001-01-01T00:00:00", "lastEnqueueTime": "0001-01-01T00:00:00"
+                },
+                "dataVersion": "", "metadataVersion": "1"
+            })
+            .to_string()
+        };
+        let named = |container: &str, blob: &str| {
+            Ok(Event::Created(Created { container: container.to_owned(), blob: blob.to_owned(), etag: None }))
+        };
+        let blob = "ns/hub/1/2026/01/02/03/04/05.avro";
+        assert_eq!(parse(&event(&format!("https://a.blob.core.windows.net/capture/{blob}"))), named("capture", blob));
+        let azurite = format!("http://127.0.0.1:10000/devstoreaccount1/capture/{blob}");
+        assert_eq!(parse(&event(&azurite)), named("capture", blob));
+        for url in ["", "capture/a.avro", "https://a.blob.core.windows.net/capture"] {
+            assert_eq!(parse(&event(url)), Err(Malformed::FileUrl(url.to_owned())));
+        }
     }
 
     #[test]
@@ -251,7 +327,7 @@ mod tests {
     #[test]
     fn a_name_may_be_percent_encoded_or_not() {
         let names = |blob: &str| {
-            let created = Created { container: "c".to_owned(), blob: blob.to_owned(), etag: String::new() };
+            let created = Created { container: "c".to_owned(), blob: blob.to_owned(), etag: None };
             created.names().map(Cow::into_owned).collect::<Vec<_>>()
         };
         assert_eq!(names("ns/hub/a.avro"), ["ns/hub/a.avro"]);

@@ -1,5 +1,6 @@
 //! The receiving end: a task that asks the queue, tells good messages from bad, and is never far ahead of the loader.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Most bytes of what is set aside of one message: far enough below the service's 64 KiB for any escaping.
 const MOST_SET_ASIDE: usize = 24 << 10;
 
+/// Kinds of events that are told of.
+const MOST_UNKNOWN: usize = 100;
+
 /// Where the loader gets its notifications, if it has any.
 pub(in crate::loader) struct Inbox {
     told: Option<mpsc::Receiver<Vec<Told>>>,
@@ -59,6 +63,7 @@ impl Inbox {
                 hubs: settings.routes.iter().map(|route| route.hub.clone()).collect(),
                 format: settings.name_format.clone(),
                 patience: patience.clone(),
+                unknown: BTreeSet::new(),
             };
             let (sender, batches) = mpsc::channel(1);
             tokio::spawn(receiver.run(sender));
@@ -93,11 +98,14 @@ struct Receiver {
     hubs: Vec<Hub>,
     format: NameFormat,
     patience: Patience,
+    /// Kinds of events that are not known here, and were told of.
+    unknown: BTreeSet<String>,
 }
 
 impl Receiver {
-    async fn run(self, sender: mpsc::Sender<Vec<Told>>) {
-        let mut trouble = self.patience.trouble();
+    async fn run(mut self, sender: mpsc::Sender<Vec<Told>>) {
+        let patience = self.patience.clone();
+        let mut trouble = patience.trouble();
         let mut pause = FIRST_PAUSE;
         // Nothing is received before there is room for it: its lease would run meanwhile.
         while let Ok(room) = sender.reserve().await {
@@ -113,7 +121,7 @@ impl Receiver {
                 drop(room);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    () = self.patience.shutdown.cancelled() => return,
+                    () = patience.shutdown.cancelled() => return,
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
@@ -147,7 +155,7 @@ impl Receiver {
     }
 
     /// Sets the malformed ones aside, deletes the foreign ones, and gives the others by route.
-    async fn sort(&self, messages: Vec<Message>) -> Vec<Told> {
+    async fn sort(&mut self, messages: Vec<Message>) -> Vec<Told> {
         let mut told: Vec<_> =
             (0..self.hubs.len()).map(|route| Told::new(route, &self.queue, self.format.listing_order())).collect();
         let (mut foreign, mut malformed) = (Vec::new(), Vec::new());
@@ -163,6 +171,15 @@ impl Receiver {
                 },
                 Ok(Event::Other(kind)) => {
                     tracing::debug!(kind, "a notification of no finished file: deleted");
+                    foreign.push(message);
+                }
+                Ok(Event::Unknown(kind)) => {
+                    if self.unknown.len() < MOST_UNKNOWN && self.unknown.insert(kind.clone()) {
+                        tracing::warn!(
+                            kind,
+                            "notifications of a kind that is not known: deleted; listing finds their files"
+                        );
+                    }
                     foreign.push(message);
                 }
                 Err(reason) => malformed.push((message, reason)),

@@ -39,7 +39,7 @@ pub(in crate::loader) struct Told {
 
 struct Notice {
     name: FileName,
-    /// Of all versions told of: several if the blob was replaced meanwhile.
+    /// Of all versions told of: several if the blob was replaced meanwhile, none if only Event Hubs told of it.
     etags: BTreeSet<String>,
     messages: Vec<Message>,
 }
@@ -69,10 +69,10 @@ impl Told {
         self.files.is_empty()
     }
 
-    pub(super) fn push(&mut self, blob: String, name: FileName, etag: String, message: Message) {
+    pub(super) fn push(&mut self, blob: String, name: FileName, etag: Option<String>, message: Message) {
         let notice =
             self.files.entry(blob).or_insert_with(|| Notice { name, etags: BTreeSet::new(), messages: vec![] });
-        notice.etags.insert(etag);
+        notice.etags.extend(etag);
         notice.messages.push(message);
     }
 
@@ -93,8 +93,10 @@ impl Told {
             done.extend(store.persist(async |session| session.files_done(container, target, first, last).await).await?);
         }
         let is_done = |blob: &String, etag: &String| noted(blob, etag) || done.get(blob) == Some(etag);
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            self.files.into_iter().partition(|(blob, notice)| notice.etags.iter().all(|etag| is_done(blob, etag)));
+        let is_known = |(blob, notice): &(String, Notice)| {
+            !notice.etags.is_empty() && notice.etags.iter().all(|etag| is_done(blob, etag))
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) = self.files.into_iter().partition(is_known);
         let mut settled: Vec<_> = known.into_iter().flat_map(|(_, notice)| notice.messages).collect();
         count("known", settled.len());
         let found: Vec<_> = stream::iter(unknown)
@@ -112,6 +114,11 @@ impl Told {
                 }
                 Some(entry) if is_done(&blob, &entry.etag) => {
                     count("known", messages.len());
+                    settled.extend(messages);
+                }
+                // Created and not yet filled, whatever was told: listings look at it again.
+                Some(BlobEntry { size: 0, .. }) => {
+                    count("empty", messages.len());
                     settled.extend(messages);
                 }
                 Some(BlobEntry { etag, size, .. }) => fresh.push((FileVersion { blob, etag, size, name }, messages)),

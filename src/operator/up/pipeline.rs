@@ -85,7 +85,7 @@ impl Pipeline {
             give_up: STALL,
             until: Until::Stopped,
         };
-        let route = Route { hub, table: "user_event_log".to_owned() };
+        let route = Route::new(hub, "user_event_log");
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
         // Nothing is late on one machine, and looking everywhere at every poll is cheap there.

@@ -152,7 +152,7 @@ impl Records<'_> {
                 findings.load_again(blob);
             }
         }
-        let is_dense = u64::try_from(span.last.next().0 - span.first.0) == Ok(file.records);
+        let is_dense = u64::try_from(span.last.next().0 - span.first.0) == Ok(file.records) && file.skipped == 0;
         let missing = if is_dense { self.missing(span).await? } else { Vec::new() };
         for missing in &missing {
             let text = format!("in neither {} nor rejected_events, though {blob} has them", self.target);

@@ -38,7 +38,7 @@ impl Records<'_> {
     pub(super) async fn check_ledger(&self, findings: &mut Findings<'_>) -> Result<(), VerifyError> {
         let mut convinced = 0;
         for file in self.coverage.kept() {
-            let CoveredFile { blob, span, records, loaded, rejected, state, .. } = file;
+            let CoveredFile { blob, span, records, loaded, rejected, skipped, state, .. } = file;
             if let FileState::NotKept(reason) = state {
                 let cure = "mend what takes the rows away; then deltawave replay --holes loads the file again";
                 findings.hole((*span, blob.as_str()), format!("{blob} is quarantined: {reason}"), cure);
@@ -50,7 +50,7 @@ impl Records<'_> {
                     "put a whole copy in its place, which the loader reads anew; what precedes the damage is loaded";
                 findings.hole(blob.as_str(), format!("{blob} is quarantined: {reason}"), cure);
             }
-            if loaded + rejected != *records {
+            if loaded + rejected + skipped != *records {
                 let text =
                     format!("the ledger has {records} records, {loaded} loaded and {rejected} rejected, of {blob}");
                 findings.hole((*span, blob.as_str()), text, REPLAY);
@@ -62,7 +62,7 @@ impl Records<'_> {
                 continue;
             }
             let content = match self.readable(file).filter(|_| convinced < CONVINCED) {
-                Some(container) => read(container, blob, None).await?,
+                Some(container) => read(container, blob, None, false).await?,
                 None => None,
             };
             let is_true = content.as_ref().map(|content| content.agrees(file));
@@ -122,7 +122,7 @@ impl Records<'_> {
         for file in files() {
             let Some(container) = self.readable(file) else { continue };
             let blob = file.blob.as_str();
-            let Some(content) = read(container, blob, Some(&there)).await? else {
+            let Some(content) = read(container, blob, Some(&there), file.skipped > 0).await? else {
                 let cure = format!("put {blob} back: it is no longer in {}", container.address());
                 findings.unproven(chunk.span, untold.as_str(), &cure);
                 return Ok(());
@@ -148,11 +148,13 @@ impl Records<'_> {
     }
 }
 
-/// What a file holds, and which of its records are not among those `there`; `None` for one that is gone.
+/// What a file holds, and which of its records are not among those `there`, but for tombstones where the file's route
+/// `skips` them; `None` for one that is gone.
 async fn read(
     container: &Container,
     blob: &str,
     there: Option<&HashSet<Identity>>,
+    skips: bool,
 ) -> Result<Option<Content>, VerifyError> {
     let bytes = match container.get(blob, FILE_LIMIT).await {
         Err(BlobError::NoBlob { .. }) => return Ok(None),
@@ -165,7 +167,9 @@ async fn read(
         content.records += 1;
         if let Some(there) = there {
             // A file whose times cannot be read is quarantined, and not read here.
-            let is_there = EnqueuedTime::parse(event.enqueued_time).is_ok_and(|at| there.contains(&(number, at)));
+            let is_skipped = skips && event.body.is_none_or(<[u8]>::is_empty);
+            let is_there =
+                is_skipped || EnqueuedTime::parse(event.enqueued_time).is_ok_and(|at| there.contains(&(number, at)));
             if !is_there {
                 push(&mut content.missing, Span { first: number, last: number });
             }

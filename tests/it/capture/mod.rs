@@ -1,6 +1,7 @@
 //! The `capture` binary between a broker and a container: what it writes, where it goes on, what it survives.
 
 mod bench;
+mod compression;
 mod kills;
 mod position;
 mod trouble;

@@ -336,8 +336,9 @@ impl State {
         if sql.starts_with("SELECT column_name::varchar, data_type::varchar, is_nullable::varchar, ordinal_position") {
             let mut columns: Vec<_> = text(&["column_name", "data_type", "is_nullable"]);
             columns.push(("ordinal_position", Type::INT4));
+            columns.push(("is_generated", Type::VARCHAR));
             let row = |(position, (name, kind)): (i32, (&str, &str))| {
-                vec![name.to_owned(), kind.to_owned(), "YES".to_owned(), position.to_string()]
+                vec![name.to_owned(), kind.to_owned(), "YES".to_owned(), position.to_string(), "NEVER".to_owned()]
             };
             return Some(Answer { columns, rows: (1..).zip(LOG).map(row).collect() });
         }
@@ -392,6 +393,7 @@ impl State {
         match sql {
             // A sign of life, whose row nobody reads.
             "SELECT 1" => {}
+            "SET TimeZone = 'UTC'" => {}
             "FLUSH" => {
                 if let Some(message) = self.flush_faults.pop_front() {
                     return Err(message);

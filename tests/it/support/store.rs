@@ -35,11 +35,16 @@ pub async fn postgres_store() -> TestStore {
 impl TestStore {
     /// A fresh database on that server.
     pub async fn on(url: &str) -> TestStore {
+        TestStore::made(url, "").await
+    }
+
+    /// As [`Self::on`], the database made with these options.
+    pub async fn made(url: &str, options: &str) -> TestStore {
         let server: StoreAddress = url.parse().unwrap();
         let name = unique("test");
         let store = TestStore { address: server.with_database(&name), server, name };
         let session = Session::connect(&store.server).await.unwrap();
-        session.execute_script(&format!("CREATE DATABASE {}", store.name)).await.unwrap();
+        session.execute_script(&format!("CREATE DATABASE {} {options}", store.name)).await.unwrap();
         store
     }
 

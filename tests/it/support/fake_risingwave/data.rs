@@ -74,7 +74,8 @@ impl Data {
         if !plain {
             return None;
         }
-        let table = sql.strip_prefix("INSERT INTO \"")?.split_once('"')?.0;
+        let table = sql.strip_prefix("INSERT INTO ")?.trim_start_matches("\"public\".");
+        let table = table.strip_prefix('"')?.split_once('"')?.0;
         if table == "capture_files" {
             let blobs = column("blob")?;
             let count = blobs.len();
@@ -105,7 +106,7 @@ impl Data {
         let (since, until) = (time("enqueued_at >= ")?, time("enqueued_at <= ")?);
         let tables = self.seen();
         let rows = match from.split_once(' ')?.0 {
-            "\"user_event_log\"" => &tables.records,
+            "\"public\".\"user_event_log\"" => &tables.records,
             "rejected_events" => &tables.rejected,
             _ => return None,
         };
