@@ -1,5 +1,5 @@
 -- The newest event of every user, deletes included, of what is no longer in the history. Here latest_user_state looks
--- through the history itself: keeping a row a user up to date would make every load twice as long.
+-- through the history itself: keeping a row a user up to date would halve the rate of every load.
 CREATE TABLE IF NOT EXISTS latest_user_events (
     id int PRIMARY KEY,
     name varchar,

@@ -23,6 +23,15 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE TRIGGER latest_user_events_feed AFTER DELETE ON user_event_log
-REFERENCING OLD TABLE AS gone
-FOR EACH STATEMENT EXECUTE FUNCTION latest_user_events_feed();
+-- Not replaced where it is there: that would wait for every load under way.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_trigger WHERE tgname = 'latest_user_events_feed' AND tgrelid = 'user_event_log'::regclass
+    ) THEN
+        CREATE TRIGGER latest_user_events_feed AFTER DELETE ON user_event_log
+        REFERENCING OLD TABLE AS gone
+        FOR EACH STATEMENT EXECUTE FUNCTION latest_user_events_feed();
+    END IF;
+END
+$$;

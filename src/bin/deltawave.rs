@@ -33,7 +33,7 @@ enum Command {
     Init(InitArgs),
     /// Do what init does, again after every restart of the store, and let clients in by TLS
     Guard(GuardArgs),
-    /// Load a history from its Capture files, and make its latest state afterwards, which is faster
+    /// Load a large history from its Capture files, and make its latest state afterwards, which takes RisingWave less
     Backfill(Box<BackfillArgs>),
     /// Show how far each partition is loaded, and how much is on its way
     Status(StatusArgs),

@@ -17,7 +17,7 @@ const SMALL_COMPACTOR_CACHE_BYTES: u64 = 64 << 20;
 /// RisingWave as one process, for SQL on loopback.
 ///
 /// Its inner ports (5688, 5690, 5691, 6660) cannot be chosen: a second one on the same machine ends at its start, and
-/// the error quotes which port was taken. After a graceful stop its tables refuse changes until `RECOVER`.
+/// the error quotes which port was taken. Before 2.7 its tables refuse changes after a graceful stop until `RECOVER`.
 #[derive(Debug)]
 pub struct RisingWave {
     /// The process: stop it, kill it, start it again.

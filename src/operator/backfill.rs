@@ -31,8 +31,8 @@ pub enum BackfillError {
     Stopped,
 }
 
-/// Makes the history's tables, loads every file that is there, then makes the latest state from it, which is faster than
-/// keeping it up to date all along.
+/// Makes the history's tables, loads every file that is there, then makes the latest state from it, which takes RisingWave
+/// less than keeping it up to date all along.
 ///
 /// # Errors
 /// As of `init` and of the loader. It may be run again at any time, and goes on.

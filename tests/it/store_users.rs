@@ -86,13 +86,14 @@ async fn denied(session: &Session, sql: &str) {
     assert!(["permission denied", "must be owner"].iter().any(|text| error.reason().contains(text)), "{sql}: {error}");
 }
 
-const OBJECTS: [&str; 9] = [
+const OBJECTS: [&str; 10] = [
     "user_event_log",
     "capture_files",
     "rejected_events",
     "pruned_ranges",
     "forgotten_records",
     "user_events",
+    "latest_user_events",
     "latest_user_state",
     "pipeline_progress",
     "capture_gaps",
@@ -131,6 +132,7 @@ async fn init_makes_users_who_may_do_just_what_they_need() {
         "DELETE FROM user_event_log",
         "UPDATE user_event_log SET age = 1",
         "TRUNCATE rejected_events",
+        "INSERT INTO latest_user_events (id) VALUES (1)",
         "DROP TABLE capture_files",
         "CREATE TABLE mine (id int)",
         "ALTER USER reader WITH PASSWORD 'x'",

@@ -38,6 +38,7 @@ async fn no_program_writes_the_password_it_connects_with() {
     for (path, flags, well) in [
         (env!("CARGO_BIN_EXE_loader"), &["--once", "--give-up", "0.2", "--blob", files][..], 0),
         (DELTAWAVE, &["init", "--give-up", "0.2"], 0),
+        (DELTAWAVE, &["backfill", "--give-up", "0.2", "--blob", files], 0),
         (DELTAWAVE, &["status", "--give-up", "0.2"], 0),
         // Nothing was loaded, so nothing is proven.
         (DELTAWAVE, &["verify", "--give-up", "0.2", "--blob", files], 1),
@@ -63,7 +64,8 @@ async fn no_program_writes_the_password_it_connects_with() {
         add("after keyvault:", 2, &[(URL, &url), (PASSWORD, &format!("keyvault:{UNFIT}"))], &[]);
     }
     // What makes views gets in its own way.
-    let (making, looking) = cases.into_iter().partition(|(what, ..)| what.ends_with("init"));
+    let (making, looking) =
+        cases.into_iter().partition(|(what, ..)| what.ends_with("init") || what.ends_with("backfill"));
     let ends = run_at_once(1, &secrets, making).await + run_all(&secrets, looking).await;
     println!("{ends} endings, no secret");
 }
