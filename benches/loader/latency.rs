@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::data::Shape;
 use super::place::{Place, Store, container};
 use super::program::background;
 use super::report::{Report, percentile, seconds};
@@ -30,12 +31,19 @@ pub struct Args {
     /// Tell the loader of each file by a queue as Event Grid does, with --poll 5 beside it
     #[arg(long)]
     notifications: bool,
+    /// Events that are there before and are loaded meanwhile
+    #[arg(long, default_value_t = 0)]
+    backlog: i64,
     /// A RisingWave or PostgreSQL to load into [default: a PostgreSQL of this run]
     #[arg(long)]
     store_url: Option<String>,
 }
 
 const PARTITIONS: i32 = 4;
+/// Events in a file of the backlog.
+const BACKLOG_FILE: i64 = 10_000;
+/// The first number of what arrives, behind any backlog.
+const FIRST: i64 = 1_000_000_000;
 /// Commits under way at once.
 const WRITERS: u32 = 8;
 /// How long the last file may take to be seen.
@@ -51,6 +59,13 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     let files = container(&blob).await?;
     let store = place.store(args.store_url.as_deref()).await?;
     store.fresh().await?;
+    let backlog = Shape {
+        partitions: PARTITIONS,
+        files: args.backlog / (BACKLOG_FILE * i64::from(PARTITIONS)),
+        events: BACKLOG_FILE,
+        deflate: false,
+    };
+    data::write(&files, backlog).await?;
     let mut arguments = vec!["--log-level", "warn", "--blob", &blob, "--store-url", &store.url];
     let queue_url = format!("{}/created", azurite.queue_endpoint());
     let mut queue = None;
@@ -67,6 +82,7 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     let pending = Pending::default();
     let arriving = tokio::spawn(arrive(files, queue, args.files, args.events, args.seconds, pending.clone()));
     let delays = watch(&store, &pending, arriving).await?;
+    let loaded = store.rows().await?;
     loader.start_kill()?;
     loader.wait().await?;
 
@@ -74,7 +90,18 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     report.note("store", store.session().await?.engine());
     report.note("files", format!("{}, {} a second", delays.len(), args.files));
     let p99 = percentile(&delays, 99);
-    if args.notifications {
+    if args.backlog > 0 {
+        let arrived = i64::from(args.files * args.seconds) * args.events;
+        let left = backlog.total() + arrived - loaded;
+        report.note("backlog", format!("{} events, of which {left} were left at the end", backlog.total()));
+        if left == 0 {
+            return Err("the backlog ended before the files did: give a larger --backlog".into());
+        }
+        report.at_most("committed to row visible, beside a backlog: p99", p99, 3.0, seconds);
+    }
+    if args.backlog > 0 {
+        report.note("committed to row visible, beside a backlog: p50", seconds(percentile(&delays, 50)));
+    } else if args.notifications {
         report.at_most("told of to row visible: p50", percentile(&delays, 50), 0.3, seconds);
         report.note("told of to row visible: p99", seconds(p99));
     } else {
@@ -105,7 +132,7 @@ async fn arrive(
             pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
             for number in (writer..rate * seconds).step_by(WRITERS as usize) {
                 pace.tick().await;
-                let first = i64::from(number) * events;
+                let first = FIRST + i64::from(number) * events;
                 let partition = i32::try_from(number)? % PARTITIONS;
                 let name = data::name(partition, start + Duration::from_secs(u64::from(number)))?;
                 files.create(&name, data::content(first, events, false)?).await?;

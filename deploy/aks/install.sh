@@ -3,7 +3,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
-readonly CHART_VERSION=0.2.11
+readonly CHART_VERSION=0.2.58
 
 usage() {
   cat <<'END'

@@ -1,5 +1,5 @@
 -- The latest state of every user, from the source: the event with the highest event_order of its id, unless it is a
--- delete.
+-- delete. A source takes nothing back, so RisingWave keeps one row a user for it.
 CREATE MATERIALIZED VIEW IF NOT EXISTS latest_user_state AS
 SELECT id, name, age, op, ts
 FROM (

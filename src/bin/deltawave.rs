@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
-use deltawave::settings::{self, GuardArgs, InitArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs};
+use deltawave::settings::{
+    self, BackfillArgs, GuardArgs, InitArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
+};
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ enum Command {
     Init(InitArgs),
     /// Do what init does, again after every restart of the store, and let clients in by TLS
     Guard(GuardArgs),
+    /// Load a history from its Capture files, and make its latest state afterwards, which is faster
+    Backfill(Box<BackfillArgs>),
     /// Show how far each partition is loaded, and how much is on its way
     Status(StatusArgs),
     /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         }
         Command::Init(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::init),
         Command::Guard(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::guard),
+        Command::Backfill(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::backfill),
         Command::Status(args) => {
             service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::status)
         }

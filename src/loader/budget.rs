@@ -20,8 +20,9 @@ const SMALLEST_BATCH: usize = 256 << 10;
 const LARGEST_BATCH: usize = 16 << 20;
 
 impl Budget {
-    pub(super) fn of(settings: &LoaderSettings) -> Self {
-        let half = settings.memory / 2;
+    /// Where so many groups are in memory at once.
+    pub(super) fn of(settings: &LoaderSettings, groups: usize) -> Self {
+        let half = settings.memory / 2 / groups.max(1);
         let parallel_files = settings.parallel_files.min((half / WORKER).max(1));
         let batches = parallel_files + 2 * settings.connections;
         let batch_bytes = (half / (2 * batches)).clamp(SMALLEST_BATCH, LARGEST_BATCH);

@@ -7,7 +7,7 @@ use metrics::histogram;
 use time::OffsetDateTime;
 
 use super::error::LoadError;
-use super::lane::Lane;
+use super::pool::Store;
 use super::write::{Tally, Target, Written};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::PartitionId;
@@ -51,11 +51,11 @@ impl Flushed {
         target: &Target<'_>,
         contents: Vec<Option<Contents>>,
         written: Vec<Written>,
-        lane: &mut Lane,
+        store: &Store,
     ) -> Result<Self, LoadError> {
         pass(Side::Before, Step::Flushed);
         let began = Instant::now();
-        lane.persist(async |session| session.flush().await).await?;
+        store.persist(async |session| session.flush().await).await?;
         histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
         pass(Side::After, Step::Flushed);
         let unmapped = written.iter().map(|written| written.unmapped).sum();
@@ -71,12 +71,12 @@ impl Flushed {
     ///
     /// # Errors
     /// When patience ends, or not every record of a file was written or rejected.
-    pub(super) async fn count(self, target: &Target<'_>, lane: &mut Lane) -> Result<Counted, LoadError> {
+    pub(super) async fn count(self, target: &Target<'_>, store: &Store) -> Result<Counted, LoadError> {
         let Flushed { contents, tallies, unmapped } = self;
         pass(Side::Before, Step::Counted);
         let began = Instant::now();
-        let rows = lacking(target, Shelf::Rows, &tallies, lane).await?;
-        let rejected = lacking(target, Shelf::Rejected, &tallies, lane).await?;
+        let rows = lacking(target, Shelf::Rows, &tallies, store).await?;
+        let rejected = lacking(target, Shelf::Rejected, &tallies, store).await?;
         histogram!("deltawave_loader_count_seconds").record(began.elapsed());
         pass(Side::After, Step::Counted);
         let loaded_at = OffsetDateTime::now_utc();
@@ -111,7 +111,7 @@ async fn lacking(
     target: &Target<'_>,
     shelf: Shelf,
     tallies: &[Tally],
-    lane: &mut Lane,
+    store: &Store,
 ) -> Result<BTreeMap<usize, u64>, LoadError> {
     let runs = |file: usize| match shelf {
         Shelf::Rows => &tallies[file].loaded,
@@ -131,7 +131,7 @@ async fn lacking(
             ranges.extend(merged.into_iter().map(|run| range(*partition, run)));
         }
     }
-    let counts = lane.persist(async |session| session.count_ranges(&ranges).await).await?;
+    let counts = store.persist(async |session| session.count_ranges(&ranges).await).await?;
     for (range, count) in ranges.iter().zip(counts) {
         // More than wanted may hide that some lack.
         if count != range.run.records() {
@@ -145,7 +145,7 @@ async fn lacking(
         for part in runs(file).parts(LOOK) {
             let Some(hull) = part.hull() else { continue };
             let range = range(target.files[file].name.partition, hull);
-            let found = lane.persist(async |session| session.records_in(&range).await).await?;
+            let found = store.persist(async |session| session.records_in(&range).await).await?;
             lack += part.lacking(&found);
         }
         if lack > 0 {

@@ -91,6 +91,28 @@ impl Discovery {
         }
     }
 
+    /// Whether nothing is known of the hub's partitions yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.reconciled.is_none()
+    }
+
+    /// Listings of the windows since so long before `clock`, of the partitions known so far, wherever their files end.
+    /// None where names do not sort by time.
+    pub(super) fn recent(&self, clock: OffsetDateTime, back: Duration) -> Vec<Listing> {
+        let since = |partition| Listing {
+            prefix: self.format.prefix(&self.hub, partition, None),
+            start_from: Some(self.format.prefix(&self.hub, partition, Some(clock - back))),
+        };
+        match self.format.listing_order() {
+            ListingOrder::Unsorted => Vec::new(),
+            ListingOrder::ByTime => vec![since(None)],
+            ListingOrder::ByPartition => {
+                let ours = |partition: &PartitionId| self.scope.takes_partition(&self.hub, *partition);
+                self.newest.keys().copied().filter(ours).map(|partition| since(Some(partition))).collect()
+            }
+        }
+    }
+
     /// The name from which a partition is listed: its windows follow each other, and so do its files unless one is late.
     fn start(&self, reach: Reach, partition: PartitionId, newest: OffsetDateTime, clock: OffsetDateTime) -> String {
         if reach == Reach::Tail && newest <= clock {

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
-use super::group::{Means, decode_all};
-use super::lane::{self, Lane};
+use super::group::{Reading, decode_all};
 use super::patience::Patience;
+use super::pool::{self, Pool};
 use super::progress::Progress;
-use super::run::{Group, open_table};
+use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::identity::Identity;
 use crate::ledger::{FileVersion, Outcome};
@@ -89,11 +89,10 @@ pub async fn dry_run(
     let identity = Identity::new(settings.identity.clone());
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let budget = Budget::of(settings);
-    let means = Means {
+    let budget = Budget::of(settings, 1);
+    let means = Reading {
         container: &container,
         patience: &patience,
-        progress: &progress,
         batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
         parallel_files: budget.parallel_files,
     };
@@ -102,19 +101,21 @@ pub async fn dry_run(
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(table?),
             None => {
-                let store = lane::address(settings, &identity, &patience).await?;
-                let mut lanes = Lane::several(1, &store, settings.store_timeout, &patience);
-                open_table(&mut lanes[0], settings, route).await?
+                let address = pool::address(settings, &identity, &patience).await?;
+                let store = Pool::new(address, 1, settings.store_timeout).store(false, &patience);
+                open_table(&store, settings, route).await?
             }
         };
         let mut pages = container.list(&settings.name_format.prefix(&route.hub, None, None), None);
-        let mut group = Group::default();
+        let (mut group, mut bytes) = (Vec::new(), 0);
         while let Some(page) = pages.next().await {
             for BlobEntry { name: blob, etag, size, .. } in page? {
                 let name = settings.name_format.parse(&route.hub, &blob).filter(|name| settings.scope.takes(name));
                 let Some(name) = name else { continue };
+                bytes += size;
                 group.push(FileVersion { blob, etag, size, name });
-                if group.is_full() {
+                if group.len() >= GROUP_FILES || bytes >= GROUP_BYTES {
+                    bytes = 0;
                     read(&means, route, &table, std::mem::take(&mut group), &mut run, &mut tell).await?;
                 }
             }
@@ -125,10 +126,10 @@ pub async fn dry_run(
 }
 
 async fn read(
-    means: &Means<'_>,
+    means: &Reading<'_>,
     route: &Route,
     table: &Arc<Table>,
-    group: Group,
+    group: Vec<FileVersion>,
     run: &mut DryRun,
     tell: &mut impl FnMut(String),
 ) -> Result<(), LoadError> {
@@ -136,8 +137,8 @@ async fn read(
         return Err(LoadError::Stopped);
     }
     let began = Instant::now();
-    run.bytes += group.bytes();
-    let files: Arc<[FileVersion]> = group.into_files().into();
+    run.bytes += group.iter().map(|file| file.size).sum::<u64>();
+    let files: Arc<[FileVersion]> = group.into();
     let (sender, mut receiver) = mpsc::channel::<Decoded>(means.parallel_files);
     let count = async {
         while let Some(Decoded { batch, rejected, reasons, unmapped, .. }) = receiver.recv().await {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::party::Party;
 use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::azure::queue::QueueError;
@@ -39,6 +40,17 @@ pub enum LoadError {
     /// The store forgets what it acknowledged.
     #[error(transparent)]
     Forgotten(#[from] Forgotten),
+    /// Trouble lasts, so what was in hand was put back.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// Some routes could not be loaded, or not wholly.
+    #[error("{} of {of} routes failed: {}", .failed.len(), .failed.join("; "))]
+    Routes {
+        /// Each with the reason.
+        failed: Vec<String>,
+        /// How many there are.
+        of: usize,
+    },
     /// Records cannot be loaded into a route's table.
     #[error(transparent)]
     Table(#[from] InvalidTable),
@@ -63,6 +75,16 @@ pub enum LoadError {
         /// Records written or rejected.
         written: u64,
     },
+}
+
+/// Trouble that lasts longer than memory is held for it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason}")]
+pub struct Interrupted {
+    pub(super) party: Party,
+    /// Whether someone has to do something about it.
+    pub(super) stays: bool,
+    pub(super) reason: String,
 }
 
 /// The store does not have what it had acknowledged.

@@ -10,23 +10,33 @@ use super::count::{Counted, Flushed};
 use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
 use super::error::LoadError;
 use super::fetch::fetch;
-use super::lane::Lane;
 use super::patience::Patience;
+use super::pool::Store;
 use super::progress::{Counts, Progress};
 use super::rewrite::Rewriting;
+use super::slots::Slots;
 use super::write::{Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
 
-/// What loading a group needs, and how much of it at once.
-pub(super) struct Means<'l> {
+/// What reading files needs, and how much of it at once.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'l> {
     pub(super) container: &'l Container,
     pub(super) patience: &'l Patience,
-    pub(super) progress: &'l Progress,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
+}
+
+/// What loading a group needs.
+pub(super) struct Means<'l> {
+    pub(super) reading: Reading<'l>,
+    pub(super) store: &'l Store,
+    pub(super) slots: &'l Slots,
+    pub(super) progress: &'l Progress,
+    pub(super) route: &'l Arc<str>,
 }
 
 /// Files noted as done.
@@ -37,33 +47,33 @@ pub(super) struct Receipt {
     pub(super) gone: Option<BlobError>,
 }
 
-/// Loads a group of one hub's files into one table. What the store turns out not to have is written again, with what it
-/// has noted meanwhile.
+/// Loads a group of one hub's files into one table, and adds to the receipt what it has noted. What the store turns out
+/// not to have is written again. Memory is held only while something is done, never through a pause.
 ///
 /// # Errors
-/// When patience ends, or the store or a file's container refuses for good. What is not noted as done then may be
-/// repeated.
+/// When patience ends, trouble lasts, or the store or a file's container refuses for good. What is not in the receipt
+/// then may be repeated.
 pub(super) async fn load(
     means: &Means<'_>,
     hub: &str,
     table: &Arc<Table>,
     files: Vec<FileVersion>,
-    lanes: &mut [Lane],
-) -> Result<Receipt, LoadError> {
-    let mut receipt = Receipt::default();
-    let mut rewriting = Rewriting::of(means.patience, means.progress);
+    receipt: &mut Receipt,
+) -> Result<(), LoadError> {
+    let mut rewriting = Rewriting::of(means.route, means.reading.patience, means.progress);
     let mut files: Arc<[FileVersion]> = files.into();
     loop {
-        let (mut counted, gone) = attempt(means, hub, table, &files, lanes).await?;
-        receipt.gone = gone.or(receipt.gone);
         let target = Target { hub, table, files: &files };
-        let Some(lane) = lanes.first_mut() else { return Err(LoadError::Broken("writing")) };
-        let kind = lane.persist(async |session| Ok(session.kind())).await?;
+        let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
+        let (mut counted, gone) = attempt(means, &target, table, &files).await?;
+        drop(place);
+        receipt.gone = gone.or(receipt.gone.take());
+        let kind = means.store.persist(async |session| Ok(session.kind())).await?;
         let again = rewriting.judge(&mut counted, table.name(), kind);
-        receipt.entries.extend(counted.receipt(means, &target, lane).await?);
+        receipt.entries.extend(counted.receipt(means, &target).await?);
         if again.is_empty() {
             rewriting.done();
-            return Ok(receipt);
+            return Ok(());
         }
         files = rewriting.again(again, &target).await?.into();
     }
@@ -72,26 +82,23 @@ pub(super) async fn load(
 /// Decodes, writes, flushes and counts all of the files once.
 async fn attempt(
     means: &Means<'_>,
-    hub: &str,
+    target: &Target<'_>,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
-    lanes: &mut [Lane],
 ) -> Result<(Counted, Option<BlobError>), LoadError> {
-    let (sender, receiver) = mpsc::channel(lanes.len());
+    let (sender, receiver) = mpsc::channel(means.store.width);
     let receiver = AsyncMutex::new(receiver);
-    let target = Target { hub, table, files };
-    let writers = lanes.iter_mut().map(|lane| write_all(&receiver, &target, lane));
+    let writers = (0..means.store.width).map(|_| write_all(&receiver, target, means.store));
     let ((contents, gone), written) =
-        try_join(decode_all(means, hub, table, files, sender), try_join_all(writers)).await?;
+        try_join(decode_all(&means.reading, target.hub, table, files, sender), try_join_all(writers)).await?;
     let written: Vec<Written> = written.into_iter().flatten().collect();
-    let Some(lane) = lanes.first_mut() else { return Err(LoadError::Broken("writing")) };
-    let flushed = Flushed::flush(&target, contents, written, lane).await?;
-    Ok((flushed.count(&target, lane).await?, gone))
+    let flushed = Flushed::flush(target, contents, written, means.store).await?;
+    Ok((flushed.count(target, means.store).await?, gone))
 }
 
 /// Decodes all files, several at once, and says what was in each; `None` for one that is gone, of which one is told.
 pub(super) async fn decode_all(
-    means: &Means<'_>,
+    means: &Reading<'_>,
     hub: &str,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
@@ -135,24 +142,24 @@ pub(super) async fn decode_all(
 async fn write_all(
     receiver: &AsyncMutex<mpsc::Receiver<Decoded>>,
     target: &Target<'_>,
-    lane: &mut Lane,
+    store: &Store,
 ) -> Result<Vec<Written>, LoadError> {
     let mut written = Vec::new();
     loop {
         let next = receiver.lock().await.recv().await;
         let Some(decoded) = next else { return Ok(written) };
-        written.push(decoded.write(target, lane).await?);
+        written.push(decoded.write(target, store).await?);
     }
 }
 
 impl Counted {
     /// Notes the files of which every record is there as done. The ledger's rows need no flush: should they be lost, they
     /// are noted again, or the files are loaded again.
-    async fn receipt(self, means: &Means<'_>, target: &Target<'_>, lane: &mut Lane) -> Result<Vec<Entry>, LoadError> {
+    async fn receipt(self, means: &Means<'_>, target: &Target<'_>) -> Result<Vec<Entry>, LoadError> {
         let Counted { whole: entries, unmapped, .. } = self;
-        let (container, table) = (means.container.name(), target.table);
+        let (container, table) = (means.reading.container.name(), target.table);
         pass(Side::Before, Step::Receipted);
-        lane.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
+        means.store.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
         pass(Side::After, Step::Receipted);
         let mut counts = Counts { unmapped, ..Counts::default() };
         for Entry { file, contents, loaded, rejected, .. } in &entries {
@@ -173,7 +180,7 @@ impl Counted {
             }
         }
         means.progress.add(counts);
-        means.progress.health.loaded(target.hub, &entries, unmapped);
+        means.progress.health.loaded(means.route, target.hub, &entries, unmapped);
         Ok(entries)
     }
 }

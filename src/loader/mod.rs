@@ -1,13 +1,15 @@
 //! Finds Capture files, decodes them and loads their records into the store, once each.
 //!
 //! ```text
-//! listing ─▶ discover ─▶ ledger says which are new ─▶ group of files
-//!                                                        │ fetch, decode (several at once)
-//!                                                        ▼
-//!        ┌────────────▶ Decoded ──▶ Written ──FLUSH──▶ Flushed ──count──▶ Counted ──▶ Receipt (ledger rows)
-//!        └──────────────────────── what the store turns out not to have ─────┘
-//! notifications ─▶ notify ─▶ ledger and container say the same ─▶ group of files ─▶ … ─▶ Receipt ─▶ Acknowledged
+//! listing ─▶ discover ─▶ ledger says which are new ─▶ queue: news before backlog ─▶ group of files
+//! notifications ─▶ notify ─▶ ledger and container say the same ──▲                     │ fetch, decode (several at once)
+//!                                                                                      ▼
+//!        ┌────────────▶ Decoded ──▶ Written ──FLUSH──▶ Flushed ──count──▶ Counted ──▶ Receipt (ledger rows) ─▶ settle
+//!        └──────────────────────── what the store turns out not to have ─────┘            └─▶ messages deleted
 //! ```
+//!
+//! A stream is one route's way through all this: its listing, its queue, its group in hand and its trouble are its own.
+//! Streams share a bounded pool of sessions, each taken for one try, and places in memory, given back before long pauses.
 //!
 //! Each of the five is made only from the one before, so that a file cannot be noted as done before its records were
 //! counted back: RisingWave forgets acknowledged rows in a recovery, and a FLUSH afterwards succeeds. A crash anywhere leaves no ledger row, and so a repeat; the table's primary key makes repeats harmless.
@@ -21,15 +23,21 @@ mod error;
 mod fetch;
 mod group;
 mod health;
-mod lane;
+mod lister;
 mod notify;
+mod party;
 mod patience;
+mod pool;
 mod progress;
+mod queue;
 mod records;
 mod recovery;
 mod replay;
 mod rewrite;
 mod run;
+mod settle;
+mod slots;
+mod stream;
 mod write;
 
 pub use dry::{DryRun, dry_run};

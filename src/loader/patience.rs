@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Forgotten, LoadError};
-use super::health::{Ailment, Party};
+use super::error::{Forgotten, Interrupted, LoadError};
+use super::health::Ailment;
+use super::party::Party;
 use super::progress::Progress;
 use crate::azure::blob::BlobError;
 use crate::azure::queue::QueueError;
@@ -23,9 +24,16 @@ pub(super) struct Patience {
     pub(super) shutdown: CancellationToken,
     /// How long to wait before trying again what does not pass by itself.
     slow_retry: Duration,
+    /// After how long of one trouble what is in hand is put back, so that nothing is held meanwhile; `None` for never.
+    bear: Option<Duration>,
     progress: Arc<Progress>,
+    /// Whose trouble it is, if it is one stream's.
+    route: Option<Arc<str>>,
     said: Arc<Mutex<[Option<Instant>; 6]>>,
 }
+
+/// How long a stream holds memory while it waits.
+const BEAR: Duration = Duration::from_secs(5);
 
 /// What an error means for retrying.
 pub(super) enum Verdict {
@@ -36,13 +44,15 @@ pub(super) enum Verdict {
 }
 
 pub(super) trait Judge: Display {
-    const PARTY: Party;
+    fn party(&self) -> Party;
 
     fn verdict(&self) -> Verdict;
 }
 
 impl Judge for BlobError {
-    const PARTY: Party = Party::Blob;
+    fn party(&self) -> Party {
+        Party::Blob
+    }
 
     fn verdict(&self) -> Verdict {
         match self {
@@ -55,7 +65,9 @@ impl Judge for BlobError {
 }
 
 impl Judge for QueueError {
-    const PARTY: Party = Party::Queue;
+    fn party(&self) -> Party {
+        Party::Queue
+    }
 
     fn verdict(&self) -> Verdict {
         if self.is_transient() { Verdict::Passes(self.retry_after()) } else { Verdict::Stays }
@@ -63,7 +75,9 @@ impl Judge for QueueError {
 }
 
 impl Judge for StoreError {
-    const PARTY: Party = Party::Store;
+    fn party(&self) -> Party {
+        Party::Store
+    }
 
     fn verdict(&self) -> Verdict {
         if self.needs_someone() { Verdict::Stays } else { Verdict::Passes(None) }
@@ -71,16 +85,31 @@ impl Judge for StoreError {
 }
 
 impl Judge for Forgotten {
-    const PARTY: Party = Party::Store;
+    fn party(&self) -> Party {
+        Party::Store
+    }
 
     fn verdict(&self) -> Verdict {
         Verdict::Passes(None)
     }
 }
 
+/// What was put back is tried again when the same passes.
+impl Judge for Interrupted {
+    fn party(&self) -> Party {
+        self.party
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.stays { Verdict::Stays } else { Verdict::Passes(None) }
+    }
+}
+
 /// So far only of the store's password.
 impl Judge for SecretError {
-    const PARTY: Party = Party::Store;
+    fn party(&self) -> Party {
+        Party::Store
+    }
 
     fn verdict(&self) -> Verdict {
         Verdict::Stays
@@ -111,7 +140,18 @@ impl Patience {
         progress: Arc<Progress>,
     ) -> Self {
         let give_up = once.then_some(settings.give_up);
-        Patience { give_up, shutdown, slow_retry: settings.slow_retry, progress, said: Arc::default() }
+        let (slow_retry, said) = (settings.slow_retry, Arc::default());
+        Patience { give_up, shutdown, slow_retry, bear: None, progress, route: None, said }
+    }
+
+    /// One stream's patience: its troubles are its own.
+    pub(super) fn of_route(&self, route: &Arc<str>) -> Self {
+        Patience { route: Some(Arc::clone(route)), said: Arc::default(), ..self.clone() }
+    }
+
+    /// The patience of work that holds memory: it ends with [`LoadError::Interrupted`] rather than wait for long.
+    pub(super) fn in_hand(&self) -> Self {
+        Patience { bear: Some(BEAR), ..self.clone() }
     }
 
     pub(super) fn trouble(&self) -> Trouble<'_> {
@@ -121,18 +161,19 @@ impl Patience {
     /// Says it, unless it was said within the last minute.
     fn say<E: Judge>(&self, error: &E, stays: bool) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = &mut said[slot(E::PARTY, stays)];
+        let last = &mut said[slot(error.party(), stays)];
         if last.is_some_and(|last| last.elapsed() < REMIND_EVERY) {
             return;
         }
         *last = Some(Instant::now());
+        let route = self.route.as_deref();
         match self.give_up {
-            Some(give_up) => tracing::warn!("{error}; retrying for at most {} s", give_up.as_secs_f64()),
+            Some(give_up) => tracing::warn!(route, "{error}; retrying for at most {} s", give_up.as_secs_f64()),
             None if stays => {
                 let every = self.slow_retry.as_secs_f64();
-                tracing::error!("{error}; this does not pass by itself, retrying, at least every {every} s");
+                tracing::error!(route, "{error}; this does not pass by itself, retrying, at least every {every} s");
             }
-            None => tracing::warn!("{error}; retrying until it passes"),
+            None => tracing::warn!(route, "{error}; retrying until it passes"),
         }
     }
 
@@ -159,7 +200,10 @@ impl Trouble<'_> {
     /// When patience ends: by request, after `give_up`, or at once for what stays if there is a `give_up` at all.
     pub(super) async fn pause<E: Judge + Into<LoadError>>(&mut self, error: E) -> Result<(), LoadError> {
         let health = &self.patience.progress.health;
-        let (since, ailment) = *self.since.get_or_insert_with(|| (Instant::now(), health.ailment(E::PARTY)));
+        let (since, ailment) = self
+            .since
+            .get_or_insert_with(|| (Instant::now(), health.ailment(error.party(), self.patience.route.as_ref())))
+            .clone();
         let (mut pause, stays) = match error.verdict() {
             Verdict::Passes(wanted) => {
                 let grown = FIRST_PAUSE.saturating_mul(1 << self.tries.min(12)).min(LONGEST_PAUSE);
@@ -182,7 +226,11 @@ impl Trouble<'_> {
             }
             pause = pause.min(give_up - after);
         }
-        health.troubled(ailment, &error.to_string());
+        if self.patience.bear.is_some_and(|bear| stays || since.elapsed() + pause > bear) {
+            let (party, reason) = (error.party(), error.to_string());
+            return Err(Interrupted { party, stays, reason }.into());
+        }
+        health.troubled(&ailment, &error.to_string());
         self.patience.say(&error, stays);
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
@@ -194,14 +242,18 @@ impl Trouble<'_> {
     pub(super) fn healed(&mut self) {
         self.tries = 0;
         let Some((since, ailment)) = self.since.take() else { return };
-        self.patience.progress.health.healed(ailment);
+        self.patience.progress.health.healed(&ailment);
         if self.patience.unsay(ailment.party) {
             let party = match ailment.party {
                 Party::Blob => "blob storage",
                 Party::Store => "the store",
                 Party::Queue => "the queue of notifications",
             };
-            tracing::info!("{party} works again after {:.1} s", since.elapsed().as_secs_f64());
+            tracing::info!(
+                route = self.patience.route.as_deref(),
+                "{party} works again after {:.1} s",
+                since.elapsed().as_secs_f64()
+            );
         }
     }
 }
@@ -210,7 +262,7 @@ impl Trouble<'_> {
 impl Drop for Trouble<'_> {
     fn drop(&mut self) {
         if let Some((_, ailment)) = self.since.take() {
-            self.patience.progress.health.healed(ailment);
+            self.patience.progress.health.healed(&ailment);
         }
     }
 }

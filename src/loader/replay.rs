@@ -7,11 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::error::LoadError;
-use super::group::{Means, load};
-use super::lane::{self, Lane};
+use super::group::{Means, Reading, Receipt, load};
 use super::patience::Patience;
+use super::pool::{self, Pool};
 use super::progress::Progress;
-use super::run::{Group, open_table};
+use super::settle::Unsettled;
+use super::slots::Slots;
+use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::ledger::FileVersion;
@@ -43,30 +45,29 @@ pub async fn load_again(
     let identity = Identity::new(settings.identity.clone());
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let store = lane::address(settings, &identity, &patience).await?;
-    let mut lanes = Lane::several(settings.connections, &store, settings.store_timeout, &patience);
-    let budget = Budget::of(settings);
-    let means = Means {
-        container: &container,
-        patience: &patience,
-        progress: &progress,
-        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
-        parallel_files: budget.parallel_files,
-    };
+    let address = pool::address(settings, &identity, &patience).await?;
+    let store = Pool::new(address, settings.connections, settings.store_timeout).store(false, &patience);
+    let (budget, slots) = (Budget::of(settings, 1), Slots::new(1));
+    let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
+    let reading = Reading { container: &container, patience: &patience, batch, parallel_files: budget.parallel_files };
     let mut gone = 0;
     for Again { route, files } in work {
-        let table = open_table(&mut lanes[0], settings, &route).await?;
-        let mut group = Group::default();
+        let table = open_table(&store, settings, &route).await?;
+        let name = route.to_string().into();
+        let means = Means { reading, store: &store, slots: &slots, progress: &progress, route: &name };
+        let (mut group, mut bytes, mut unsettled) = (Vec::new(), 0, Unsettled::default());
         for file in files {
+            bytes += file.size;
             group.push(file);
-            if group.is_full() {
-                gone += load_group(&means, &route, &table, std::mem::take(&mut group), &mut lanes).await?;
+            if group.len() >= GROUP_FILES || bytes >= GROUP_BYTES {
+                bytes = 0;
+                gone += load_group(&means, &route, &table, std::mem::take(&mut group), &mut unsettled).await?;
             }
         }
-        gone += load_group(&means, &route, &table, group, &mut lanes).await?;
+        gone += load_group(&means, &route, &table, group, &mut unsettled).await?;
+        // So that whoever looks next sees the last ledger rows.
+        unsettled.settle(container.name(), table.name(), &store, &patience).await?;
     }
-    // So that whoever looks next sees the last ledger rows.
-    lanes[0].persist(async |session| session.flush().await).await?;
     Ok(gone)
 }
 
@@ -74,22 +75,25 @@ async fn load_group(
     means: &Means<'_>,
     route: &Route,
     table: &Arc<Table>,
-    group: Group,
-    lanes: &mut [Lane],
+    files: Vec<FileVersion>,
+    unsettled: &mut Unsettled,
 ) -> Result<usize, LoadError> {
-    let files = group.into_files();
+    let Reading { container, patience, .. } = means.reading;
     if files.is_empty() {
         return Ok(0);
     }
-    if means.patience.shutdown.is_cancelled() {
+    if patience.shutdown.is_cancelled() {
         return Err(LoadError::Stopped);
     }
     let mark = async |session: &crate::store::Session| {
-        session.note_waiting(means.container.name(), table.name(), &files).await?;
+        session.note_waiting(container.name(), table.name(), &files).await?;
         session.flush().await
     };
-    lanes[0].persist(mark).await?;
+    means.store.persist(mark).await?;
     let wanted = files.len();
-    let receipt = load(means, route.hub.name(), table, files, lanes).await?;
-    Ok(wanted - receipt.entries.len())
+    let mut receipt = Receipt::default();
+    load(means, route.hub.name(), table, files, &mut receipt).await?;
+    let noted = receipt.entries.len();
+    unsettled.add(receipt.entries);
+    Ok(wanted - noted)
 }

@@ -1,6 +1,7 @@
 //! Files whose rows the store acknowledged and does not have are written again, until it has them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::count::{Counted, Lacking};
 use super::error::{Forgotten, LoadError};
@@ -21,6 +22,7 @@ const fn tries(kind: Kind) -> u32 {
 
 /// The tries of one group.
 pub(super) struct Rewriting<'p> {
+    route: &'p Arc<str>,
     progress: &'p Progress,
     trouble: Trouble<'p>,
     /// By blob: what lacked at the last tries, and how often just that.
@@ -28,8 +30,8 @@ pub(super) struct Rewriting<'p> {
 }
 
 impl<'p> Rewriting<'p> {
-    pub(super) fn of(patience: &'p Patience, progress: &'p Progress) -> Self {
-        Rewriting { progress, trouble: patience.trouble(), lost: HashMap::new() }
+    pub(super) fn of(route: &'p Arc<str>, patience: &'p Patience, progress: &'p Progress) -> Self {
+        Rewriting { route, progress, trouble: patience.trouble(), lost: HashMap::new() }
     }
 
     /// Which files are to be written again. Those that the store never keeps become quarantined ones of what was counted.
@@ -63,7 +65,7 @@ impl<'p> Rewriting<'p> {
             files: lacking.len(),
             blob: lacking.first().map(|file| file.entry.file.blob.clone()).unwrap_or_default(),
         };
-        self.progress.health.rewritten(target.hub, lacking.len());
+        self.progress.health.rewritten(self.route, target.hub, lacking.len());
         self.trouble.pause(forgotten).await?;
         Ok(lacking.into_iter().map(|file| file.entry.file).collect())
     }

@@ -1,48 +1,31 @@
-use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures::StreamExt as _;
-use metrics::histogram;
-use time::OffsetDateTime;
+use futures::future::join_all;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
-use super::decode::BatchLimits;
-use super::discover::{Discovery, Listing, Reach};
-use super::error::{Forgotten, LoadError};
-use super::group::{Means, load};
+use super::error::LoadError;
 use super::health;
-use super::lane::{self, Lane};
 use super::notify::{Inbox, Told};
 use super::patience::Patience;
+use super::pool::{self, Pool};
 use super::progress::{Counts, Progress};
-use crate::azure::blob::{BlobEntry, BlobError, Container};
+use super::slots::Slots;
+use super::stream::{Shared, Stream};
+use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
-use crate::base::killpoint::{Side, Step, pass};
-use crate::capture::ListingOrder;
-use crate::ledger::{Entry, FileVersion};
-use crate::rows::Table;
-use crate::settings::{LoaderSettings, Route};
-use crate::store::{Session, missing_ledger_table};
-
-/// A group is loaded when it holds so many files, or so many bytes, or a poll has found no more.
-const GROUP_FILES: usize = 1000;
-const GROUP_BYTES: u64 = 256 << 20;
+use crate::settings::LoaderSettings;
 
 /// How long the group in hand may take after a request to stop, so that all is over within 25 s.
 const DRAIN: Duration = Duration::from_secs(24);
 
-/// How many names the search for new partitions may step over; past that, the full listing finds them.
-const MOST_HOPS: usize = 4096;
+/// Batches of notifications that a stream may have before it; of more, the messages come again.
+const TOLD: usize = 8;
 
-/// Files that are noted before it is made sure that the store keeps their rows in the ledger.
-const UNSETTLED: usize = 5000;
-
-/// How long a ledger row may take to be seen by a query; until then the loader remembers the file itself.
-const LEDGER_LAG: Duration = Duration::from_secs(60);
-
-/// Loads what is new, once or until it is told to stop. On a request to stop it finishes the group in hand.
+/// Loads what is new, once or until it is told to stop. On a request to stop it finishes the groups in hand.
 ///
 /// # Errors
 /// When something is wrong that no waiting heals. With `--once` also what does not heal soon enough, and a request to
@@ -78,69 +61,47 @@ async fn work(
     let identity = Identity::new(settings.identity.clone());
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let store = lane::address(settings, &identity, &patience).await?;
-    let mut lanes = Lane::several(settings.connections, &store, settings.store_timeout, &patience);
-    let mut streams = Vec::new();
-    for route in &settings.routes {
-        let table = open_table(&mut lanes[0], settings, route).await?;
-        tracing::info!(hub = %route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
-        streams.push(Stream::new(settings, route, table));
-    }
-    let budget = Budget::of(settings);
-    let means = Means {
-        container: &container,
-        patience: &patience,
-        progress,
-        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
-        parallel_files: budget.parallel_files,
-    };
+    let address = pool::address(settings, &identity, &patience).await?;
+    let pool = Pool::new(address, settings.connections, settings.store_timeout);
+    let routes = settings.routes.len();
+    let slots = Slots::new(routes);
+    let budget = Budget::of(settings, Slots::at_once(routes));
+    let shared = Shared { settings, container: &container, slots: &slots, budget, progress };
+    let stream = |route| Stream::new(&shared, route, &patience, &pool.store(routes > 1, &patience));
+    let streams: Vec<_> = settings.routes.iter().map(stream).collect();
+    let (senders, receivers): (Vec<_>, Vec<_>) = streams.iter().map(|_| mpsc::channel(TOLD)).unzip();
     let inbox = Inbox::open(settings, &container, &identity, &patience)?;
-    let ended = follow(settings, &means, inbox, &mut streams, &mut lanes).await;
-    if matches!(ended, Ok(()) | Err(LoadError::Stopped)) {
-        for stream in &mut streams {
-            stream.settle(&means, &mut lanes[0]).await?;
+    let serve = streams.iter().zip(receivers).map(|(stream, told)| stream.serve(told, routes > 1));
+    let ended = tokio::select! {
+        ended = join_all(serve) => ended,
+        never = hand_out(inbox, &senders) => match never {},
+    };
+    let mut failed = Vec::new();
+    for (stream, ended) in streams.iter().zip(ended) {
+        match ended {
+            Ok(()) => {}
+            Err(error) if routes == 1 => return Err(error),
+            Err(LoadError::Stopped) => return Err(LoadError::Stopped),
+            Err(error) => failed.push(format!("{}: {error}", stream.name())),
         }
     }
-    ended
+    if failed.is_empty() { Ok(()) } else { Err(LoadError::Routes { failed, of: routes }) }
 }
 
-/// Polls, and loads what notifications tell of between polls, until it is told to stop.
-async fn follow(
-    settings: &LoaderSettings,
-    means: &Means<'_>,
-    mut inbox: Inbox,
-    streams: &mut [Stream],
-    lanes: &mut [Lane],
-) -> Result<(), LoadError> {
-    let Means { patience, progress, .. } = means;
-    let mut vanishing = patience.trouble();
+/// Gives each stream what it was told.
+async fn hand_out(mut inbox: Inbox, streams: &[mpsc::Sender<Told>]) -> Infallible {
     loop {
-        let began = Instant::now();
-        let mut gone = None;
-        for stream in &mut *streams {
-            gone = stream.poll(means, lanes).await?.or(gone);
-        }
-        if !settings.once {
-            // A poll that finds nothing new asks the store nothing, and would not notice that it is gone.
-            lanes[0].persist(Session::check).await?;
-        }
-        histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
-        progress.add(Counts { polls: 1, ..Counts::default() });
-        progress.health.polled();
-        match gone {
-            None if settings.once => return Ok(()),
-            Some(error) if settings.once => vanishing.pause(error).await?,
-            _ => vanishing.healed(),
-        }
-        let next_poll = tokio::time::Instant::from_std(began) + settings.poll;
-        while let Some(batch) = tokio::select! {
-            () = tokio::time::sleep_until(next_poll) => None,
-            () = patience.shutdown.cancelled() => return Err(LoadError::Stopped),
-            batch = inbox.next() => Some(batch?),
-        } {
-            for told in batch {
-                let stream = &mut streams[told.route];
-                stream.load_notified(told, means, lanes).await?;
+        match inbox.next().await {
+            Ok(batch) => {
+                for told in batch {
+                    // A stream that does not get on with what it has: the messages come again when their lease ends.
+                    let _ = streams[told.route].try_send(told);
+                }
+            }
+            Err(LoadError::Stopped) => return std::future::pending().await,
+            Err(error) => {
+                tracing::error!("{error}; listing goes on without notifications");
+                return std::future::pending().await;
             }
         }
     }
@@ -150,251 +111,4 @@ async fn follow(
 async fn overdue(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(DRAIN).await;
-}
-
-pub(super) async fn open_table(
-    lane: &mut Lane,
-    settings: &LoaderSettings,
-    route: &Route,
-) -> Result<Arc<Table>, LoadError> {
-    let table = lane.persist(async |session| session.table(&route.table, &settings.require).await).await??;
-    if let Some(table) = lane.persist(async |session| missing_ledger_table(session).await).await? {
-        return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
-    }
-    Ok(Arc::new(table))
-}
-
-/// One hub's files on their way into one table.
-struct Stream {
-    hub: String,
-    table: Arc<Table>,
-    discovery: Discovery,
-    recent: HashMap<String, (String, Instant)>,
-    /// Files noted whose rows in the ledger the store may yet forget.
-    unsettled: Vec<Entry>,
-    gone: Option<BlobError>,
-}
-
-impl Stream {
-    fn new(settings: &LoaderSettings, route: &Route, table: Arc<Table>) -> Self {
-        if settings.name_format.listing_order() == ListingOrder::Unsorted {
-            tracing::warn!(
-                format = %settings.name_format,
-                "names in this format do not sort by time: every poll lists all files of the hub"
-            );
-        }
-        Stream {
-            hub: route.hub.name().to_owned(),
-            table,
-            discovery: Discovery::new(
-                route.hub.clone(),
-                settings.name_format.clone(),
-                settings.lookout,
-                settings.scope.clone(),
-            ),
-            recent: HashMap::new(),
-            unsettled: Vec::new(),
-            gone: None,
-        }
-    }
-
-    /// Lists once and loads what is new, group by group. Tells of a file that was gone or replaced before it was read.
-    async fn poll(&mut self, means: &Means<'_>, lanes: &mut [Lane]) -> Result<Option<BlobError>, LoadError> {
-        self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
-        let asked = Instant::now();
-        let reach = self.discovery.reach(asked);
-        if reach == Reach::Sweep {
-            self.find_partitions(means).await?;
-        }
-        let listings = self.discovery.listings(reach, OffsetDateTime::now_utc());
-        let mut group = Group::default();
-        for listing in &listings {
-            self.follow(listing, means, lanes, &mut group).await?;
-        }
-        self.load(group, means, lanes).await?;
-        self.settle(means, &mut lanes[0]).await?;
-        self.discovery.listed(reach, asked);
-        let gone = self.gone.take();
-        if gone.is_some() {
-            self.discovery.look_again();
-        }
-        Ok(gone)
-    }
-
-    /// Looks for partitions that have got their first file since the last full listing.
-    async fn find_partitions(&mut self, means: &Means<'_>) -> Result<(), LoadError> {
-        let mut trouble = means.patience.trouble();
-        let mut found: Option<String> = None;
-        for _ in 0..MOST_HOPS {
-            let Some(Listing { prefix, start_from }) = self.discovery.next_hop(found.as_deref()) else { break };
-            found = loop {
-                match means.container.first(&prefix, start_from.as_deref()).await {
-                    Ok(name) => break name,
-                    Err(error) => trouble.pause(error).await?,
-                }
-            };
-            trouble.healed();
-            if found.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Follows a listing to its end, starting again after trouble where it was interrupted.
-    async fn follow(
-        &mut self,
-        listing: &Listing,
-        means: &Means<'_>,
-        lanes: &mut [Lane],
-        group: &mut Group,
-    ) -> Result<(), LoadError> {
-        let mut trouble = means.patience.trouble();
-        let mut from = listing.start_from.clone();
-        loop {
-            if means.patience.shutdown.is_cancelled() {
-                return Err(LoadError::Stopped);
-            }
-            pass(Side::Before, Step::Listed);
-            let mut pages = means.container.list(&listing.prefix, from.as_deref());
-            let error = loop {
-                match pages.next().await {
-                    None => return Ok(()),
-                    Some(Err(error)) => break error,
-                    Some(Ok(page)) => {
-                        pass(Side::After, Step::Listed);
-                        trouble.healed();
-                        from = page.last().map(|entry| entry.name.clone()).or(from);
-                        self.sift(page, means, lanes, group).await?;
-                    }
-                }
-                if means.patience.shutdown.is_cancelled() {
-                    return Err(LoadError::Stopped);
-                }
-            };
-            trouble.pause(error).await?;
-        }
-    }
-
-    /// Adds a page's new files to the group, and loads the group when it is full.
-    async fn sift(
-        &mut self,
-        page: Vec<BlobEntry>,
-        means: &Means<'_>,
-        lanes: &mut [Lane],
-        group: &mut Group,
-    ) -> Result<(), LoadError> {
-        let mut candidates = Vec::new();
-        for BlobEntry { name: blob, etag, size, .. } in page {
-            let Some(name) = self.discovery.see(&blob) else {
-                tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
-                continue;
-            };
-            if self.recent.get(&blob).is_none_or(|(known, _)| *known != etag) && !group.names.contains(&blob) {
-                candidates.push(FileVersion { blob, etag, size, name });
-            }
-        }
-        let (Some(first), Some(last)) = (candidates.first(), candidates.last()) else { return Ok(()) };
-        let (container, target) = (means.container.name(), self.table.name());
-        let done = lanes[0]
-            .persist(async |session| session.files_done(container, target, &first.blob, &last.blob).await)
-            .await?;
-        for file in candidates {
-            if done.get(&file.blob) != Some(&file.etag) {
-                group.push(file);
-            }
-            if group.is_full() {
-                self.load(std::mem::take(group), means, lanes).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn load(&mut self, group: Group, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
-        if group.files.is_empty() {
-            return Ok(());
-        }
-        if means.patience.shutdown.is_cancelled() {
-            return Err(LoadError::Stopped);
-        }
-        let receipt = load(means, &self.hub, &self.table, group.files, lanes).await?;
-        self.gone = receipt.gone.or(self.gone.take());
-        self.remember(receipt.entries);
-        if self.unsettled.len() >= UNSETTLED {
-            self.settle(means, &mut lanes[0]).await?;
-        }
-        Ok(())
-    }
-
-    /// Loads what notifications told of, group by group. What the listings have shown is left as it is: they miss
-    /// nothing for it.
-    async fn load_notified(&mut self, told: Told, means: &Means<'_>, lanes: &mut [Lane]) -> Result<(), LoadError> {
-        self.recent.retain(|_, (_, at)| at.elapsed() < LEDGER_LAG);
-        let mut sifted = told.sift(means, &self.table, &mut lanes[0], &self.recent).await?;
-        sifted.acknowledge_settled().await;
-        while let Some(group) = sifted.next_group() {
-            if means.patience.shutdown.is_cancelled() {
-                return Err(LoadError::Stopped);
-            }
-            let receipt = load(means, &self.hub, &self.table, group.files(), lanes).await?;
-            self.remember(group.acknowledge(receipt).await.entries);
-        }
-        self.settle(means, &mut lanes[0]).await
-    }
-
-    fn remember(&mut self, entries: Vec<Entry>) {
-        let now = Instant::now();
-        self.recent.extend(entries.iter().map(|Entry { file, .. }| (file.blob.clone(), (file.etag.clone(), now))));
-        self.unsettled.extend(entries);
-    }
-
-    /// Waits until the ledger's new rows are durable and can be read, and notes again those that a recovery of the store
-    /// took away: the records are there, so nothing has to be loaded again.
-    async fn settle(&mut self, means: &Means<'_>, lane: &mut Lane) -> Result<(), LoadError> {
-        let (container, table) = (means.container.name(), self.table.name());
-        let mut trouble = means.patience.trouble();
-        while !self.unsettled.is_empty() {
-            lane.persist(async |session| session.flush().await).await?;
-            let names: Vec<_> = self.unsettled.iter().map(|entry| entry.file.blob.as_str()).collect();
-            let noted = lane.persist(async |session| session.files_noted(container, table, &names).await).await?;
-            self.unsettled.retain(|entry| !noted.contains(&entry.file.blob));
-            let Some(first) = self.unsettled.first() else { break };
-            let files = self.unsettled.len();
-            let (table, blob) = ("capture_files".to_owned(), first.file.blob.clone());
-            trouble.pause(Forgotten { table, records: files as u64, files, blob }).await?;
-            let entries = &self.unsettled;
-            lane.persist(async |session| session.note_files(container, self.table.name(), entries).await).await?;
-        }
-        trouble.healed();
-        Ok(())
-    }
-}
-
-/// Files to be loaded together.
-#[derive(Default)]
-pub(super) struct Group {
-    files: Vec<FileVersion>,
-    /// Listings may overlap, and one taken up again begins with the name it ended with.
-    names: HashSet<String>,
-    bytes: u64,
-}
-
-impl Group {
-    pub(super) fn push(&mut self, file: FileVersion) {
-        self.bytes += file.size;
-        self.names.insert(file.blob.clone());
-        self.files.push(file);
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    pub(super) fn into_files(self) -> Vec<FileVersion> {
-        self.files
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.files.len() >= GROUP_FILES || self.bytes >= GROUP_BYTES
-    }
 }

@@ -6,7 +6,7 @@ use metrics::histogram;
 
 use super::decode::Decoded;
 use super::error::LoadError;
-use super::lane::Lane;
+use super::pool::Store;
 use super::records::{Record, Records};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::{FileVersion, Runs};
@@ -41,19 +41,19 @@ impl Decoded {
     ///
     /// # Errors
     /// When patience ends; some of it may then be written.
-    pub(super) async fn write(self, target: &Target<'_>, lane: &mut Lane) -> Result<Written, LoadError> {
+    pub(super) async fn write(self, target: &Target<'_>, store: &Store) -> Result<Written, LoadError> {
         let Decoded { batch, records, rejected, reasons, unmapped } = self;
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
         pass(Side::Before, Step::Written);
         let began = Instant::now();
-        let inserted = lane.persist(async |session| session.insert(target.table, &batch).await).await;
+        let inserted = store.persist(async |session| session.insert(target.table, &batch).await).await;
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
             Ok(()) => records.iter().for_each(|record| add(&mut tallies.of(record.file).loaded, record)),
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 drop(batch);
-                refused = split(target, lane, &records, error.reason()).await?;
+                refused = split(target, store, &records, error.reason()).await?;
                 let mut bad = refused.iter().map(|(index, _)| *index).peekable();
                 for (index, record) in records.iter().enumerate() {
                     match bad.next_if_eq(&index) {
@@ -70,7 +70,7 @@ impl Decoded {
             .chain(rejected.iter().zip(&reasons).map(|(record, reason)| reject(target, record, reason)))
             .collect();
         if !rejects.is_empty() {
-            lane.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
+            store.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
             rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record));
         }
         pass(Side::After, Step::Written);
@@ -82,7 +82,7 @@ impl Decoded {
 /// statements a bad record and halving.
 async fn split(
     target: &Target<'_>,
-    lane: &mut Lane,
+    store: &Store,
     records: &Records,
     first_reason: &str,
 ) -> Result<Vec<(usize, String)>, LoadError> {
@@ -97,7 +97,7 @@ async fn split(
             let _ = mapper.push(envelope(target, record), record.body);
         }
         let batch = mapper.take();
-        match lane.persist(async |session| session.insert(target.table, &batch).await).await {
+        match store.persist(async |session| session.insert(target.table, &batch).await).await {
             Ok(()) => {}
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 halve(range, error.reason(), &mut ranges, &mut refused);

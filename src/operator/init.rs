@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 use super::setup::{Setup, SetupError};
 use super::store::connect_by;
 use crate::service::Exit;
-use crate::settings::{InitSettings, Recreate};
-use crate::store::{StoreError, create_objects, drop_objects};
+use crate::settings::{InitSettings, Latest, Recreate};
+use crate::store::{StoreError, drop_objects, latest_is_there};
 
 /// Why the tables were not made.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,7 @@ pub enum InitError {
 /// When the store is away for too long or refuses; it may be run again at any time.
 pub async fn init(settings: InitSettings, shutdown: CancellationToken) -> Result<Exit, InitError> {
     let store = settings.setup.store.clone();
+    let latest = settings.setup.latest;
     let setup = Setup::new(settings.setup);
     let passwords = setup.read().await?;
     let session = connect_by(async || setup.connect(&passwords).await, settings.give_up, &shutdown).await?;
@@ -40,7 +41,13 @@ pub async fn init(settings: InitSettings, shutdown: CancellationToken) -> Result
         }
         Recreate::Yes => drop_objects(&session, |name| println!("  dropped  {name}")).await?,
     }
-    create_objects(&session, |name| println!("  ready    {name}")).await?;
+    setup.create(&session, |name| println!("  ready    {name}")).await?;
+    if latest == Latest::Left {
+        match latest_is_there(&session).await? {
+            true => println!("  there    latest_user_state, which every load keeps up to date; it stays"),
+            false => println!("  left     latest_user_state: `deltawave init` makes it once the history is loaded"),
+        }
+    }
     setup.set(&session, &passwords, |user| println!("  ready    user {user}")).await?;
     println!("look at it with: {}", store.psql());
     Ok(Exit::Done)
@@ -51,7 +58,7 @@ fn agree(store: &str) -> Result<(), InitError> {
         return Err(InitError::NotAgreed("--recreate asks first; without a terminal say --yes as well"));
     }
     print!(
-        "This drops user_event_log, capture_files, rejected_events and their views in {store}, with all they hold.\n\
+        "This drops user_event_log, capture_files, rejected_events, latest_user_events and their views in {store}, with all they hold.\n\
          The loader can load everything again from the Capture files. Type yes to go on: "
     );
     let _ = std::io::stdout().flush();

@@ -7,9 +7,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::azure::identity::Identity;
 use crate::base::{Secret, SecretError, SecretReader as _, SecretSource};
-use crate::settings::SetupSettings;
+use crate::settings::{Latest, SetupSettings};
 use crate::store::{
-    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, set_own_password, set_user,
+    InvalidPassword, Kind, Session, StoreAddress, StoreError, User, check_password, create_history, create_objects,
+    grant, open_user, set_own_password, set_user,
 };
 
 /// Why users cannot be made. It never holds a password.
@@ -100,13 +101,7 @@ impl Setup {
     /// What the last try said.
     pub(super) async fn connect(&self, passwords: &Passwords) -> Result<Session, StoreError> {
         let address = &self.settings.store;
-        let mut tries: Vec<Secret> = Vec::new();
-        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for password in [passwords.root.clone(), worked, passwords.store.clone()].into_iter().flatten() {
-            if !tries.contains(&password) {
-                tries.push(password);
-            }
-        }
+        let tries = self.known(passwords);
         let Some((last, tries)) = tries.split_last() else { return Session::connect(address).await };
         for password in tries {
             match Session::connect(&address.with_password(password)).await {
@@ -117,8 +112,31 @@ impl Setup {
         Session::connect(&address.with_password(last)).await.inspect(|_| self.remember(last))
     }
 
+    /// Passwords that may let us in, the likeliest first.
+    fn known(&self, passwords: &Passwords) -> Vec<Secret> {
+        let mut known: Vec<Secret> = Vec::new();
+        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for password in [passwords.root.clone(), worked, passwords.store.clone()].into_iter().flatten() {
+            if !known.contains(&password) {
+                known.push(password);
+            }
+        }
+        known
+    }
+
     fn remember(&self, password: &Secret) {
         *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(password.clone());
+    }
+
+    /// Makes the tables and views that are wanted and not there yet, and tells each one's name.
+    ///
+    /// # Errors
+    /// When the store refuses or is away.
+    pub(super) async fn create(&self, session: &Session, made: impl Fn(&'static str)) -> Result<(), StoreError> {
+        match self.settings.latest {
+            Latest::Made => create_objects(session, made).await,
+            Latest::Left => create_history(session, made).await,
+        }
     }
 
     /// Sets every password that was read, making users that are not there, and tells whose.
@@ -132,36 +150,37 @@ impl Setup {
         told: impl Fn(&str),
     ) -> Result<(), SetupError> {
         if let Some(password) = &passwords.root {
-            set_own_password(session, password).await?;
+            set_own_password(session, &self.settings.store, password, &self.known(passwords)).await?;
             self.remember(password);
             if session.kind() == Kind::RisingWave {
-                self.closed_without().await?;
+                self.closed_without(session).await?;
             }
             told(self.settings.store.user());
         }
         for (user, password) in [(User::Loader, &passwords.loader), (User::Reader, &passwords.reader)] {
-            if let Some(password) = password {
-                set_user(session, user, password).await?;
-                told(user.name());
+            match password {
+                Some(password) => {
+                    set_user(session, user, password).await?;
+                    told(user.name());
+                }
+                // What was made anew has no rights of before.
+                None => grant(session, user).await?,
             }
         }
         Ok(())
     }
 
-    /// Asserts that nobody gets in without a password. A new one may take a moment to count everywhere.
-    async fn closed_without(&self) -> Result<(), SetupError> {
+    /// Asserts that no superuser gets in without a password. A new one may take a moment to count everywhere.
+    async fn closed_without(&self, session: &Session) -> Result<(), SetupError> {
         const SETTLING: Duration = Duration::from_secs(5);
         let store = &self.settings.store;
         let deadline = Instant::now() + SETTLING;
-        loop {
-            match Session::connect(store).await {
-                Err(error) if error.is_wrong_password() => return Ok(()),
-                Err(error) => return Err(error.into()),
-                Ok(_) if Instant::now() >= deadline => {
-                    return Err(SetupError::StillOpen(store.to_string(), store.user().to_owned()));
-                }
-                Ok(_) => sleep(Duration::from_millis(250)).await,
+        while let Some(user) = open_user(session, store).await? {
+            if Instant::now() >= deadline {
+                return Err(SetupError::StillOpen(store.to_string(), user));
             }
+            sleep(Duration::from_millis(250)).await;
         }
+        Ok(())
     }
 }

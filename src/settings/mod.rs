@@ -4,6 +4,7 @@
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
 mod amqp;
+mod backfill;
 mod capture;
 mod check;
 mod command_line;
@@ -31,6 +32,7 @@ mod up;
 mod variables;
 mod verify;
 
+pub use backfill::BackfillArgs;
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use check::{CheckSettings, LogSource, StatusArgs};
 pub use command_line::command_line;
@@ -48,7 +50,7 @@ pub use reference::settings_page;
 pub use replay::{Pick, ReplayArgs, ReplaySettings};
 pub use route::Route;
 pub use seconds::Seconds;
-pub use setup::SetupSettings;
+pub use setup::{Latest, SetupSettings};
 pub use up::{BrokerChoice, StoreChoice, UpArgs, UpSettings};
 pub use variables::unknown_variables;
 pub use verify::{VerifyArgs, VerifySettings};

@@ -5,8 +5,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
-    CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs, ReplayArgs, StatusArgs, UpArgs,
-    VerifyArgs,
+    BackfillArgs, CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs, ReplayArgs,
+    StatusArgs, UpArgs, VerifyArgs,
 };
 
 /// Every program with its own flags.
@@ -18,6 +18,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<UpArgs>("deltawave up"),
         of::<InitArgs>("deltawave init"),
         of::<GuardArgs>("deltawave guard"),
+        of::<BackfillArgs>("deltawave backfill"),
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),

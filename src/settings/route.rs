@@ -1,3 +1,5 @@
+use std::fmt;
+
 use clap::Args;
 
 use super::Faults;
@@ -24,6 +26,13 @@ pub struct Route {
     pub hub: Hub,
     /// The table, with its schema if it is not in `public`.
     pub table: String,
+}
+
+/// As it stands in `--route`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.hub.name(), self.table)
+    }
 }
 
 impl RouteArgs {

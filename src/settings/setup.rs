@@ -12,7 +12,8 @@ use crate::store::{StoreAddress, check_password};
 pub(super) struct SetupArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Set this password for the URL's user, whether or not it has one yet: as it is, file:PATH, or keyvault:NAME
+    /// Set this password for the URL's user and RisingWave's own superusers, whether or not they have one yet: as it is,
+    /// file:PATH, or keyvault:NAME
     #[arg(long, env = "DELTAWAVE_ROOT_PASSWORD", value_name = "SECRET", hide_env_values = true)]
     root_password: Option<SecretSource>,
     /// Make the user `loader`, who may do what a loader does, or set its password
@@ -21,8 +22,20 @@ pub(super) struct SetupArgs {
     /// Make the user `reader`, who may read every table and view, or set its password
     #[arg(long, env = "DELTAWAVE_READER_PASSWORD", value_name = "SECRET", hide_env_values = true)]
     reader_password: Option<SecretSource>,
+    /// Leave out what shows the latest state, for now: a large history is loaded faster without, and read once after
+    #[arg(long, env = "DELTAWAVE_WITHOUT_LATEST")]
+    without_latest: bool,
     #[command(flatten)]
     identity: IdentityArgs,
+}
+
+/// What is done about what shows the latest state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latest {
+    /// It is made if it is not there.
+    Made,
+    /// It is left as it is.
+    Left,
 }
 
 /// How to set up a store.
@@ -38,6 +51,8 @@ pub struct SetupSettings {
     pub loader_password: Option<SecretSource>,
     /// The password of the user `reader`, who is made.
     pub reader_password: Option<SecretSource>,
+    /// Whether what shows the latest state is made.
+    pub latest: Latest,
     /// Who this is towards Azure.
     pub identity: IdentitySettings,
 }
@@ -73,6 +88,7 @@ impl SetupArgs {
             root_password,
             loader_password,
             reader_password,
+            latest: if self.without_latest { Latest::Left } else { Latest::Made },
             identity,
         })
     }

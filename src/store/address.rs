@@ -91,6 +91,13 @@ impl StoreAddress {
         address
     }
 
+    /// The same server and database, another user, who says no password. Only of an address that holds none.
+    pub(super) fn passwordless(&self, user: &str) -> Self {
+        let mut address = StoreAddress { password: None, ..self.clone() };
+        address.config.user(user);
+        address
+    }
+
     /// With this password.
     pub fn with_password(&self, password: &Secret) -> Self {
         let mut address = self.clone();

@@ -1,74 +1,67 @@
 use super::error::StoreError;
-use super::session::{Kind, Session};
+use super::latest::{LATEST, create_latest, drop_latest};
+use super::object::{Object, What, object};
+use super::session::Session;
 use crate::rows::{CatalogColumn, InvalidTable, Table};
 
-/// One object of ours: its kind and name for dropping, and the statements that make it on each engine.
-struct Object {
-    name: &'static str,
-    risingwave: (&'static str, &'static str),
-    postgres: (&'static str, &'static str),
-}
-
-macro_rules! object {
-    ($file:literal, $name:literal, $risingwave:literal, $postgres:literal) => {
-        Object {
-            name: $name,
-            risingwave: ($risingwave, include_str!(concat!("../../sql/risingwave/", $file, "_", $name, ".sql"))),
-            postgres: ($postgres, include_str!(concat!("../../sql/postgres/", $file, "_", $name, ".sql"))),
-        }
-    };
-}
-
-/// In the order they are made; dropped the other way round.
-const OBJECTS: [Object; 9] = [
-    object!("10", "user_event_log", "TABLE", "TABLE"),
-    object!("20", "capture_files", "TABLE", "TABLE"),
-    object!("21", "rejected_events", "TABLE", "TABLE"),
-    object!("22", "pruned_ranges", "TABLE", "TABLE"),
-    object!("23", "forgotten_records", "TABLE", "TABLE"),
-    object!("30", "user_events", "VIEW", "VIEW"),
-    object!("31", "latest_user_state", "MATERIALIZED VIEW", "VIEW"),
-    object!("40", "pipeline_progress", "VIEW", "VIEW"),
-    object!("41", "capture_gaps", "VIEW", "VIEW"),
+/// In the order they are made; dropped the other way round. What shows the latest state comes after them.
+const OBJECTS: [Object; 8] = [
+    object!("10", "user_event_log", Table),
+    object!("20", "capture_files", Table),
+    object!("21", "rejected_events", Table),
+    object!("22", "pruned_ranges", Table),
+    object!("23", "forgotten_records", Table),
+    object!("30", "user_events", View),
+    object!("40", "pipeline_progress", View),
+    object!("41", "capture_gaps", View),
 ];
 
 /// The tables behind every load.
 const LEDGER: [&str; 2] = ["capture_files", "rejected_events"];
 
-impl Object {
-    fn on(&self, kind: Kind) -> (&'static str, &'static str) {
-        match kind {
-            Kind::RisingWave => self.risingwave,
-            Kind::PostgreSql => self.postgres,
-        }
+/// What a loader may do with a table of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loads {
+    /// Add rows.
+    Adds,
+    /// Add rows, and replace them by others of their key.
+    Replaces,
+    /// Nothing but look.
+    Reads,
+}
+
+/// What a loader may do with an object of that name.
+pub(super) fn loads(name: &str) -> Loads {
+    match name {
+        _ if LEDGER.contains(&name) => Loads::Replaces,
+        "user_event_log" => Loads::Adds,
+        _ => Loads::Reads,
     }
 }
 
-/// One object as a GRANT names it.
-pub(super) struct Grantable {
-    pub object: String,
-    pub is_table: bool,
-    /// Whether a row of it may be replaced by another of its key.
-    pub is_ledger: bool,
+/// The names of all tables and views of ours.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let all = OBJECTS.iter().chain(&LATEST);
+    all.filter(|object| object.what != What::Feed).map(|object| object.name)
 }
 
-/// All of ours. PostgreSQL calls all of them tables.
-pub(super) fn grantable(kind: Kind) -> impl Iterator<Item = Grantable> {
-    OBJECTS.iter().map(move |object| {
-        let what = if kind == Kind::PostgreSql { "TABLE" } else { object.on(kind).0 };
-        let is_table = object.postgres.0 == "TABLE";
-        let is_ledger = LEDGER.contains(&object.name);
-        Grantable { object: format!("{what} {}", object.name), is_table, is_ledger }
-    })
-}
-
-/// Makes the tables and views that are not there yet, telling each one's name; what is there stays as it is.
+/// Makes the tables and views that are not there yet, telling each one's name; what is there stays as it is, save a
+/// latest state of the former kind.
 ///
 /// # Errors
 /// When the store refuses a statement or is away. It may be called again.
 pub async fn create_objects(session: &Session, made: impl Fn(&'static str)) -> Result<(), StoreError> {
+    create_history(session, &made).await?;
+    create_latest(session, made).await
+}
+
+/// As [`create_objects`], without what shows the latest state.
+///
+/// # Errors
+/// As [`create_objects`].
+pub async fn create_history(session: &Session, made: impl Fn(&'static str)) -> Result<(), StoreError> {
     for object in &OBJECTS {
-        session.execute_script(object.on(session.kind()).1).await?;
+        object.create(session).await?;
         made(object.name);
     }
     Ok(())
@@ -91,9 +84,9 @@ pub async fn missing_ledger_table(session: &Session) -> Result<Option<&'static s
 /// # Errors
 /// When the store refuses a statement or is away.
 pub async fn drop_objects(session: &Session, dropped: impl Fn(&'static str)) -> Result<(), StoreError> {
+    drop_latest(session, &dropped).await?;
     for object in OBJECTS.iter().rev() {
-        let kind = object.on(session.kind()).0;
-        session.execute_script(&format!("DROP {kind} IF EXISTS {}", object.name)).await?;
+        object.drop(session).await?;
         dropped(object.name);
     }
     Ok(())

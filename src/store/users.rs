@@ -1,8 +1,9 @@
 //! The users that `deltawave init` makes, and what each of them may do.
 
+use super::address::StoreAddress;
 use super::error::StoreError;
-use super::fault::Fault;
-use super::objects::{Grantable, grantable};
+use super::objects::{Loads, loads, names};
+use super::roles::Roles;
 use super::session::{Kind, Session};
 use crate::base::Secret;
 
@@ -24,13 +25,12 @@ impl User {
         }
     }
 
-    fn rights(self, kind: Kind, on: &Grantable) -> &'static str {
-        match (self, kind) {
-            (User::Loader, _) if !on.is_table => "SELECT",
+    fn rights(self, kind: Kind, object: &str) -> &'static str {
+        match (self, loads(object), kind) {
+            (User::Reader, ..) | (_, Loads::Reads, _) => "SELECT",
             // RisingWave overwrites by the table's own conflict behaviour; PostgreSQL's DO UPDATE asks for the right.
-            (User::Loader, Kind::PostgreSql) if on.is_ledger => "SELECT, INSERT, UPDATE",
-            (User::Loader, _) => "SELECT, INSERT",
-            (User::Reader, _) => "SELECT",
+            (User::Loader, Loads::Replaces, Kind::PostgreSql) => "SELECT, INSERT, UPDATE",
+            (User::Loader, ..) => "SELECT, INSERT",
         }
     }
 }
@@ -59,52 +59,102 @@ pub fn check_password(password: &Secret) -> Result<(), InvalidPassword> {
     }
 }
 
-/// RisingWave's second superuser of its own, whom it also lets in without a password until it is given one.
-const ALSO_SUPERUSER: &str = "postgres";
+/// Superusers that RisingWave makes itself and lets in without a password until they are given one. The last is there
+/// from 2.6 on, and nobody but itself may give it one.
+const BUILT_IN: [&str; 3] = ["root", "postgres", ADMIN];
 
-/// Sets the password of the user of this session; on RisingWave also of its built-in user `postgres`.
+const ADMIN: &str = "rwadmin";
+
+/// Sets the password of the user of this session; on RisingWave also of its built-in superusers. `rwadmin` has to be let
+/// in for that, at `door`, the store's address without a password, or with one of those that are `known`. If none opens,
+/// someone else gave it one, and it keeps that.
 ///
 /// # Errors
 /// When the password is not fit, or the store refuses. The error holds neither the password nor the statement.
-pub async fn set_own_password(session: &Session, password: &Secret) -> Result<(), StoreError> {
-    let user = session.address().user().to_owned();
-    set_password(session, "ALTER", &user, password).await?;
-    if session.kind() == Kind::RisingWave && user != ALSO_SUPERUSER {
-        match set_password(session, "ALTER", ALSO_SUPERUSER, password).await {
-            Err(error) if error.fault() == Fault::Transient => return Err(error),
-            // One that was dropped needs no password.
-            Err(error) => tracing::debug!(%error, "user {ALSO_SUPERUSER} got no password"),
-            Ok(()) => {}
+pub async fn set_own_password(
+    session: &Session,
+    door: &StoreAddress,
+    password: &Secret,
+    known: &[Secret],
+) -> Result<(), StoreError> {
+    let own = session.address().user().to_owned();
+    if session.kind() == Kind::RisingWave {
+        let roles = Roles::of(session).await?;
+        // First, so that whoever comes back after a crash still has what opens it: the password that opens root.
+        if own != ADMIN && roles.has(ADMIN) {
+            set_admin_password(door, password, known).await?;
+        }
+        for other in BUILT_IN {
+            if other != own && other != ADMIN && roles.has(other) && roles.is_superuser(&own) {
+                set_password(session, "ALTER", other, password).await?;
+            }
         }
     }
+    set_password(session, "ALTER", &own, password).await
+}
+
+async fn set_admin_password(door: &StoreAddress, password: &Secret, known: &[Secret]) -> Result<(), StoreError> {
+    let tries = std::iter::once(password).chain(known).map(|password| door.with_user(ADMIN, password));
+    for address in std::iter::once(door.passwordless(ADMIN)).chain(tries) {
+        match Session::connect(&address).await {
+            Ok(admin) => return set_password(&admin, "ALTER", ADMIN, password).await,
+            Err(error) if error.needs_someone() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    tracing::info!("user {ADMIN} does not let us in, so it keeps the password that someone else gave it");
     Ok(())
 }
 
-/// Makes the user if there is none, sets its password, and grants what it needs on our tables and views.
+/// A user whom RisingWave lets in without a password, at `door`, the store's address without one: that of the session or
+/// one of its built-in superusers.
+///
+/// # Errors
+/// When the store is away.
+pub async fn open_user(session: &Session, door: &StoreAddress) -> Result<Option<String>, StoreError> {
+    let own = session.address().user();
+    let roles = Roles::of(session).await?;
+    let others = BUILT_IN.into_iter().filter(|user| *user != own && roles.has(user));
+    for user in std::iter::once(own).chain(others) {
+        match Session::connect(&door.passwordless(user)).await {
+            Ok(_) => return Ok(Some(user.to_owned())),
+            // Refused, for a password or for good.
+            Err(error) if error.needs_someone() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Makes the user if there is none, sets its password, and grants what it needs on those of our tables and views that are
+/// there.
 ///
 /// # Errors
 /// As [`set_own_password`]. It may be called again.
 pub async fn set_user(session: &Session, user: User, password: &Secret) -> Result<(), StoreError> {
     let name = user.name();
-    match session.kind() {
-        // It logs statements that fail, passwords included: so none may.
-        Kind::PostgreSql => {
-            const THERE: &str = "SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname = ";
-            let there = session.query_number(&format!("{THERE}'{name}'")).await? > 0;
-            set_password(session, if there { "ALTER" } else { "CREATE" }, name, password).await?;
-        }
-        Kind::RisingWave => {
-            if let Err(refused) = set_password(session, "CREATE", name, password).await {
-                // Of a user that is there already, the password can be changed.
-                set_password(session, "ALTER", name, password).await.map_err(|error| error.adding(refused.reason()))?;
-            }
-        }
-    }
+    let verb = if Roles::of(session).await?.has(name) { "ALTER" } else { "CREATE" };
+    set_password(session, verb, name, password).await?;
     let database = session.address().database().replace('"', "\"\"");
     session.execute_script(&format!("GRANT CONNECT ON DATABASE \"{database}\" TO {name}")).await?;
-    for on in grantable(session.kind()) {
-        let rights = user.rights(session.kind(), &on);
-        session.execute_script(&format!("GRANT {rights} ON {} TO {name}", on.object)).await?;
+    grant_objects(session, user).await
+}
+
+/// Grants the user, if it is there, what it needs on those of our tables and views that are there.
+///
+/// # Errors
+/// When the store refuses or is away.
+pub async fn grant(session: &Session, user: User) -> Result<(), StoreError> {
+    if Roles::of(session).await?.has(user.name()) { grant_objects(session, user).await } else { Ok(()) }
+}
+
+async fn grant_objects(session: &Session, user: User) -> Result<(), StoreError> {
+    let there = session.relations().await?;
+    for object in names() {
+        if let Some(relation) = there.get(object) {
+            let (rights, what) = (user.rights(session.kind(), object), relation.to_grant(session.kind()));
+            session.execute_script(&format!("GRANT {rights} ON {what} {object} TO {}", user.name())).await?;
+        }
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `deltawave guard` beside a RisingWave that is restarted, or starts again with nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{Done, FakeRisingWave, Http, Running, eventually, program, run};
+use crate::support::{Done, Ended, FakeRisingWave, Http, Running, eventually, program, run};
 
 const SECRETS: [&str; 3] = ["root-hunter", "loader-hunter", "reader-hunter"];
 
@@ -13,6 +13,17 @@ fn guard(fake: &FakeRisingWave) -> Running {
     let mut command = program(env!("CARGO_BIN_EXE_deltawave"), &flags);
     command.env("DELTAWAVE_STORE_URL", fake.url());
     Running::start(command)
+}
+
+/// Whom `init` and `guard` give one.
+fn passwords([root, loader, reader]: [&str; 3]) -> BTreeMap<String, String> {
+    [("loader", loader), ("postgres", root), ("reader", reader), ("root", root), ("rwadmin", root)]
+        .map(|(user, password)| (user.to_owned(), password.to_owned()))
+        .into()
+}
+
+async fn init(fake: &FakeRisingWave, flags: &[&str]) -> Ended {
+    run(program(env!("CARGO_BIN_EXE_deltawave"), &[&["init", "--store-url", &fake.url()], flags].concat())).await
 }
 
 async fn ends(running: Running) -> String {
@@ -55,8 +66,7 @@ async fn a_store_that_starts_again_with_nothing_gets_its_users_again() {
     let fake = FakeRisingWave::start(true).await;
     let running = guard(&fake);
     let http = Http::of(&running).await;
-    let all = [("loader", SECRETS[1]), ("postgres", SECRETS[0]), ("reader", SECRETS[2]), ("root", SECRETS[0])];
-    let all = all.map(|(user, password)| (user.to_owned(), password.to_owned())).into_iter().collect();
+    let all = passwords(SECRETS);
     for _ in 0..2 {
         eventually("passwords", async || match fake.passwords() {
             passwords if passwords == all => Ok(()),
@@ -69,7 +79,9 @@ async fn a_store_that_starts_again_with_nothing_gets_its_users_again() {
             "GRANT CONNECT ON DATABASE \"dev\" TO loader",
             "GRANT SELECT, INSERT ON TABLE user_event_log TO loader",
             "GRANT SELECT, INSERT ON TABLE capture_files TO loader",
-            "GRANT SELECT ON MATERIALIZED VIEW latest_user_state TO loader",
+            "GRANT SELECT ON VIEW latest_user_state TO loader",
+            "GRANT SELECT ON TABLE latest_user_events TO reader",
+            "GRANT SELECT ON TABLE latest_user_events TO loader",
             "GRANT SELECT ON VIEW user_events TO reader",
             "GRANT SELECT ON TABLE user_event_log TO reader",
         ] {
@@ -112,14 +124,52 @@ async fn a_store_that_asks_for_no_password_though_it_was_given_one_is_not_set_up
 #[tokio::test]
 async fn a_statement_with_a_password_is_not_shown_when_it_is_refused() {
     let fake = FakeRisingWave::start(true).await;
-    let url = fake.url().replace("root@", "nobody@");
-    let flags = ["init", "--store-url", &url, "--root-password", "correct-horse-battery"];
-    let ended = run(program(env!("CARGO_BIN_EXE_deltawave"), &flags)).await;
+    fake.close_users();
+    let ended = init(&fake, &["--root-password", "correct-horse-battery"]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     assert!(
-        ended.err.contains("ALTER USER nobody: its answer quotes the statement, so it is not shown"),
+        ended.err.contains("ALTER USER rwadmin: its answer quotes the statement, so it is not shown"),
         "{}",
         ended.err
     );
     assert!(!format!("{}{}", ended.out, ended.err).contains("horse"), "{ended:?}");
+    assert_eq!(fake.log().len(), 1, "it was sent once");
+}
+
+/// The real one writes what it refuses into its log, whole.
+#[tokio::test]
+async fn no_statement_with_a_password_is_refused_however_often_init_runs() {
+    for admin in [true, false] {
+        let fake = FakeRisingWave::start(true).await;
+        if !admin {
+            fake.without_admin();
+        }
+        for [root, loader, reader] in [SECRETS, SECRETS, ["root-new", "loader-new", "reader-new"]] {
+            let flags = ["--root-password", root, "--loader-password", loader, "--reader-password", reader];
+            let ended = init(&fake, &[&flags[..], &["--store-password", SECRETS[0]]].concat()).await;
+            assert_eq!(ended.code, Some(0), "{}", ended.err);
+            let mut wanted = passwords([root, loader, reader]);
+            if !admin {
+                wanted.remove("rwadmin");
+            }
+            assert_eq!(fake.passwords(), wanted);
+            assert_eq!(fake.log(), Vec::<String>::new());
+        }
+        let running = guard(&fake);
+        Http::of(&running).await.until(Some("Invalid password")).await;
+        ends(running).await;
+        assert_eq!((fake.log(), fake.foreign()), (Vec::new(), BTreeSet::new()));
+    }
+}
+
+#[tokio::test]
+async fn an_rwadmin_closed_by_someone_else_keeps_its_password() {
+    let fake = FakeRisingWave::start(true).await;
+    fake.change_password("rwadmin", "of-the-cloud");
+    let ended = init(&fake, &["--root-password", SECRETS[0]]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("rwadmin does not let us in, so it keeps the password"), "{}", ended.err);
+    assert_eq!(fake.passwords()["rwadmin"], "of-the-cloud");
+    assert_eq!(fake.passwords()["root"], SECRETS[0]);
+    assert_eq!(fake.log(), Vec::<String>::new());
 }

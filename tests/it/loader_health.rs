@@ -159,6 +159,7 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
     watched.blob.set(Manner::Pass);
     http.until(None).await;
     inbox.drained().await;
+    watched.bench.until("SELECT count(*) FROM capture_files", 3).await;
 
     let (status, kind, text) = http.get("/metrics").await;
     assert_eq!((status, kind.as_str()), (200, "text/plain; version=0.0.4"));
@@ -168,7 +169,7 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
         let family = metrics.values().find_map(|metric| metric.samples.get(&series));
         *family.unwrap_or_else(|| panic!("no {series} in\n{text}"))
     };
-    let hub = r#"hub="user-events""#;
+    let hub = r#"hub="user-events",route="user-events=user_event_log""#;
     for (name, labels, wanted) in [
         ("files_total", format!(r#"{{{hub},outcome="loaded"}}"#), 2),
         ("files_total", format!(r#"{{{hub},outcome="quarantined"}}"#), 1),

@@ -12,6 +12,7 @@
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
+//! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
@@ -23,6 +24,7 @@
 //! | `loader_outages` | connections that are cut, stall or answer nonsense, and what only a person mends |
 //! | `loader_recover` | a RisingWave after a restart, played by a server of ours that also notes what it is told |
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
+//! | `loader_streams` | several routes in one loader: one's trouble is its own, news goes before backlog |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
@@ -53,6 +55,7 @@ mod forget;
 mod guard;
 mod guard_recover;
 mod kafka;
+mod latest_state;
 mod loader;
 mod loader_bad;
 mod loader_faults;
@@ -64,6 +67,7 @@ mod loader_memory;
 mod loader_outages;
 mod loader_recover;
 mod loader_scope;
+mod loader_streams;
 mod loader_values;
 mod notifications;
 mod offline;

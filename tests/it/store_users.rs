@@ -250,7 +250,11 @@ async fn a_loader_waits_for_a_password_that_is_not_there_yet_and_takes_only_one(
     running.says("late cannot be read (No such file or directory").await;
     guarded.keep("late", "hunter-one");
     Http::of(&running).await.until(None).await;
-    assert_eq!(guarded.store.count("user_event_log").await, 10);
+    eventually("rows", async || match guarded.store.count("user_event_log").await {
+        10 => Ok(()),
+        rows => Err(rows),
+    })
+    .await;
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().await.code, Some(0));
 

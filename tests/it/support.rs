@@ -23,7 +23,7 @@ use deltawave::offline::{Access, Azurite, Kafka, OfflineError, Parts, Persistenc
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
-pub use fake_risingwave::{Done, FakeRisingWave};
+pub use fake_risingwave::{Done, FakeRisingWave, Kind};
 pub use files::{Files, capture_file, event, plain, user};
 pub use giant::{Giant, bomb};
 pub use http::{Http, unhappy_answer};

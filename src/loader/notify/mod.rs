@@ -18,4 +18,4 @@ mod inbox;
 mod told;
 
 pub(super) use inbox::Inbox;
-pub(super) use told::Told;
+pub(super) use told::{Letters, Places, Told};

@@ -1,26 +1,31 @@
 //! Files that messages told of, on their way to being loaded and their messages to being deleted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use metrics::counter;
 
-use crate::azure::blob::BlobEntry;
+use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::queue::{Message, Queue, QueueError};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{FileName, ListingOrder};
-use crate::ledger::{Entry, FileVersion};
+use crate::ledger::FileVersion;
 use crate::loader::error::LoadError;
-use crate::loader::group::{Means, Receipt};
-use crate::loader::lane::Lane;
-use crate::rows::Table;
+use crate::loader::group::Receipt;
+use crate::loader::patience::Patience;
+use crate::loader::pool::Store;
 
 /// Look-ups and deletions that are under way at once.
 const AT_ONCE: usize = 8;
 
-/// A group is loaded when it holds so many bytes.
-const GROUP_BYTES: u64 = 256 << 20;
+/// Where files that were told of are looked up.
+pub(in crate::loader) struct Places<'l> {
+    pub(in crate::loader) container: &'l Container,
+    /// The table, as the ledger names it.
+    pub(in crate::loader) target: &'l str,
+    pub(in crate::loader) store: &'l Store,
+    pub(in crate::loader) patience: &'l Patience,
+}
 
 /// What messages said of one route's files. Nothing of it is certain yet.
 pub(in crate::loader) struct Told {
@@ -48,17 +53,11 @@ pub(in crate::loader) struct Sifted {
     fresh: Vec<(FileVersion, Vec<Message>)>,
 }
 
-/// Files to load now, and the messages that told of them.
-pub(in crate::loader) struct NotifiedGroup {
-    queue: Queue,
-    files: Vec<FileVersion>,
+/// Messages of files that are on their way, until those are noted.
+#[derive(Default)]
+pub(in crate::loader) struct Letters {
+    queue: Option<Queue>,
     messages: HashMap<String, Vec<Message>>,
-}
-
-/// Files that are noted as done, and whose messages are deleted as far as the queue allowed. Made only of a
-/// [`Receipt`].
-pub(in crate::loader) struct Acknowledged {
-    pub(in crate::loader) entries: Vec<Entry>,
 }
 
 impl Told {
@@ -77,32 +76,29 @@ impl Told {
         notice.messages.push(message);
     }
 
-    /// Asks the ledger which files are done, beside those that were done so `recent`ly that it may not show them yet,
+    /// Asks the ledger which files are done, beside those that were `noted` so recently that it may not show them yet,
     /// and the container what the others are now.
     ///
     /// # Errors
     /// When patience ends; the messages then come again.
     pub(in crate::loader) async fn sift(
         self,
-        means: &Means<'_>,
-        table: &Table,
-        lane: &mut Lane,
-        recent: &HashMap<String, (String, Instant)>,
+        places: &Places<'_>,
+        noted: impl Fn(&str, &str) -> bool,
     ) -> Result<Sifted, LoadError> {
         let mut done = HashMap::new();
-        let (container, target) = (means.container.name(), table.name());
+        let Places { container, target, store, .. } = *places;
+        let container = container.name();
         for (first, last) in self.ranges() {
-            done.extend(lane.persist(async |session| session.files_done(container, target, first, last).await).await?);
+            done.extend(store.persist(async |session| session.files_done(container, target, first, last).await).await?);
         }
-        let is_done = |blob: &String, etag: &String| {
-            recent.get(blob).is_some_and(|(known, _)| known == etag) || done.get(blob) == Some(etag)
-        };
+        let is_done = |blob: &String, etag: &String| noted(blob, etag) || done.get(blob) == Some(etag);
         let (known, unknown): (Vec<_>, Vec<_>) =
             self.files.into_iter().partition(|(blob, notice)| notice.etags.iter().all(|etag| is_done(blob, etag)));
         let mut settled: Vec<_> = known.into_iter().flat_map(|(_, notice)| notice.messages).collect();
         count("known", settled.len());
         let found: Vec<_> = stream::iter(unknown)
-            .map(|(blob, notice)| async move { Ok::<_, LoadError>((look_up(means, &blob).await?, blob, notice)) })
+            .map(|(blob, notice)| async move { Ok::<_, LoadError>((look_up(places, &blob).await?, blob, notice)) })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -137,10 +133,10 @@ impl Told {
     }
 }
 
-async fn look_up(means: &Means<'_>, blob: &str) -> Result<Option<BlobEntry>, LoadError> {
-    let mut trouble = means.patience.trouble();
+async fn look_up(places: &Places<'_>, blob: &str) -> Result<Option<BlobEntry>, LoadError> {
+    let mut trouble = places.patience.trouble();
     loop {
-        match means.container.properties(blob).await {
+        match places.container.properties(blob).await {
             Ok(entry) => {
                 trouble.healed();
                 return Ok(entry);
@@ -156,37 +152,42 @@ impl Sifted {
         delete(&self.queue, &std::mem::take(&mut self.settled)).await;
     }
 
-    /// The next files to load, until there are none.
-    pub(in crate::loader) fn next_group(&mut self) -> Option<NotifiedGroup> {
-        let mut group = NotifiedGroup { queue: self.queue.clone(), files: Vec::new(), messages: HashMap::new() };
-        let mut bytes = 0;
-        while bytes < GROUP_BYTES
-            && let Some((file, messages)) = self.fresh.pop()
-        {
-            bytes += file.size;
-            group.messages.insert(file.blob.clone(), messages);
-            group.files.push(file);
-        }
-        (!group.files.is_empty()).then_some(group)
+    /// The files to load, whose messages are kept meanwhile.
+    pub(in crate::loader) fn keep(self, letters: &mut Letters) -> Vec<FileVersion> {
+        letters.queue = Some(self.queue);
+        let keep = |(file, messages): (FileVersion, Vec<Message>)| {
+            letters.messages.entry(file.blob.clone()).or_default().extend(messages);
+            file
+        };
+        self.fresh.into_iter().map(keep).collect()
     }
 }
 
-impl NotifiedGroup {
-    pub(in crate::loader) fn files(&self) -> Vec<FileVersion> {
-        self.files.clone()
-    }
-
-    /// Deletes the messages of the files that are noted as done. Those of a file that went meanwhile stay, and come
-    /// again.
-    pub(in crate::loader) async fn acknowledge(mut self, receipt: Receipt) -> Acknowledged {
-        let entries = receipt.entries;
-        let done: Vec<_> = entries.iter().filter_map(|entry| self.messages.remove(&entry.file.blob)).collect();
+impl Letters {
+    /// Takes out the messages of the files that are noted as done, to be deleted. Those of a file that went meanwhile
+    /// come again when their lease ends.
+    pub(in crate::loader) fn of(&mut self, receipt: &Receipt, taken: &[FileVersion]) -> Settled {
+        let done: Vec<_> = receipt.entries.iter().filter_map(|entry| self.messages.remove(&entry.file.blob)).collect();
         count("loaded", done.len());
         count("known", done.iter().map(|messages| messages.len() - 1).sum());
+        taken.iter().for_each(|file| drop(self.messages.remove(&file.blob)));
+        Settled { queue: self.queue.clone(), messages: done.concat() }
+    }
+}
+
+/// Messages of files that are noted as done. Made only with a [`Receipt`].
+pub(in crate::loader) struct Settled {
+    queue: Option<Queue>,
+    messages: Vec<Message>,
+}
+
+impl Settled {
+    /// Deletes them, as far as the queue allows.
+    pub(in crate::loader) async fn acknowledge(self) {
+        let Some(queue) = self.queue.filter(|_| !self.messages.is_empty()) else { return };
         pass(Side::Before, Step::Acknowledged);
-        delete(&self.queue, &done.concat()).await;
+        delete(&queue, &self.messages).await;
         pass(Side::After, Step::Acknowledged);
-        Acknowledged { entries }
     }
 }
 

@@ -10,9 +10,10 @@ use super::front::{Front, FrontError};
 use super::health::{Health, Stage};
 use crate::operator::setup::{Passwords, Setup, SetupError};
 use crate::settings::GuardSettings;
-use crate::store::{Fault, Session, StoreAddress, StoreError, create_objects, missing_ledger_table};
+use crate::store::{Fault, Session, StoreAddress, StoreError, missing_ledger_table};
 
-/// How long making everything may take: a materialized view is filled from what its tables hold.
+/// How long making everything may take: the latest state is filled from the whole history. Whoever comes next waits on for
+/// what is being made.
 const PREPARE: Duration = Duration::from_secs(30 * 60);
 /// How long a RisingWave may take to be well again after it was asked to recover; it takes about five seconds.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -105,7 +106,7 @@ impl Watch {
         if missing_ledger_table(session).await?.is_none() {
             self.until_writable(session).await?;
         }
-        create_objects(session, |name| tracing::debug!(name, "ready")).await?;
+        self.setup.create(session, |name| tracing::debug!(name, "ready")).await?;
         self.setup.set(session, passwords, |user| tracing::info!(user, "has its password and rights")).await?;
         self.until_writable(session).await
     }

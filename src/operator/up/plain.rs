@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::error::UpError;
 use super::pipeline::Pipeline;
-use super::view::{LatestState, Meter, Stage, grouped};
+use super::view::{LatestState, Meter, Stage, Watch, grouped};
 use crate::store::Session;
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -17,14 +17,14 @@ const EVERY: Duration = Duration::from_secs(2);
 /// When the store cannot be asked.
 pub(super) async fn show(pipeline: &Pipeline, session: &Session) -> Result<Infallible, UpError> {
     let mut meter = Meter::new(pipeline);
-    let mut shown = LatestState::default();
+    let (mut watch, mut shown) = (Watch::default(), LatestState::default());
     let mut said = Instant::now();
     loop {
         // The first row is looked for more often than lines are printed.
         let waiting = shown.rows.is_empty();
         tokio::time::sleep(if waiting { EVERY / 8 } else { EVERY }).await;
         let snapshot = meter.read(pipeline);
-        let state = LatestState::read(session).await?;
+        let state = watch.read(session).await?;
         if waiting && state.rows.is_empty() && said.elapsed() < EVERY {
             continue;
         }
@@ -41,9 +41,9 @@ pub(super) async fn show(pipeline: &Pipeline, session: &Session) -> Result<Infal
             let _ = write!(line, "  rejected {}", grouped(snapshot.rejected));
         }
         println!("{line}");
-        if state != shown {
-            println!("        latest_user_state, {} rows: {}", state.count, rows(&state));
-            shown = state;
+        if *state != shown {
+            println!("        latest_user_state, {} rows: {}", state.count, rows(state));
+            shown = state.clone();
         }
     }
 }

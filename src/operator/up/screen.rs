@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::Facts;
 use super::error::UpError;
 use super::pipeline::Pipeline;
-use super::view::{LatestState, Meter, STATE_ROWS, Snapshot, Stage, grouped};
+use super::view::{LatestState, Meter, STATE_ROWS, Snapshot, Stage, Watch, grouped};
 use crate::base::LogTail;
 use crate::store::Session;
 
@@ -35,14 +35,14 @@ pub(super) async fn show(
     shutdown: &CancellationToken,
 ) -> Result<Infallible, UpError> {
     let mut screen = Screen::open(shutdown).map_err(UpError::Terminal)?;
-    let mut meter = Meter::new(pipeline);
+    let (mut meter, mut watch) = (Meter::new(pipeline), Watch::default());
     loop {
         let snapshot = meter.read(pipeline);
-        let state = LatestState::read(session).await?;
+        let state = watch.read(session).await?;
         let stopping = shutdown.is_cancelled();
         screen
             .terminal
-            .draw(|frame| draw(frame, &snapshot, &state, facts, &log.lines(), stopping))
+            .draw(|frame| draw(frame, &snapshot, state, facts, &log.lines(), stopping))
             .map_err(UpError::Terminal)?;
         tokio::time::sleep(EVERY).await;
     }

@@ -84,8 +84,28 @@ pub(super) struct LatestState {
     pub(super) count: i64,
 }
 
+/// Looks at the latest state, a tenth of the time at most: PostgreSQL reads the whole history for it, and has a load to
+/// take.
+#[derive(Default)]
+pub(super) struct Watch {
+    state: LatestState,
+    again: Option<Instant>,
+}
+
+impl Watch {
+    /// As it is, or was a while ago.
+    pub(super) async fn read(&mut self, session: &Session) -> Result<&LatestState, StoreError> {
+        if self.again.is_none_or(|again| Instant::now() >= again) {
+            let began = Instant::now();
+            self.state = LatestState::read(session).await?;
+            self.again = Some(Instant::now() + began.elapsed() * 9);
+        }
+        Ok(&self.state)
+    }
+}
+
 impl LatestState {
-    pub(super) async fn read(session: &Session) -> Result<Self, StoreError> {
+    async fn read(session: &Session) -> Result<Self, StoreError> {
         let sql = format!("SELECT * FROM latest_user_state ORDER BY id LIMIT {STATE_ROWS}");
         let (columns, rows) = session.query_text(&sql).await?;
         let count = match rows.len() < STATE_ROWS {

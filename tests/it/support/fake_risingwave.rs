@@ -5,6 +5,8 @@
 //! durable, forgets them in a recovery, and says FLUSH to be done all the same.
 
 mod data;
+mod objects;
+mod users;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,6 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use data::Data;
+pub use objects::Kind;
+use objects::Objects;
+use users::Users;
 use wire::Handlers;
 
 /// A statement that changed something, when it was done.
@@ -62,14 +67,10 @@ struct State {
     forgets_ledger: bool,
     /// What the next FLUSHes fail with.
     flush_faults: VecDeque<String>,
-    /// Of the users that have one.
-    passwords: BTreeMap<String, String>,
-    /// Whether they are asked for.
+    users: Users,
+    /// Whether passwords are asked for.
     asks: bool,
-    /// What was granted, and to whom.
-    grants: BTreeSet<String>,
-    /// Whether there are tables.
-    made: bool,
+    objects: Objects,
 }
 
 /// Listens as long as its test runs.
@@ -100,10 +101,9 @@ impl FakeRisingWave {
             forgetful_flushes: 0,
             forgets_ledger: false,
             flush_faults: VecDeque::new(),
-            passwords: BTreeMap::new(),
+            users: Users::default(),
             asks: true,
-            grants: BTreeSet::new(),
-            made: true,
+            objects: Objects::made(),
         };
         let restarts = watch::Sender::new(0);
         let shared = Arc::new(Shared { state: Mutex::new(state), restarts, parser: Arc::new(NoopQueryParser::new()) });
@@ -163,16 +163,36 @@ impl FakeRisingWave {
     /// Starts again with nothing: no tables, no passwords.
     pub fn wipe(&self) {
         let mut state = self.state();
-        (state.engine, state.made) = (Engine::Well, false);
-        state.passwords.clear();
-        state.grants.clear();
+        state.engine = Engine::Well;
+        state.users = Users::default();
+        state.objects = Objects::default();
         drop(state);
         self.shared.restarts.send_modify(|restarts| *restarts += 1);
     }
 
     /// Of the users that have one.
     pub fn passwords(&self) -> BTreeMap<String, String> {
-        self.state().passwords.clone()
+        self.state().users.passwords()
+    }
+
+    /// What stands in its log: statements that were refused, whole.
+    pub fn log(&self) -> Vec<String> {
+        self.state().users.log()
+    }
+
+    /// Has no `rwadmin`, as before 2.6.
+    pub fn without_admin(&self) {
+        self.state().users.without_admin();
+    }
+
+    /// What someone else does.
+    pub fn change_password(&self, user: &str, password: &str) {
+        self.state().users.change_password(user, password);
+    }
+
+    /// Refuses to change users from now on, quoting the statement, as the real one does in some errors.
+    pub fn close_users(&self) {
+        self.state().users.close();
     }
 
     /// Whether passwords are asked for of those who have one.
@@ -182,7 +202,42 @@ impl FakeRisingWave {
 
     /// What was granted, and to whom.
     pub fn grants(&self) -> BTreeSet<String> {
-        self.state().grants.clone()
+        self.state().objects.grants()
+    }
+
+    /// What there is.
+    pub fn objects(&self) -> BTreeMap<String, Kind> {
+        self.state().objects.there()
+    }
+
+    /// Holds what a former `init` made, with users of its own, one of whom nobody but its operator knows. The new rows
+    /// are found lacking so many times.
+    pub fn former(&self, filling: u32) {
+        let mut state = self.state();
+        state.objects = Objects::former(filling);
+        for user in ["loader", "reader", "grafana"] {
+            state.users.change_password(user, "hunter");
+        }
+    }
+
+    /// Something stands on the former latest state, or no longer.
+    pub fn use_former(&self, used: bool) {
+        self.state().objects.used = used;
+    }
+
+    /// Drops a table only after its sink, or no longer.
+    pub fn protect_tables(&self, protects: bool) {
+        self.state().objects.protects = protects;
+    }
+
+    /// Cuts all connections after so many more changes of tables, views and rights.
+    pub fn cut_after(&self, changes: usize) {
+        self.state().objects.cut_after(changes, self.shared.restarts.clone());
+    }
+
+    /// How many such changes there were.
+    pub fn changes(&self) -> usize {
+        self.state().objects.changes()
     }
 
     /// What a superuser does elsewhere.
@@ -261,9 +316,18 @@ struct Answer {
     rows: Vec<Vec<String>>,
 }
 
+impl Answer {
+    fn text(columns: &[&'static str], rows: Vec<Vec<String>>) -> Answer {
+        Answer { columns: columns.iter().map(|name| (*name, Type::VARCHAR)).collect(), rows }
+    }
+}
+
 impl State {
     /// The answer to a query, or `None` for what is no known query. Parameters are there when it is run.
     fn query(&mut self, sql: &str, parameters: &[String]) -> Option<Answer> {
+        if let Some(answer) = self.users.query(sql).or_else(|| self.objects.query(sql)) {
+            return Some(answer);
+        }
         let text = |names: &[&'static str]| names.iter().map(|name| (*name, Type::VARCHAR)).collect();
         if sql == "SELECT version()" {
             let version = "PostgreSQL 13.14.0-RisingWave-2.6.1 (a fake)".to_owned();
@@ -279,11 +343,6 @@ impl State {
         }
         if sql.starts_with("SELECT i.indkey::varchar FROM pg_catalog.pg_index") {
             return Some(Answer { columns: text(&["indkey"]), rows: vec![vec!["{7,8,9,10}".to_owned()]] });
-        }
-        if sql.starts_with("SELECT DISTINCT table_name::varchar FROM information_schema.columns") {
-            let tables: &[&str] = if self.made { &["capture_files", "rejected_events"] } else { &[] };
-            let rows = tables.iter().map(|name| vec![(*name).to_owned()]).collect();
-            return Some(Answer { columns: text(&["table_name"]), rows });
         }
         if sql.starts_with("SELECT blob, etag FROM capture_files") {
             let row = |(blob, etag): (&String, &String)| vec![blob.clone(), etag.clone()];
@@ -326,7 +385,10 @@ impl State {
         self.engine = Engine::RecoveringUntil(Instant::now() + self.recovery);
     }
 
-    fn change(&mut self, sql: &str, parameters: &[String]) -> Result<(), String> {
+    fn change(&mut self, by: &str, sql: &str, parameters: &[String]) -> Result<(), String> {
+        if let Some(done) = self.users.change(by, sql).or_else(|| self.objects.change(sql)) {
+            return done;
+        }
         match sql {
             // A sign of life, whose row nobody reads.
             "SELECT 1" => {}
@@ -353,9 +415,6 @@ impl State {
             }
             // Of no row.
             "DELETE FROM capture_files WHERE container = '' AND target = '' AND blob = ''" => self.can_write()?,
-            _ if sql.starts_with("-- ") && sql.contains(" IF NOT EXISTS ") => self.made = true,
-            _ if sql.starts_with("GRANT ") => drop(self.grants.insert(sql.to_owned())),
-            _ if sql.contains(" USER ") && sql.contains(" WITH PASSWORD ") => self.set_password(sql)?,
             _ if sql.starts_with("INSERT INTO ") => {
                 self.can_write()?;
                 self.insert(sql, parameters);
@@ -365,20 +424,6 @@ impl State {
                 return Err(format!("Unhandled statement: {sql}"));
             }
         }
-        Ok(())
-    }
-
-    fn set_password(&mut self, sql: &str) -> Result<(), String> {
-        let (verb, rest) = sql.split_once(" USER \"").unwrap();
-        let (user, rest) = rest.split_once("\" WITH PASSWORD '").unwrap();
-        let there = ["root", "postgres"].contains(&user) || self.passwords.contains_key(user);
-        match (verb, there) {
-            ("CREATE", true) => return Err(format!("Catalog error: user with name {user} exists: {sql}")),
-            ("ALTER", false) => return Err(format!("Catalog error: user not found: {user}: {sql}")),
-            ("CREATE" | "ALTER", _) => {}
-            _ => drop(self.foreign.insert(sql.to_owned())),
-        }
-        self.passwords.insert(user.to_owned(), rest.trim_end_matches('\'').to_owned());
         Ok(())
     }
 

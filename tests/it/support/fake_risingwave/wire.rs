@@ -50,14 +50,14 @@ fn rows(answer: Answer) -> PgWireResult<Response> {
 }
 
 impl Shared {
-    fn answer(&self, sql: &str, parameters: &[Option<Bytes>]) -> PgWireResult<Response> {
+    fn answer(&self, by: &impl ClientInfo, sql: &str, parameters: &[Option<Bytes>]) -> PgWireResult<Response> {
         let text = |parameter: &Option<Bytes>| String::from_utf8(parameter.as_deref().unwrap_or_default().to_vec());
         let parameters: Vec<_> = parameters.iter().map(|parameter| text(parameter).unwrap()).collect();
         let mut state = self.state.lock().unwrap();
         if let Some(answer) = state.query(sql, &parameters) {
             return rows(answer);
         }
-        let changed = state.change(sql, &parameters);
+        let changed = state.change(&by.metadata()["user"], sql, &parameters);
         state.faults += u64::from(changed.is_err());
         changed.map(|()| Response::Execution(Tag::new("OK"))).map_err(refusal)
     }
@@ -101,8 +101,11 @@ impl StartupHandler for Handler {
             _ => return Ok(()),
         };
         let wanted = {
-            let state = self.0.state.lock().unwrap();
-            state.passwords.get(&client.metadata()["user"]).filter(|_| state.asks).cloned()
+            let (state, user) = (self.0.state.lock().unwrap(), &client.metadata()["user"]);
+            if !state.users.is_there(user) {
+                return Err(refusal(format!("Failed to get/create session: Role {user} does not exist")));
+            }
+            state.users.password(user).filter(|_| state.asks)
         };
         if wanted.is_some() && given.is_none() {
             client.set_state(PgWireConnectionState::AuthenticationInProgress);
@@ -117,14 +120,14 @@ impl StartupHandler for Handler {
 
 #[async_trait]
 impl SimpleQueryHandler for Handler {
-    async fn do_query<C>(&self, _client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        Ok(vec![self.0.answer(query, &[])?])
+        Ok(vec![self.0.answer(client, query, &[])?])
     }
 }
 
@@ -139,7 +142,7 @@ impl ExtendedQueryHandler for Handler {
 
     async fn do_query<C>(
         &self,
-        _client: &mut C,
+        client: &mut C,
         portal: &Portal<Self::Statement>,
         _max_rows: usize,
     ) -> PgWireResult<Response>
@@ -149,7 +152,7 @@ impl ExtendedQueryHandler for Handler {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        self.0.answer(&portal.statement.statement, &portal.parameters)
+        self.0.answer(client, &portal.statement.statement, &portal.parameters)
     }
 
     async fn do_describe_statement<C>(

@@ -1,0 +1,242 @@
+//! One route's way from its hub's files to its table, beside those of the other routes: its listing, its queue, its group
+//! in hand and its trouble are its own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::budget::Budget;
+use super::decode::BatchLimits;
+use super::discover::Discovery;
+use super::error::{Interrupted, LoadError};
+use super::group::{Means, Reading, Receipt, load};
+use super::lister::Lister;
+use super::notify::{Letters, Places, Told};
+use super::party::Party;
+use super::patience::Patience;
+use super::pool::Store;
+use super::progress::Progress;
+use super::queue::{Age, Queue};
+use super::settle::Unsettled;
+use super::slots::{Pace, Slots};
+use crate::azure::blob::Container;
+use crate::capture::ListingOrder;
+use crate::rows::Table;
+use crate::settings::{LoaderSettings, Route};
+use crate::store::missing_ledger_table;
+
+/// A group is loaded when it holds so many files, or so many bytes.
+pub(super) const GROUP_FILES: usize = 1000;
+pub(super) const GROUP_BYTES: u64 = 256 << 20;
+
+/// Files that may wait in memory: some tens of megabytes.
+const MOST_WAITING: usize = 50_000;
+
+/// How long a first listing of everything is waited for, so that the newest backlog can go first.
+const LISTING: Duration = Duration::from_secs(10);
+
+/// How often a backlog is told of.
+const TELL: Duration = Duration::from_secs(30);
+
+/// What all streams share.
+pub(super) struct Shared<'l> {
+    pub(super) settings: &'l LoaderSettings,
+    pub(super) container: &'l Container,
+    pub(super) slots: &'l Slots,
+    pub(super) budget: Budget,
+    pub(super) progress: &'l Progress,
+}
+
+pub(super) struct Stream<'l> {
+    shared: &'l Shared<'l>,
+    route: &'l Route,
+    name: Arc<str>,
+    patience: Patience,
+    store: Store,
+    queue: Queue,
+    letters: Mutex<Letters>,
+}
+
+impl<'l> Stream<'l> {
+    pub(super) fn new(shared: &'l Shared<'l>, route: &'l Route, patience: &Patience, store: &Store) -> Self {
+        let name: Arc<str> = route.to_string().into();
+        shared.progress.health.begins(&name);
+        let patience = patience.of_route(&name);
+        let store = store.with(&patience);
+        let queue = Queue::new(MOST_WAITING);
+        Stream { shared, route, name, patience, store, queue, letters: Mutex::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Loads until it is told to stop, or, once, until all is loaded. With `others` beside it, what no retry heals does
+    /// not end it: it is said, and tried again now and then.
+    ///
+    /// # Errors
+    /// When it was told to stop, or can't go on.
+    pub(super) async fn serve(&self, mut told: mpsc::Receiver<Told>, others: bool) -> Result<(), LoadError> {
+        let mut trouble = self.patience.trouble();
+        loop {
+            match self.run(&mut told).await {
+                Err(LoadError::Stopped) => return Err(LoadError::Stopped),
+                Err(error) if others && !self.shared.settings.once => {
+                    let party = if matches!(error, LoadError::Blob(_)) { Party::Blob } else { Party::Store };
+                    trouble.pause(Interrupted { party, stays: true, reason: error.to_string() }).await?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn run(&self, told: &mut mpsc::Receiver<Told>) -> Result<(), LoadError> {
+        let Shared { settings, container, progress, .. } = *self.shared;
+        let table = open_table(&self.store, settings, self.route).await?;
+        tracing::info!(hub = %self.route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
+        if settings.name_format.listing_order() == ListingOrder::Unsorted {
+            tracing::warn!(
+                format = %settings.name_format,
+                "names in this format do not sort by time: every poll lists all files of the hub"
+            );
+        }
+        let discovery = Discovery::new(
+            self.route.hub.clone(),
+            settings.name_format.clone(),
+            settings.lookout,
+            settings.scope.clone(),
+        );
+        let lister = Lister {
+            container,
+            store: &self.store,
+            patience: &self.patience,
+            progress,
+            route: &self.name,
+            queue: &self.queue,
+            target: table.name(),
+            discovery,
+            poll: settings.poll,
+            look_back: settings.lookout.look_back,
+            once: settings.once,
+        };
+        tokio::select! {
+            ended = self.load(&table) => ended,
+            ended = lister.run() => ended,
+            ended = self.hear(told, &table) => ended,
+        }
+    }
+
+    /// Puts what notifications tell of into the queue.
+    async fn hear(&self, told: &mut mpsc::Receiver<Told>, table: &Table) -> Result<(), LoadError> {
+        let (container, patience) = (self.shared.container, &self.patience);
+        let places = Places { container, target: table.name(), store: &self.store, patience };
+        loop {
+            let Some(next) = told.recv().await else { return std::future::pending().await };
+            let noted = |blob: &str, etag: &str| self.queue.noted(blob, etag);
+            let mut sifted = match next.sift(&places, noted).await {
+                Err(LoadError::Stopped) => return std::future::pending().await,
+                sifted => sifted?,
+            };
+            sifted.acknowledge_settled().await;
+            let mut letters = self.letters.lock().await;
+            for file in sifted.keep(&mut letters) {
+                self.queue.offer(file, Age::Fresh);
+            }
+        }
+    }
+
+    /// Loads what is in the queue, group by group.
+    async fn load(&self, table: &Arc<Table>) -> Result<(), LoadError> {
+        let Shared { settings, container, slots, budget, progress } = *self.shared;
+        let in_hand = self.patience.in_hand();
+        let store = self.store.with(&in_hand);
+        let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
+        let reading = Reading { container, patience: &in_hand, batch, parallel_files: budget.parallel_files };
+        let means = Means { reading, store: &store, slots, progress, route: &self.name };
+        let (began, mut changed) = (Instant::now(), self.queue.subscribe());
+        let (mut pace, mut unsettled, mut told) = (Pace::default(), Unsettled::default(), Instant::now());
+        let mut trouble = self.patience.trouble();
+        loop {
+            let stopping = self.patience.shutdown.is_cancelled();
+            changed.mark_unchanged();
+            let impatient = began.elapsed() >= LISTING;
+            // Nothing is fresh to a loader that ends.
+            let bytes = if settings.once { GROUP_BYTES } else { pace.group() };
+            let taken = if stopping { Vec::new() } else { self.queue.take(GROUP_FILES, bytes, impatient) };
+            if taken.is_empty() || unsettled.is_due() {
+                unsettled.settle(container.name(), table.name(), &self.store, &self.patience).await?;
+            }
+            if stopping {
+                return Err(LoadError::Stopped);
+            }
+            self.tell(&pace, &mut told);
+            if taken.is_empty() {
+                if settings.once && self.queue.is_done() {
+                    return Ok(());
+                }
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    () = self.patience.shutdown.cancelled() => {}
+                    () = tokio::time::sleep(LISTING), if !impatient => {}
+                }
+                continue;
+            }
+            let (bytes, started) = (taken.iter().map(|file| file.size).sum(), Instant::now());
+            let mut receipt = Receipt::default();
+            let ended = load(&means, self.route.hub.name(), table, taken.clone(), &mut receipt).await;
+            let settled = self.letters.lock().await.of(&receipt, &taken);
+            settled.acknowledge().await;
+            let Receipt { entries, gone } = receipt;
+            match ended {
+                Ok(()) => {
+                    trouble.healed();
+                    self.queue.done(&taken, &entries, gone);
+                    unsettled.add(entries);
+                    pace.loaded(bytes, started.elapsed());
+                }
+                Err(error) => {
+                    let (noted, left): (Vec<_>, Vec<_>) =
+                        taken.into_iter().partition(|file| entries.iter().any(|entry| entry.file.blob == file.blob));
+                    self.queue.done(&noted, &entries, gone);
+                    self.queue.put_back(left);
+                    unsettled.add(entries);
+                    match error {
+                        LoadError::Interrupted(error) => trouble.pause(error).await?,
+                        error => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says now and then what waits.
+    fn tell(&self, pace: &Pace, told: &mut Instant) {
+        let backlog = self.queue.backlog();
+        let left = pace.left(backlog.bytes);
+        self.shared.progress.health.waits(&self.name, backlog, left);
+        if backlog.files > 0 && told.elapsed() >= TELL {
+            *told = Instant::now();
+            let minutes = left.map(|seconds| format!(", about {:.0} min at this rate", (seconds / 60.0).ceil()));
+            tracing::info!(
+                route = &*self.name,
+                "{} files of {} MiB wait{}",
+                backlog.files,
+                backlog.bytes >> 20,
+                minutes.unwrap_or_default()
+            );
+        }
+    }
+}
+
+pub(super) async fn open_table(
+    store: &Store,
+    settings: &LoaderSettings,
+    route: &Route,
+) -> Result<Arc<Table>, LoadError> {
+    let table = store.persist(async |session| session.table(&route.table, &settings.require).await).await??;
+    if let Some(table) = store.persist(async |session| missing_ledger_table(session).await).await? {
+        return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
+    }
+    Ok(Arc::new(table))
+}
