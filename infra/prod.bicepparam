@@ -1,51 +1,24 @@
-// For production: private networking, zones, locks, room to grow. Secrets and what changes from one deployment to the
-// next come from the environment, where deploy/deploy.sh puts them.
+// For production: private networking, zones, locks, room to grow; differences to the defaults only. Which image runs is
+// said beside it, and `engine=aks` for more than four cores of RisingWave:
+//   az deployment group create -g GROUP -p infra/prod.bicepparam -p image=REGISTRY/deltawave:VERSION
 using './main.bicep'
 
-param rootPassword = readEnvironmentVariable('DELTAWAVE_ROOT_PASSWORD')
-param loaderPassword = readEnvironmentVariable('DELTAWAVE_LOADER_PASSWORD')
-param readerPassword = readEnvironmentVariable('DELTAWAVE_READER_PASSWORD')
-param metadataPassword = readEnvironmentVariable('DELTAWAVE_METADATA_PASSWORD')
+param network = { private: true }
+// The addresses that you deploy from: with none here the vault, the registry and a cluster's API close to them too.
+param operator = { addresses: [] }
+// Producers inside the VNet come by the private endpoint; add the object ids of their identities, and the public
+// addresses of those outside.
+param producers = { connectionString: false, principalIds: [], addresses: [] }
 
-param operatorPrincipalId = readEnvironmentVariable('DELTAWAVE_OPERATOR_ID', '')
-param operatorPrincipalType = readEnvironmentVariable('DELTAWAVE_OPERATOR_TYPE', 'User')
-
-param image = readEnvironmentVariable('DELTAWAVE_IMAGE', '')
+param stream = { partitions: 8, retentionHours: 168, throughputUnits: 2, maximumThroughputUnits: 10 }
+param risingwave = { cpu: 3, memoryGib: 12 }
+param loader = { cpu: '0.75', memoryGib: '2' }
+param database = { tier: 'GeneralPurpose', sku: 'Standard_D2ds_v5' }
 param containerRegistry = true
 
-// `aks` for more than four cores of RisingWave: then deploy/aks follows.
-param engine = 'aci'
-param risingwaveCpu = 3
-param risingwaveMemoryGib = 12
-param loaderCpu = '0.75'
-param loaderMemoryGib = '2'
-
-param privateNetworking = true
-// The address that you deploy from: with none here the vault, the registry and a cluster's API close to it too.
-param operatorAddresses = []
-// Addresses of producers outside Azure. Those inside come by the private endpoint, or as producerPrincipalIds.
-param producerAddresses = []
-param producerConnectionString = false
-param producerPrincipalIds = []
-
-// People in the VNet reach SQL by this certificate; without it by nothing.
-param tlsCertificate = readEnvironmentVariable('DELTAWAVE_TLS_CERTIFICATE', '')
-param tlsKey = readEnvironmentVariable('DELTAWAVE_TLS_KEY', '')
-
-param partitionCount = 8
-param retentionHours = 168
-param throughputUnits = 2
-param maximumThroughputUnits = 10
-
 param zoneRedundant = true
-param databaseTier = 'GeneralPurpose'
-param databaseSku = 'Standard_D2ds_v5'
-
 param protect = true
 param logRetentionDays = 90
-param alertEmails = []
+param alerts = { emails: [] }
 
-param tags = {
-  project: 'deltawave'
-  environment: 'prod'
-}
+param tags = { project: 'deltawave', environment: 'prod' }

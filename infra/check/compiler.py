@@ -1,133 +1,112 @@
-"""What the Bicep compiler would say of names, and whether it would take the files at all."""
+"""The Bicep compiler: what it says of the templates, and snapshots of what they would make."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
-from bicep import calls, children, get, identifiers, properties, text, walk
-from findings import Findings, templates
-
-FUNCTIONS = set(
-    "any array base64 newGuid utcNow bool concat contains empty environment first format guid int join json last length list max min "
-    "range readEnvironmentVariable replace resourceGroup resourceId split startsWith string subscription "
-    "subscriptionResourceId substring take toLower toUpper trim union uniqueString".split()
-)
-
-
-def syntax(files, root):
-    """Every file is Bicep, to the grammar and to checkov's parser, which knows less of the language."""
-    from lark.exceptions import UnexpectedInput
-    from pycep import BicepParser
-
-    found = Findings()
-    for file in files.values():
-        for node in walk_errors(file.root):
-            found.add(file, node, f"not Bicep: `{text(node)[:40].splitlines()[0] if text(node) else 'something is missing'}`")
-    for file in templates(files):
-        try:
-            BicepParser().parse(text=file.path.read_text())
-        except UnexpectedInput as error:
-            found.add(file, max(error.line, 1), "checkov cannot parse this, so it would not look at the file")
-        except Exception as error:  # pycep's transformer has errors of its own
-            found.add(file, 1, f"checkov cannot parse this file: {error}")
-    return found, f"{len(files)} files"
+# infra/snapshots/NAME.json is what infra/FILE.bicepparam with these parameters makes: between them, everything there is.
+SNAPSHOTS = {
+    "dev": ("dev", "source='https://github.com/YOU/deltawave.git#main' demo=true dnsLabel='shop-sql' "
+                   "producers={principalIds:['11111111-1111-1111-1111-111111111111']}"),
+    "prod": ("prod", "image='ghcr.io/you/deltawave:1.0.0'"),
+    "aks": ("prod", "engine='aks'"),
+}
+NOBODY = "00000000-0000-0000-0000-000000000000"
+PLACE = ["--subscription-id", NOBODY, "--tenant-id", NOBODY, "--resource-group", "shop", "--location", "westeurope", "--deployment-name", "main"]
 
 
-def walk_errors(node):
-    if node.is_error or node.is_missing:
-        yield node
-        return
-    for child in node.children:
-        if child.has_error or child.is_missing:
-            yield from walk_errors(child)
+def bicep(*arguments):
+    return subprocess.run([os.environ["BICEP"], *map(str, arguments)], capture_output=True, text=True)
 
 
-def names(files, root):
-    """Every name is declared, every declaration is used, modules get their params and give the outputs asked for."""
-    found = Findings()
-    count = 0
-    for file in templates(files):
-        declared = {d.name: d for d in file.declarations if d.kind != "output"}
-        used = set()
-        scopes = {}
-        for node in walk(file.root):
-            if node.type == "for_statement":
-                names = [text(n) for n in walk(node) if n.type in ("loop_variable", "loop_enumerator")]
-                parts = children(node)
-                if parts[0].type == "identifier":
-                    names.append(text(parts[0]))
-                scopes[node.id] = names
-        for declaration in file.declarations:
-            for node in identifiers(declaration.node):
-                name = text(node)
-                if node.parent == declaration.node and name == declaration.name and node.start_point == first_name(declaration):
-                    continue
-                if in_loop(node, scopes, name) or node.parent.type in ("type", "decorator"):
-                    continue
-                if name not in declared:
-                    found.add(file, node, f"`{name}` is not declared")
-                elif name != declaration.name:
-                    used.add(name)
-                    count += 1
-            for called, node in calls(declaration.node):
-                function = node.named_children[0]
-                if function.type == "identifier" and called not in FUNCTIONS:
-                    found.add(file, node, f"the function `{called}` is not among those known to the checks")
-        for declaration in file.of("param", "var"):
-            if declaration.name not in used:
-                found.add(file, declaration.line, f"the {declaration.kind} `{declaration.name}` is not used")
-        for module in file.of("module"):
-            modules(found, files, file, module)
-        for node in walk(file.root):
-            outputs(found, files, file, node)
-    return found, f"{count} references"
+def said(run, root):
+    """What it complains of, each once, with paths from the root."""
+    return sorted({re.sub(r"^\S*/infra/", "infra/", line.replace(f"{root}/", "")) for line in run.stderr.splitlines() if line.strip()})
 
 
-def first_name(declaration):
-    return next(n for n in declaration.node.named_children if n.type == "identifier").start_point
+def files(root):
+    return [path for path in sorted((root / "infra").rglob("*.bicep*")) if path.suffix in (".bicep", ".bicepparam")]
 
 
-def in_loop(node, scopes, name):
-    while node is not None:
-        if name in scopes.get(node.id, ()):
-            return True
-        node = node.parent
-    return False
+def build(root):
+    """It compiles, without a warning."""
+    with tempfile.TemporaryDirectory() as folder:
+        for pattern in ("infra/*.bicep", "infra/modules/*.bicep"):
+            yield from said(bicep("build", "--pattern", root / pattern, "--outdir", folder), root)
 
 
-def modules(found, files, file, module):
-    target = target_of(files, file, module)
-    if target is None:
-        found.add(file, module.line, f"there is no {module.about}")
-        return
-    wanted = {d.name: d for d in target.of("param")}
-    params = get(module.body, "params")
-    given = {name: (value, entry) for name, value, entry in properties(params)} if params is not None else {}
-    for name, (value, entry) in given.items():
-        if name not in wanted:
-            found.add(file, entry, f"{module.about} has no param `{name}`")
-        else:
-            kind = {"string": "string", "number": "int", "boolean": "bool", "array": "array", "object": "object"}.get(value.type)
-            own = file.find(text(value), "param") if value.type == "identifier" else None
-            kind = own.type if own else kind
-            if kind and kind != wanted[name].type:
-                found.add(file, entry, f"`{name}` is {kind}, but {module.about} takes {wanted[name].type}")
-    for name, param in wanted.items():
-        if param.value is None and name not in given:
-            found.add(file, module.line, f"the param `{name}` of {module.about} is missing")
+def lint(root):
+    """No rule of bicepconfig.json is broken."""
+    yield from said(bicep("lint", root / "infra/main.bicep"), root)
 
 
-def target_of(files, file, module):
-    folder = Path(next(path for path, f in files.items() if f is file)).parent
-    return files.get(str(folder / module.about))
+def formatted(root):
+    """Formats all files in place."""
+    for pattern in ("infra/*.bicep", "infra/*.bicepparam", "infra/modules/*.bicep"):
+        bicep("format", "--pattern", root / pattern)
 
 
-def outputs(found, files, file, node):
-    """`module.outputs.name` exists."""
-    if node.type != "member_expression":
-        return
-    parts = text(node).replace("!", "").split(".")
-    if len(parts) != 3 or parts[1] != "outputs":
-        return
-    module = file.find(parts[0], "module")
-    target = module and target_of(files, file, module)
-    if target and not target.find(parts[2], "output"):
-        found.add(file, node, f"{module.about} has no output `{parts[2]}`")
+def layout(root):
+    """Files are formatted as the compiler formats them."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        shutil.copytree(root / "infra", copy / "infra", ignore=shutil.ignore_patterns("check", "snapshots"))
+        formatted(copy)
+        for path in files(root):
+            if (copy / path.relative_to(root)).read_text() != path.read_text():
+                yield f"{path.relative_to(root)}: not as `bicep format` has it; infra/check/run.sh --write mends it"
+
+
+def parameters(root):
+    """Parameter files compile."""
+    for path in sorted((root / "infra").glob("*.bicepparam")):
+        yield from said(bicep("build-params", path, "--stdout"), root)
+
+
+def snapshot(root, name, mode):
+    """Runs the compiler's snapshot beside a copy of the parameter file; gives its run and the snapshot's text."""
+    file, extra = SNAPSHOTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "infra"
+        shutil.copytree(root / "infra", copy, ignore=shutil.ignore_patterns("check", "snapshots"))
+        kept = root / f"infra/snapshots/{name}.json"
+        given = copy / f"{name}.bicepparam"
+        source = (copy / f"{file}.bicepparam").read_text()
+        given.write_text(source + "".join(f"\nparam {each}" for each in extra.split()) + "\n")
+        target = copy / f"{name}.snapshot.json"
+        if mode == "validate" and kept.exists():
+            shutil.copy(kept, target)
+        run = bicep("snapshot", given, "--mode", mode, *PLACE)
+        return run, target.read_text() if target.exists() else ""
+
+
+def snapshots(root):
+    """The snapshots are what the templates make."""
+    for name in SNAPSHOTS:
+        run, text = snapshot(root, name, "validate")
+        if run.returncode:
+            shown = re.sub(r"\x1b\[[\d;]*m", "", run.stdout + run.stderr).strip()
+            what = "it is missing" if not text else shown[:2000]
+            yield f"infra/snapshots/{name}.json: not what the templates make: {what}\n  infra/check/run.sh --write writes it anew; look at what changed"
+
+
+def write(root, names=SNAPSHOTS):
+    """Writes the snapshots; outputs in the order of their names, since the compiler's differs from run to run."""
+    for name in names:
+        run, text = snapshot(root, name, "overwrite")
+        if run.returncode or not text:
+            raise SystemExit(run.stderr or f"no snapshot of {name}")
+        made = json.loads(text)
+        made["outputs"] = dict(sorted(made["outputs"].items()))
+        path = root / f"infra/snapshots/{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+
+
+def template(root):
+    """The compiled main.bicep."""
+    return json.loads(bicep("build", root / "infra/main.bicep", "--stdout").stdout)

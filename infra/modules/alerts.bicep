@@ -1,94 +1,85 @@
-metadata description = 'What a person should know of without looking. Event Hubs has metrics of its own; of the loader and RisingWave the logs tell.'
+metadata description = 'What a person should know of without looking. Event Hubs and PostgreSQL have metrics of their own; of the loader and RisingWave the logs tell.'
 
-@description('Prefix of every name.')
-param name string
+import { Alerts, Common } from 'types.bicep'
 
-@description('Region.')
-param location string
-
-@description('Tags of every resource.')
-param tags object
-
-@description('Where the containers run: aci or aks. The logs are in different tables.')
-@allowed([
-  'aci'
-  'aks'
-])
-param engine string
-
-@description('Resource id of the Event Hubs namespace.')
+param common Common
+param alerts Alerts
 param namespaceId string
-
-@description('Name of the Event Hubs namespace.')
-param namespaceName string
-
-@description('Resource id of the Log Analytics workspace.')
-param workspaceId string
-
-@description('Resource id of the action group.')
+param serverId string
+param captureAccountName string
 param actionGroupId string
 
-@description('Events that Capture may be behind.')
-@minValue(1)
-param captureBacklogThreshold int
+@description('Where the containers run. The logs are in different tables.')
+param engine 'aci' | 'aks'
 
-@description('Minutes that captured events may wait for the loader.')
-@minValue(5)
-@maxValue(60)
-param lagMinutes int
+var eventHubs = { scope: namespaceId, metricNamespace: 'Microsoft.EventHub/namespaces', aggregation: 'Total' }
 
 var metrics = [
   {
+    ...eventHubs
     name: 'throttled-requests'
     metric: 'ThrottledRequests'
-    aggregation: 'Total'
     threshold: 0
     severity: 2
-    text: 'Event Hubs refuses requests because the throughput units are used up: raise throughputUnits or maximumThroughputUnits.'
+    text: 'Event Hubs refuses requests because the throughput units are used up: raise stream.throughputUnits or stream.maximumThroughputUnits.'
   }
   {
+    ...eventHubs
     name: 'capture-backlog'
     metric: 'CaptureBacklog'
-    aggregation: 'Maximum'
-    threshold: captureBacklogThreshold
+    // The metric has totals only: this is the sum of the window's fifteen minutes.
+    threshold: alerts.captureBacklog * 15
     severity: 2
     text: 'Capture is behind: it may not write to its storage account, or has more to write than it can.'
   }
   {
+    ...eventHubs
     name: 'server-errors'
     metric: 'ServerErrors'
-    aggregation: 'Total'
     threshold: 0
     severity: 3
     text: 'Event Hubs answered with errors of its own.'
   }
+  {
+    name: 'database-full'
+    scope: serverId
+    metricNamespace: 'Microsoft.DBforPostgreSQL/flexibleServers'
+    metric: 'storage_percent'
+    aggregation: 'Average'
+    threshold: 80
+    severity: 2
+    text: 'The disk of RisingWave\'s metadata fills up, and does not grow by itself: raise database.storageGib.'
+  }
 ]
 
 // One line of a container's output: TimeGenerated, ContainerName, Line.
-var linesOfGroup = 'ContainerInstanceLog | project TimeGenerated, ContainerName, Line = Message'
-var linesOfCluster = 'ContainerLogV2 | where PodNamespace == "deltawave" | project TimeGenerated, ContainerName, Line = tostring(LogMessage)'
-var lines = engine == 'aks' ? linesOfCluster : linesOfGroup
+var lines = engine == 'aks'
+  ? 'ContainerLogV2 | where PodNamespace == "deltawave" | project TimeGenerated, ContainerName, Line = tostring(LogMessage)'
+  : 'ContainerInstanceLog | project TimeGenerated, ContainerName, Line = Message'
 
-var startsOfGroup = join([
-  'ContainerEvent'
-  '| where Reason == "Started"'
-  '| summarize Restarts = sum(Count) - 1 by ContainerName'
-  '| where Restarts > 0'
-], '\n')
-var startsOfCluster = join([
-  'KubePodInventory'
-  '| where Namespace == "deltawave"'
-  '| summarize Restarts = max(ContainerRestartCount) - min(ContainerRestartCount) by ContainerName'
-  '| where Restarts > 0'
-], '\n')
+// Azure describes the columns of ContainerEvent, but not which of them has the word; the group's own events have
+// `Started` as their name, and `Started container` as their message.
+var restarts = engine == 'aks'
+  ? [
+      'KubePodInventory'
+      '| where Namespace == "deltawave"'
+      '| summarize Restarts = max(ContainerRestartCount) - min(ContainerRestartCount) by ContainerName'
+      '| where Restarts > 0'
+    ]
+  : [
+      'ContainerEvent'
+      '| where Reason =~ "Started" or Message startswith "Started container"'
+      '| summarize Restarts = sum(Count) - 1 by ContainerName'
+      '| where Restarts > 0'
+    ]
 
 var queries = [
   {
     name: 'container-restarts'
     severity: 2
     window: 'PT30M'
-    text: 'A container was started again. Once, for Azure\'s maintenance, is nothing; again and again is.'
-    query: engine == 'aks' ? startsOfCluster : startsOfGroup
+    text: 'A container was started again. Once, for Azure\'s maintenance or a deployment, is nothing; again and again is.'
+    query: restarts
   }
   {
     name: 'loader-not-ready'
@@ -96,114 +87,105 @@ var queries = [
     window: 'PT1H'
     text: 'The loader has been unable to reach the files, RisingWave or the queue for ten minutes. It goes on trying.'
     // It says "retrying" when trouble begins and "works again" when it ends.
-    query: join([
+    query: [
       lines
       '| where ContainerName has "loader" and (Line has "retrying" or Line has "works again")'
       '| summarize arg_max(TimeGenerated, Line) by ContainerName'
       '| where Line has "retrying" and TimeGenerated < ago(10m)'
-    ], '\n')
+    ]
   }
   {
     name: 'loader-lag'
     severity: 1
     window: 'PT2H'
-    text: 'Events were captured, and for ${lagMinutes} minutes no file was loaded.'
-    query: join([
-      'let captured = toscalar(AzureMetrics'
-      '  | where Resource =~ "${namespaceName}" and MetricName == "CapturedMessages"'
-      '  | where TimeGenerated between (ago(${lagMinutes * 2}m) .. ago(${lagMinutes}m))'
-      '  | summarize sum(Total));'
+    text: 'Capture wrote a file ${alerts.lagMinutes} minutes ago or earlier, and since then none was loaded.'
+    // Of what Capture writes the storage account's log tells: Event Hubs' own count does not go to the workspace.
+    query: [
+      'let written = toscalar(StorageBlobLogs'
+      '  | where AccountName == "${captureAccountName}" and Category == "StorageWrite" and Uri has "avro"'
+      '  | where OperationName in ("PutBlob", "PutBlockList") and StatusText == "Success"'
+      '  | where TimeGenerated < ago(${alerts.lagMinutes}m)'
+      '  | summarize max(TimeGenerated));'
       'let loaded = toscalar(${lines}'
-      '  | where ContainerName has "loader" and Line has "file loaded" and TimeGenerated > ago(${lagMinutes}m)'
-      '  | summarize count());'
-      'print Captured = captured, Loaded = loaded'
-      '| where Captured > 0 and Loaded == 0'
-    ], '\n')
+      '  | where ContainerName has "loader" and (Line has "file loaded" or Line has "file quarantined")'
+      '  | summarize max(TimeGenerated));'
+      'print Written = written, Loaded = loaded'
+      '| where isnotnull(Written) and (isnull(Loaded) or Loaded < Written)'
+    ]
   }
   {
     name: 'bad-files'
     severity: 2
     window: 'PT30M'
     text: 'A Capture file was quarantined, or records were rejected: see capture_files and rejected_events.'
-    query: join([
+    query: [
       lines
       '| where ContainerName has "loader" and (Line has "file quarantined" or Line has "rejected_events")'
-    ], '\n')
+    ]
   }
 ]
 
-resource metricAlerts 'Microsoft.Insights/metricAlerts@2026-01-01' = [for alert in metrics: {
-  name: '${name}-${alert.name}'
-  location: 'global'
-  tags: tags
-  properties: {
-    description: alert.text
-    severity: alert.severity
-    enabled: true
-    autoMitigate: true
-    scopes: [
-      namespaceId
-    ]
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT15M'
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          name: alert.name
-          criterionType: 'StaticThresholdCriterion'
-          metricNamespace: 'Microsoft.EventHub/namespaces'
-          metricName: alert.metric
-          operator: 'GreaterThan'
-          threshold: alert.threshold
-          timeAggregation: alert.aggregation
-        }
-      ]
-    }
-    actions: [
-      {
-        actionGroupId: actionGroupId
-      }
-    ]
-  }
-}]
-
-resource queryAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [for alert in queries: {
-  name: '${name}-${alert.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${name}: ${alert.name}'
-    description: alert.text
-    severity: alert.severity
-    enabled: true
-    autoMitigate: true
-    scopes: [
-      workspaceId
-    ]
-    // Tables come to be with their first row; until then a query that names them must not fail the deployment.
-    skipQueryValidation: true
-    evaluationFrequency: 'PT5M'
-    windowSize: alert.window
-    criteria: {
-      allOf: [
-        {
-          query: alert.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource metricAlerts 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+  for alert in metrics: {
+    name: '${common.name}-${alert.name}'
+    location: 'global'
+    tags: common.tags
+    properties: {
+      description: alert.text
+      severity: alert.severity
+      enabled: true
+      autoMitigate: true
+      scopes: [alert.scope]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: alert.name
+            criterionType: 'StaticThresholdCriterion'
+            metricNamespace: alert.metricNamespace
+            metricName: alert.metric
+            operator: 'GreaterThan'
+            threshold: alert.threshold
+            timeAggregation: alert.aggregation
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [
-        actionGroupId
-      ]
+        ]
+      }
+      actions: [{ actionGroupId: actionGroupId }]
     }
   }
-}]
+]
+
+resource queryAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in queries: {
+    name: '${common.name}-${alert.name}'
+    location: common.location
+    tags: common.tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${common.name}: ${alert.name}'
+      description: alert.text
+      severity: alert.severity
+      enabled: true
+      autoMitigate: true
+      scopes: [common.workspaceId]
+      // Tables come to be with their first row; until then a query that names them must not fail the deployment.
+      skipQueryValidation: true
+      evaluationFrequency: 'PT5M'
+      windowSize: alert.window
+      criteria: {
+        allOf: [
+          {
+            query: join(alert.query, '\n')
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: [actionGroupId] }
+    }
+  }
+]

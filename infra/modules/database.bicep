@@ -1,56 +1,24 @@
 metadata description = 'PostgreSQL for RisingWave\'s metadata, so that a container group that is moved or made anew finds its tables again.'
 
-@description('Name of the server.')
+import { Common, Database, everything, Metadata } from 'types.bicep'
+
+param common Common
+param database Database
+
 @minLength(3)
 @maxLength(63)
 param serverName string
 
-@description('Region.')
-param location string
-
-@description('Tags of every resource.')
-param tags object
-
-@description('Tier of the server\'s size.')
-@allowed([
-  'Burstable'
-  'GeneralPurpose'
-  'MemoryOptimized'
-])
-param tier string
-
-@description('Size of the server.')
-param sku string
-
-@description('GiB of storage; grows by itself.')
-@minValue(32)
-@maxValue(16384)
-param storageGib int
-
-@description('A standby in another zone; not with the tier Burstable.')
-param zoneRedundant bool
-
-@description('Let in only private endpoints.')
-param privateNetworking bool
-
-@description('Password of the administrator.')
 @secure()
-@minLength(24)
 param administratorPassword string
-
-@description('Resource id of the Log Analytics workspace.')
-param workspaceId string
 
 var administrator = 'risingwave'
 
 resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2025-08-01' = {
   name: serverName
-  location: location
-  tags: tags
-  sku: {
-    name: sku
-    tier: tier
-  }
+  location: common.location
+  tags: common.tags
+  sku: { name: database.sku, tier: database.tier }
   properties: {
     version: '16'
     administratorLogin: administrator
@@ -61,87 +29,51 @@ resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2025-08-01' = {
       activeDirectoryAuth: 'Disabled'
     }
     storage: {
-      storageSizeGB: storageGib
-      autoGrow: 'Enabled'
+      storageSizeGB: database.storageGib
+      // A server that had grown by itself could not be deployed again with the size given here, which would be smaller.
+      // Metadata is small; an alert tells when it is not.
+      autoGrow: 'Disabled'
     }
-    backup: {
-      backupRetentionDays: 14
-      geoRedundantBackup: 'Disabled'
-    }
-    highAvailability: {
-      mode: zoneRedundant && tier != 'Burstable' ? 'ZoneRedundant' : 'Disabled'
-    }
-    network: {
-      publicNetworkAccess: privateNetworking ? 'Disabled' : 'Enabled'
-    }
+    backup: { backupRetentionDays: 14, geoRedundantBackup: 'Disabled' }
+    highAvailability: { mode: common.zoneRedundant && database.tier != 'Burstable' ? 'ZoneRedundant' : 'Disabled' }
+    network: { publicNetworkAccess: common.private ? 'Disabled' : 'Enabled' }
   }
 }
 
-resource database 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2025-08-01' = {
+resource metadata 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2025-08-01' = {
   parent: server
   name: 'risingwave'
-  properties: {
-    charset: 'UTF8'
-    collation: 'en_US.utf8'
-  }
+  properties: { charset: 'UTF8', collation: 'en_US.utf8' }
 }
 
 // Azure's own default, written down: without TLS nobody comes in.
 resource requireTls 'Microsoft.DBforPostgreSQL/flexibleServers/configurations@2025-08-01' = {
   parent: server
   name: 'require_secure_transport'
-  properties: {
-    source: 'user-override'
-    value: 'on'
-  }
+  properties: { source: 'user-override', value: 'on' }
   // One change at a time, or the server says it is busy.
-  dependsOn: [
-    database
-  ]
+  dependsOn: [metadata]
 }
 
 // A container group outside a VNet has no address of its own to name. This lets in every address inside Azure,
 // of other customers too: what keeps them out is the password. Private networking closes it.
-resource azureOnly 'Microsoft.DBforPostgreSQL/flexibleServers/firewallRules@2025-08-01' = if (!privateNetworking) {
+resource azureOnly 'Microsoft.DBforPostgreSQL/flexibleServers/firewallRules@2025-08-01' = if (!common.private) {
   parent: server
   name: 'azure-services'
-  properties: {
-    startIpAddress: '0.0.0.0'
-    endIpAddress: '0.0.0.0'
-  }
-  dependsOn: [
-    requireTls
-  ]
+  properties: { startIpAddress: '0.0.0.0', endIpAddress: '0.0.0.0' }
+  dependsOn: [requireTls]
 }
 
+#disable-next-line use-recent-api-versions // there is no newer one
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'logs'
   scope: server
-  properties: {
-    workspaceId: workspaceId
-    logs: [
-      {
-        categoryGroup: 'allLogs'
-        enabled: true
-      }
-    ]
-    metrics: [
-      {
-        category: 'AllMetrics'
-        enabled: true
-      }
-    ]
-  }
+  properties: { workspaceId: common.workspaceId, ...everything }
 }
 
-@description('Resource id of the server.')
 output serverId string = server.id
-
-@description('Host name of the server.')
-output host string = server.properties.fullyQualifiedDomainName
-
-@description('Name of the database.')
-output databaseName string = database.name
-
-@description('User of the database.')
-output user string = administrator
+output metadata Metadata = {
+  host: server.properties.fullyQualifiedDomainName
+  name: metadata.name
+  user: administrator
+}

@@ -7,485 +7,236 @@ metadata description = 'The container group: RisingWave, the loader beside it, a
 // RisingWave's SQL port is on loopback only, whatever the parameters: it starts without a password for root.
 // The guard sets the passwords, and only then opens its own port, which takes TLS and nothing else.
 
-@description('Name of the container group.')
-param groupName string
+import { Common, everything, Identity, Loader, Metadata, Risingwave, State } from 'types.bicep'
 
-@description('Region.')
-param location string
-
-@description('Tags of every resource.')
-param tags object
-
-@description('Deltawave\'s image.')
+param common Common
 param image string
-
-@description('RisingWave\'s image.')
 param risingwaveImage string
+param risingwave Risingwave
+param loader Loader
+param pipeline { vaultUrl: string, containerUrl: string, queueUrl: string, namespace: string, eventHub: string, table: string }
+param state State
+param metadata Metadata
 
-@description('Host name of the registry that the image is pulled from by identity; empty if it needs none.')
-param registryServer string
+@description('The registry that images are pulled from by an identity; null for none.')
+param registry { server: string, pull: Identity }?
 
-@description('Resource id of the identity that pulls; used with a registry only.')
-param pullIdentityId string
+@description('The identities of the programs; the producer\'s only for a demonstration.')
+param identities { loader: Identity, guard: Identity, producer: Identity? }
 
-@description('Resource id of the loader\'s identity.')
-param loaderIdentityId string
+@secure()
+param stateKey string
 
-@description('Client id of the loader\'s identity.')
-param loaderClientId string
-
-@description('Resource id of the guard\'s identity.')
-param guardIdentityId string
-
-@description('Client id of the guard\'s identity.')
-param guardClientId string
-
-@description('Address of the vault.')
-param vaultUrl string
-
-@description('Address of the Capture files\' container.')
-param containerUrl string
-
-@description('Address of the queue of notifications.')
-param queueUrl string
-
-@description('Short name of the Event Hubs namespace.')
-param namespaceName string
-
-@description('Name of the event hub.')
-param eventHubName string
-
-@description('Table that the hub\'s events go to.')
-param table string
-
-@description('Name of the storage account of RisingWave\'s state.')
-param stateAccountName string
-
-@description('Its blob endpoint.')
-param stateEndpoint string
-
-@description('Its container.')
-param stateContainer string
-
-@description('Host of the metadata database.')
-param databaseHost string
-
-@description('Name of the metadata database.')
-param databaseName string
-
-@description('User of the metadata database.')
-param databaseUser string
-
-@description('Password of the metadata database.')
 @secure()
 param metadataPassword string
 
-@description('The guard\'s certificate chain, PEM; empty opens no port for SQL.')
-@secure()
-param tlsCertificate string
+@description('Ports: the guard\'s front, which is there only if `open`, and those for health, which only the VNet sees.')
+param ports { open: bool, front: int, loaderHealth: int, guardHealth: int }
 
-@description('Its key, PEM.')
-@secure()
-param tlsKey string
+@description('Public name of the front before the region\'s domain; null for a private address or none.')
+param dnsLabel string?
 
-@description('There is a certificate: the guard opens its port.')
-param front bool
-
-@description('Give the group a public address.')
-param publicAddress bool
-
-@description('Name before the region\'s domain; empty for none.')
-param dnsLabel string
-
-@description('Resource id of the VNet\'s subnet; empty for none.')
-param subnetId string
-
-@description('Zone of the group; empty leaves it to Azure.')
-param zone string
-
-@description('Cores of RisingWave.')
-@minValue(1)
-@maxValue(4)
-param risingwaveCpu int
-
-@description('GiB of RisingWave.')
-@minValue(4)
-@maxValue(16)
-param risingwaveMemoryGib int
-
-@description('Cores of the loader, such as 0.5.')
-param loaderCpu string
-
-@description('GiB of the loader, such as 1.5.')
-param loaderMemoryGib string
-
-@description('Port of the guard\'s TLS front.')
-param frontPort int
-
-@description('Port of the loader\'s health and metrics.')
-param loaderHealthPort int
-
-@description('Port of the guard\'s health.')
-param guardHealthPort int
-
-@description('Resource id of the Log Analytics workspace.')
-param workspaceId string
+@description('Resource id of the VNet\'s subnet; null for none.')
+param subnetId string?
 
 // RisingWave's SQL port, inside the group only.
 var sqlPort = 4567
 
-var inVnet = !empty(subnetId)
-var withRegistry = !empty(registryServer)
+var inVnet = subnetId != null
+var guardPorts = concat(ports.open ? [ports.front] : [], inVnet ? [ports.guardHealth] : [])
+var loaderPorts = inVnet ? [ports.loaderHealth] : []
 
-var identities = {
-  '${loaderIdentityId}': {}
-  '${guardIdentityId}': {}
-}
-
-var pullIdentity = {
-  '${pullIdentityId}': {}
-}
-
-// What the group's address lets through. Nothing else that a process listens on can be reached by a public address;
-// in a VNet the subnet's security group sees to that.
-var frontPorts = front ? [{ port: frontPort, protocol: 'TCP' }] : []
-var guardPorts = concat(frontPorts, inVnet ? [{ port: guardHealthPort, protocol: 'TCP' }] : [])
-var loaderPorts = inVnet ? [{ port: loaderHealthPort, protocol: 'TCP' }] : []
-var ports = concat(guardPorts, loaderPorts)
-
-var publicIp = {
-  type: 'Public'
-  ports: ports
-}
-var publicIpNamed = {
-  type: 'Public'
-  ports: ports
-  dnsNameLabel: dnsLabel
-  // LABEL.REGION.azurecontainer.io, known before the group is there, so that a certificate can be made for it.
-  autoGeneratedDomainNameLabelScope: 'Unsecure'
-}
-var privateIp = {
-  type: 'Private'
-  ports: ports
-}
-// A public address without the front would have no port to open.
-var openToPublic = publicAddress && front && !inVnet
-var publicIpAddress = empty(dnsLabel) ? publicIp : publicIpNamed
-
-var frontVariables = [
-  {
-    name: 'DELTAWAVE_LISTEN'
-    value: '0.0.0.0:${frontPort}'
-  }
-  {
-    name: 'DELTAWAVE_TLS_CERTIFICATE'
-    value: '/tls/certificate.pem'
-  }
-  {
-    name: 'DELTAWAVE_TLS_KEY'
-    value: '/tls/key.pem'
-  }
+// What every program of ours is told, and then each of them.
+var ours = [
+  { name: 'DELTAWAVE_CREDENTIAL', value: 'managed-identity' }
+  { name: 'DELTAWAVE_LOG', value: 'json' }
 ]
+var guardVariables = concat(
+  ours,
+  [
+    { name: 'DELTAWAVE_CLIENT_ID', value: identities.guard.clientId }
+    { name: 'DELTAWAVE_KEY_VAULT_URL', value: pipeline.vaultUrl }
+    { name: 'DELTAWAVE_STORE_URL', value: 'postgresql://root@127.0.0.1:${sqlPort}/dev?sslmode=disable' }
+    { name: 'DELTAWAVE_ROOT_PASSWORD', value: 'keyvault:risingwave-root-password' }
+    { name: 'DELTAWAVE_LOADER_PASSWORD', value: 'keyvault:risingwave-loader-password' }
+    { name: 'DELTAWAVE_READER_PASSWORD', value: 'keyvault:risingwave-reader-password' }
+    { name: 'DELTAWAVE_HTTP', value: '0.0.0.0:${ports.guardHealth}' }
+  ],
+  ports.open
+    ? [
+        { name: 'DELTAWAVE_LISTEN', value: '0.0.0.0:${ports.front}' }
+        // Made or brought after the deployment; until it is there the guard opens nothing.
+        { name: 'DELTAWAVE_TLS_CERTIFICATE', value: 'keyvault:sql' }
+      ]
+    : []
+)
+var loaderVariables = concat(ours, [
+  { name: 'DELTAWAVE_CLIENT_ID', value: identities.loader.clientId }
+  { name: 'DELTAWAVE_KEY_VAULT_URL', value: pipeline.vaultUrl }
+  { name: 'DELTAWAVE_BLOB', value: pipeline.containerUrl }
+  { name: 'DELTAWAVE_NOTIFICATIONS', value: pipeline.queueUrl }
+  { name: 'DELTAWAVE_NAMESPACE', value: pipeline.namespace }
+  { name: 'DELTAWAVE_ROUTE', value: '${pipeline.eventHub}=${pipeline.table}' }
+  { name: 'DELTAWAVE_STORE_URL', value: 'postgresql://loader@127.0.0.1:${sqlPort}/dev?sslmode=disable' }
+  { name: 'DELTAWAVE_STORE_PASSWORD', value: 'keyvault:risingwave-loader-password' }
+  { name: 'DELTAWAVE_HTTP', value: '0.0.0.0:${ports.loaderHealth}' }
+])
+var producerVariables = concat(ours, [
+  { name: 'DELTAWAVE_CLIENT_ID', value: identities.?producer.?clientId }
+  { name: 'DELTAWAVE_EVENT_HUB', value: '${pipeline.namespace}/${pipeline.eventHub}' }
+])
+var risingwaveVariables = concat(
+  [
+    { name: 'RW_STATE_STORE', value: 'hummock+azblob://${state.container}' }
+    { name: 'RW_DATA_DIRECTORY', value: 'hummock_001' }
+    { name: 'AZBLOB_ENDPOINT', value: state.endpoint }
+    { name: 'AZBLOB_ACCOUNT_NAME', value: state.accountName }
+    { name: 'RW_BACKEND', value: 'postgres' }
+    { name: 'RW_SQL_ENDPOINT', value: '${metadata.host}:5432' }
+    { name: 'RW_SQL_USERNAME', value: metadata.user }
+    { name: 'RW_SQL_DATABASE', value: metadata.name }
+    // Without it the database's certificate would not be looked at.
+    { name: 'RW_SQL_URL_PARAMS', value: 'sslmode=verify-full' }
+  ],
+  // With less than 8 GiB RisingWave's compactor refuses to start unless its cache is set.
+  risingwave.memoryGib < 8 ? [{ name: 'RW_COMPACTOR_META_CACHE_MEMORY_BYTES', value: '67108864' }] : []
+)
 
-// With less than 8 GiB RisingWave's compactor refuses to start unless its cache is set.
-var smallMemory = [
-  {
-    name: 'RW_COMPACTOR_META_CACHE_MEMORY_BYTES'
-    value: '67108864'
-  }
-]
+func open(ports int[]) object[] => map(ports, port => { port: port, protocol: 'TCP' })
 
-resource stateAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
-  name: stateAccountName
+// Alive, not ready: a program in trouble goes on trying.
+func alive(port int) object => {
+  httpGet: { path: '/healthz', port: port, scheme: 'http' }
+  initialDelaySeconds: 10
+  periodSeconds: 15
+  failureThreshold: 4
 }
 
+var producer = {
+  name: 'producer'
+  properties: {
+    image: image
+    command: ['producer']
+    environmentVariables: producerVariables
+    resources: { requests: { cpu: json('0.25'), memoryInGB: json('0.5') } }
+  }
+}
+
+// The image may have been built a moment ago, and the right to pull it given just before.
+@retryOn(['InaccessibleImage', 'RegistryErrorResponse'], 10)
 resource group 'Microsoft.ContainerInstance/containerGroups@2025-09-01' = {
-  name: groupName
-  location: location
-  tags: tags
-  zones: empty(zone) ? null : [zone]
+  name: common.name
+  location: common.location
+  tags: common.tags
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: withRegistry ? union(identities, pullIdentity) : identities
+    userAssignedIdentities: {
+      '${identities.loader.id}': {}
+      '${identities.guard.id}': {}
+      ...(registry == null ? {} : { '${registry!.pull.id}': {} })
+      ...(identities.?producer == null ? {} : { '${identities.?producer.?id ?? ''}': {} })
+    }
   }
   properties: {
     osType: 'Linux'
     sku: 'Standard'
     // Each container is started again whenever it ends, however it ends.
     restartPolicy: 'Always'
-    imageRegistryCredentials: withRegistry ? [{ server: registryServer, identity: pullIdentityId }] : null
-    ipAddress: inVnet ? privateIp : (openToPublic ? publicIpAddress : null)
-    subnetIds: inVnet ? [{ id: subnetId }] : null
+    imageRegistryCredentials: registry == null ? null : [{ server: registry!.server, identity: registry!.pull.id }]
+    // What the group's address lets through. Nothing else that a process listens on can be reached by a public address;
+    // in a VNet the subnet's security group sees to that.
+    ipAddress: inVnet
+      ? { type: 'Private', ports: open(concat(guardPorts, loaderPorts)) }
+      : !ports.open
+          ? null
+          : {
+              type: 'Public'
+              ports: open(guardPorts)
+              dnsNameLabel: dnsLabel
+              // LABEL.REGION.azurecontainer.io, known before the group is there, so that a certificate can be made for it.
+              autoGeneratedDomainNameLabelScope: 'Unsecure'
+            }
+    subnetIds: inVnet ? [{ id: subnetId! }] : null
     // A group does not take over the VNet's DNS; this address answers for private zones too.
     dnsConfig: inVnet ? { nameServers: ['168.63.129.16'] } : null
-    containers: [
-      {
-        name: 'risingwave'
-        properties: {
-          image: risingwaveImage
-          command: [
-            '/risingwave/bin/risingwave'
-            'single_node'
-            '--listen-addr'
-            '127.0.0.1:${sqlPort}'
-            '--total-memory-bytes'
-            '${risingwaveMemoryGib * 1073741824}'
-            '--parallelism'
-            '${risingwaveCpu}'
-          ]
-          environmentVariables: concat(risingwaveMemoryGib < 8 ? smallMemory : [], [
-            {
-              name: 'RW_STATE_STORE'
-              value: 'hummock+azblob://${stateContainer}'
+    containers: concat(
+      [
+        {
+          name: 'risingwave'
+          properties: {
+            image: risingwaveImage
+            command: [
+              '/risingwave/bin/risingwave'
+              'single_node'
+              '--listen-addr'
+              '127.0.0.1:${sqlPort}'
+              '--total-memory-bytes'
+              '${risingwave.memoryGib * 1073741824}'
+              '--parallelism'
+              '${risingwave.cpu}'
+            ]
+            environmentVariables: concat(risingwaveVariables, [
+              { name: 'AZBLOB_ACCOUNT_KEY', secureValue: stateKey }
+              { name: 'RW_SQL_PASSWORD', secureValue: metadataPassword }
+            ])
+            resources: { requests: { cpu: risingwave.cpu, memoryInGB: risingwave.memoryGib } }
+            livenessProbe: {
+              exec: { command: ['bash', '-c', '> /dev/tcp/127.0.0.1/${sqlPort}'] }
+              // A first start makes the metadata tables.
+              initialDelaySeconds: 120
+              periodSeconds: 15
+              timeoutSeconds: 5
+              failureThreshold: 8
             }
-            {
-              name: 'RW_DATA_DIRECTORY'
-              value: 'hummock_001'
-            }
-            {
-              name: 'AZBLOB_ENDPOINT'
-              value: stateEndpoint
-            }
-            {
-              name: 'AZBLOB_ACCOUNT_NAME'
-              value: stateAccountName
-            }
-            {
-              name: 'AZBLOB_ACCOUNT_KEY'
-              // The key comes from Azure itself; its description does not say that it is a secret.
-              #disable-next-line use-secure-value-for-secure-inputs
-              secureValue: stateAccount.listKeys().keys[0].value
-            }
-            {
-              name: 'RW_BACKEND'
-              value: 'postgres'
-            }
-            {
-              name: 'RW_SQL_ENDPOINT'
-              value: '${databaseHost}:5432'
-            }
-            {
-              name: 'RW_SQL_USERNAME'
-              value: databaseUser
-            }
-            {
-              name: 'RW_SQL_PASSWORD'
-              secureValue: metadataPassword
-            }
-            {
-              name: 'RW_SQL_DATABASE'
-              value: databaseName
-            }
-          ])
-          resources: {
-            requests: {
-              cpu: risingwaveCpu
-              memoryInGB: risingwaveMemoryGib
-            }
-          }
-          livenessProbe: {
-            exec: {
-              command: [
-                'bash'
-                '-c'
-                '> /dev/tcp/127.0.0.1/${sqlPort}'
-              ]
-            }
-            // A first start makes the metadata tables.
-            initialDelaySeconds: 120
-            periodSeconds: 15
-            timeoutSeconds: 5
-            failureThreshold: 8
           }
         }
-      }
-      {
-        name: 'guard'
-        properties: {
-          image: image
-          command: [
-            'deltawave'
-            'guard'
-          ]
-          ports: guardPorts
-          environmentVariables: concat(front ? frontVariables : [], [
-            {
-              name: 'DELTAWAVE_STORE_URL'
-              value: 'postgresql://root@127.0.0.1:${sqlPort}/dev?sslmode=disable'
+        {
+          name: 'guard'
+          properties: {
+            image: image
+            command: ['deltawave', 'guard']
+            ports: open(guardPorts)
+            environmentVariables: guardVariables
+            resources: { requests: { cpu: json('0.25'), memoryInGB: json('0.5') } }
+            livenessProbe: alive(ports.guardHealth)
+            // Nothing is sent to the group's address before the passwords are set.
+            readinessProbe: {
+              httpGet: { path: '/readyz', port: ports.guardHealth, scheme: 'http' }
+              periodSeconds: 10
+              failureThreshold: 3
             }
-            {
-              name: 'DELTAWAVE_ROOT_PASSWORD'
-              value: 'keyvault:risingwave-root-password'
-            }
-            {
-              name: 'DELTAWAVE_LOADER_PASSWORD'
-              value: 'keyvault:risingwave-loader-password'
-            }
-            {
-              name: 'DELTAWAVE_READER_PASSWORD'
-              value: 'keyvault:risingwave-reader-password'
-            }
-            {
-              name: 'DELTAWAVE_KEY_VAULT_URL'
-              value: vaultUrl
-            }
-            {
-              name: 'DELTAWAVE_CREDENTIAL'
-              value: 'managed-identity'
-            }
-            {
-              name: 'DELTAWAVE_CLIENT_ID'
-              value: guardClientId
-            }
-            {
-              name: 'DELTAWAVE_HTTP'
-              value: '0.0.0.0:${guardHealthPort}'
-            }
-            {
-              name: 'DELTAWAVE_LOG'
-              value: 'json'
-            }
-          ])
-          volumeMounts: front ? [{ name: 'tls', mountPath: '/tls', readOnly: true }] : null
-          resources: {
-            requests: {
-              cpu: json('0.25')
-              memoryInGB: json('0.5')
-            }
-          }
-          livenessProbe: {
-            httpGet: {
-              path: '/healthz'
-              port: guardHealthPort
-              scheme: 'http'
-            }
-            initialDelaySeconds: 10
-            periodSeconds: 15
-            failureThreshold: 4
-          }
-          // Nothing is sent to the group's address before the passwords are set.
-          readinessProbe: {
-            httpGet: {
-              path: '/readyz'
-              port: guardHealthPort
-              scheme: 'http'
-            }
-            periodSeconds: 10
-            failureThreshold: 3
           }
         }
-      }
-      {
-        name: 'loader'
-        properties: {
-          image: image
-          command: [
-            'loader'
-          ]
-          ports: loaderPorts
-          environmentVariables: [
-            {
-              name: 'DELTAWAVE_BLOB'
-              value: containerUrl
-            }
-            {
-              name: 'DELTAWAVE_NOTIFICATIONS'
-              value: queueUrl
-            }
-            {
-              name: 'DELTAWAVE_NAMESPACE'
-              value: namespaceName
-            }
-            {
-              name: 'DELTAWAVE_ROUTE'
-              value: '${eventHubName}=${table}'
-            }
-            {
-              name: 'DELTAWAVE_STORE_URL'
-              value: 'postgresql://loader@127.0.0.1:${sqlPort}/dev?sslmode=disable'
-            }
-            {
-              name: 'DELTAWAVE_STORE_PASSWORD'
-              value: 'keyvault:risingwave-loader-password'
-            }
-            {
-              name: 'DELTAWAVE_KEY_VAULT_URL'
-              value: vaultUrl
-            }
-            {
-              name: 'DELTAWAVE_CREDENTIAL'
-              value: 'managed-identity'
-            }
-            {
-              name: 'DELTAWAVE_CLIENT_ID'
-              value: loaderClientId
-            }
-            {
-              name: 'DELTAWAVE_HTTP'
-              value: '0.0.0.0:${loaderHealthPort}'
-            }
-            {
-              name: 'DELTAWAVE_LOG'
-              value: 'json'
-            }
-          ]
-          resources: {
-            requests: {
-              cpu: json(loaderCpu)
-              memoryInGB: json(loaderMemoryGib)
-            }
-          }
-          // Alive, not ready: a loader in trouble goes on trying, and a readiness probe would take
-          // the whole group's address from people who only want to read. Alerts watch it instead.
-          livenessProbe: {
-            httpGet: {
-              path: '/healthz'
-              port: loaderHealthPort
-              scheme: 'http'
-            }
-            initialDelaySeconds: 10
-            periodSeconds: 15
-            failureThreshold: 4
+        {
+          name: 'loader'
+          properties: {
+            image: image
+            command: ['loader']
+            ports: open(loaderPorts)
+            environmentVariables: loaderVariables
+            resources: { requests: { cpu: json(loader.cpu), memoryInGB: json(loader.memoryGib) } }
+            // No readiness probe: it would take the group's address from people who only want to read. Alerts watch it.
+            livenessProbe: alive(ports.loaderHealth)
           }
         }
-      }
-    ]
-    // Files of root that every user of the container may read (docs/security.md): the image's is not root.
-    // Of secure parameters, which base64() makes the compiler forget.
-    #disable-next-line use-secure-value-for-secure-inputs
-    volumes: front ? [{ name: 'tls', secret: { 'certificate.pem': base64(tlsCertificate), 'key.pem': base64(tlsKey) } }] : null
+      ],
+      identities.?producer == null ? [] : [producer]
+    )
   }
 }
 
+#disable-next-line use-recent-api-versions // there is no newer one
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'logs'
   scope: group
   properties: {
-    workspaceId: workspaceId
-    logs: [
-      {
-        category: 'ContainerInstanceLog'
-        enabled: true
-      }
-      {
-        category: 'ContainerEvent'
-        enabled: true
-      }
-    ]
-    metrics: [
-      {
-        category: 'AllMetrics'
-        enabled: true
-      }
-    ]
+    workspaceId: common.workspaceId
+    logs: [{ category: 'ContainerInstanceLog', enabled: true }, { category: 'ContainerEvent', enabled: true }]
+    metrics: everything.metrics
   }
 }
 
-@description('Resource id of the group.')
-output groupId string = group.id
-
-@description('Name of the group.')
 output groupName string = group.name
 
 @description('Where the guard\'s front is: a name or an address; empty without a front.')
-output frontAddress string = front && (inVnet || openToPublic) ? (openToPublic && !empty(dnsLabel) ? group.properties.ipAddress.fqdn : group.properties.ipAddress.ip) : ''
+output frontAddress string = !ports.open ? '' : inVnet ? group.properties.ipAddress.ip : group.properties.ipAddress.fqdn

@@ -1,41 +1,26 @@
 metadata description = 'RisingWave\'s state. An account of its own, so that only this one needs a key.'
 
-@description('Name of the storage account.')
+import { Common, Identity, right, role, State, transactions } from 'types.bicep'
+
+param common Common
+param vaultName string
+
 @minLength(3)
 @maxLength(24)
 param accountName string
 
-@description('Region.')
-param location string
-
-@description('Tags of every resource.')
-param tags object
-
-@description('Copies in three zones instead of one.')
-param zoneRedundant bool
-
-@description('Let in only private endpoints.')
-param privateNetworking bool
-
 @description('RisingWave comes with the account key. On container instances its blob client cannot use an identity.')
 param sharedKey bool
 
-@description('Object id of RisingWave\'s identity, which comes instead of the key.')
-param risingwavePrincipalId string
-
-@description('Resource id of the Log Analytics workspace.')
-param workspaceId string
-
-var blobDataContributor = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
+@description('RisingWave\'s identity, which comes instead of the key.')
+param risingwave Identity?
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: accountName
-  location: location
-  tags: tags
+  location: common.location
+  tags: common.tags
   kind: 'StorageV2'
-  sku: {
-    name: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
-  }
+  sku: { name: common.zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS' }
   properties: {
     accessTier: 'Hot'
     allowBlobPublicAccess: false
@@ -43,11 +28,11 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     allowSharedKeyAccess: sharedKey
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: privateNetworking ? 'Disabled' : 'Enabled'
+    publicNetworkAccess: common.private ? 'Disabled' : 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'
       // A container group outside a VNet has no address that could be named here.
-      defaultAction: privateNetworking ? 'Deny' : 'Allow'
+      defaultAction: common.private ? 'Deny' : 'Allow'
     }
   }
 }
@@ -58,48 +43,38 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   name: 'default'
 }
 
-resource stateContainer 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: 'risingwave'
+  properties: { publicAccess: 'None' }
+}
+
+resource key 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = if (sharedKey) {
+  name: '${vaultName}/risingwave-state-key'
   properties: {
-    publicAccess: 'None'
+    contentType: 'key of the state\'s storage account'
+    value: account.listKeys().keys[0].value
   }
 }
 
-resource risingwaveKeepsState 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!sharedKey) {
-  name: guid(stateContainer.id, risingwavePrincipalId, blobDataContributor)
-  scope: stateContainer
-  properties: {
-    principalId: risingwavePrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: blobDataContributor
-    description: 'keeps its state'
-  }
+resource risingwaveKeepsState 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (risingwave != null) {
+  name: guid(container.id, risingwave!.principalId, role('Storage Blob Data Contributor'))
+  scope: container
+  properties: right(risingwave!.principalId, 'Storage Blob Data Contributor', 'keeps its state')
 }
 
-// Metrics only: an engine reads and writes its state many times a second.
+#disable-next-line use-recent-api-versions // there is no newer one
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'logs'
   scope: blobs
-  properties: {
-    workspaceId: workspaceId
-    metrics: [
-      {
-        category: 'Transaction'
-        enabled: true
-      }
-    ]
-  }
+  properties: { workspaceId: common.workspaceId, ...transactions }
 }
 
-@description('Resource id of the account.')
 output accountId string = account.id
 
-@description('Name of the account.')
-output accountName string = account.name
-
-@description('Blob endpoint without a slash at its end.')
-output endpoint string = 'https://${account.name}.blob.${environment().suffixes.storage}'
-
-@description('Name of the container.')
-output containerName string = stateContainer.name
+@description('The container; its endpoint is without a slash at the end.')
+output state State = {
+  accountName: account.name
+  endpoint: 'https://${account.name}.blob.${environment().suffixes.storage}'
+  container: container.name
+}

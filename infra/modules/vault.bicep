@@ -1,108 +1,51 @@
-metadata description = 'Key Vault: every secret in one place, and who may read which. Secrets are written by Resource Manager, which the vault\'s firewall does not concern.'
+metadata description = 'Key Vault, the passwords in it, and who may read which. Resource Manager writes them; the vault\'s firewall is not in its way.'
 
-@description('Name of the vault.')
+import { Common, everything, Identity, Operator, right, rightOfSomebody, role } from 'types.bicep'
+
+param common Common
+param loader Identity
+param guard Identity
+param operator Operator
+
 @minLength(3)
 @maxLength(24)
 param vaultName string
 
-@description('Region.')
-param location string
-
-@description('Tags of every resource.')
-param tags object
-
-@description('Password of RisingWave\'s superuser root.')
+@description('What the passwords are made from, where there are none yet.')
 @secure()
-param rootPassword string
+param seed string
 
-@description('Password of RisingWave\'s user loader.')
-@secure()
-param loaderPassword string
+@description('The guard opens a port for SQL, with a certificate from the vault.')
+param front bool
 
-@description('Password of RisingWave\'s user reader.')
-@secure()
-param readerPassword string
-
-@description('Password of the metadata database.')
-@secure()
-param metadataPassword string
-
-@description('Name of the storage account of RisingWave\'s state.')
-param stateAccountName string
-
-@description('RisingWave comes to its state with the account key, which is then kept here.')
-param stateSharedKey bool
-
-@description('Name of the Event Hubs namespace.')
-param namespaceName string
-
-@description('Name of the event hub.')
-param eventHubName string
-
-@description('Name of the Send-only rule whose connection string is kept here; empty for none.')
-param producersRuleName string
-
-@description('Object id of the loader\'s identity.')
-param loaderPrincipalId string
-
-@description('Object id of the guard\'s identity.')
-param guardPrincipalId string
-
-@description('Object id of who deploys and operates; empty for nobody.')
-param operatorPrincipalId string
-
-@description('Kind of that identity.')
-@allowed([
-  'User'
-  'Group'
-  'ServicePrincipal'
-])
-param operatorPrincipalType string
-
-@description('Let in only private endpoints and the addresses named.')
-param privateNetworking bool
-
-@description('Public addresses let in despite private networking.')
-param operatorAddresses array
-
-@description('Nobody can purge the vault or delete it.')
-param protect bool
-
-@description('Resource id of the Log Analytics workspace.')
-param workspaceId string
-
-var secretsUser = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4633458b-17de-408a-b874-0445c86b69e6')
-
-var publicNetworkAccess = privateNetworking && empty(operatorAddresses) ? 'Disabled' : 'Enabled'
+var passwordsOf = ['root', 'loader', 'reader', 'metadata']
 
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: vaultName
-  location: location
-  tags: tags
+  location: common.location
+  tags: common.tags
   properties: {
     tenantId: subscription().tenantId
-    sku: {
-      family: 'A'
-      name: 'standard'
-    }
+    sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
+    // For getSecret(), by which the database and the container group get their passwords.
+    enabledForTemplateDeployment: true
     enableSoftDelete: true
-    softDeleteRetentionInDays: protect ? 90 : 7
+    // Cannot be changed later, so it is the same with and without `protect`.
+    softDeleteRetentionInDays: 90
     // The service refuses `false`, and `true` cannot be taken back.
-    enablePurgeProtection: protect ? true : null
-    publicNetworkAccess: publicNetworkAccess
+    enablePurgeProtection: common.protect ? true : null
+    publicNetworkAccess: common.private && empty(operator.addresses) ? 'Disabled' : 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'
       // A container group outside a VNet has no address that could be named here.
-      defaultAction: privateNetworking ? 'Deny' : 'Allow'
-      ipRules: [for address in operatorAddresses: {
-        value: address
-      }]
+      defaultAction: common.private ? 'Deny' : 'Allow'
+      ipRules: [for address in operator.addresses: { value: address }]
     }
   }
 }
 
-resource vaultLock 'Microsoft.Authorization/locks@2020-05-01' = if (protect) {
+resource vaultLock 'Microsoft.Authorization/locks@2020-05-01' = if (common.protect) {
   name: 'secrets'
   scope: vault
   properties: {
@@ -111,158 +54,60 @@ resource vaultLock 'Microsoft.Authorization/locks@2020-05-01' = if (protect) {
   }
 }
 
-resource stateAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
-  name: stateAccountName
-}
-
-resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' existing = {
-  name: namespaceName
-}
-
-resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' existing = {
-  parent: namespace
-  name: eventHubName
-}
-
-resource producers 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2026-01-01' existing = {
-  parent: eventHub
-  name: empty(producersRuleName) ? 'none' : producersRuleName
-}
-
-resource rootPasswordSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = {
-  parent: vault
-  name: 'risingwave-root-password'
-  properties: {
-    contentType: 'password of the superuser root'
-    value: rootPassword
+// Made by the first deployment and left alone by all others, whose seeds are different.
+@onlyIfNotExists()
+resource passwords 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = [
+  for who in passwordsOf: {
+    parent: vault
+    name: 'risingwave-${who}-password'
+    properties: {
+      contentType: 'password of ${who}'
+      // Nothing that a URL would have to escape, as RisingWave builds URLs of passwords; PostgreSQL wants a capital.
+      value: 'Dw9${replace(guid(seed, who), '-', '')}'
+    }
   }
-}
-
-resource loaderPasswordSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = {
-  parent: vault
-  name: 'risingwave-loader-password'
-  properties: {
-    contentType: 'password of the user loader'
-    value: loaderPassword
-  }
-}
-
-resource readerPasswordSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = {
-  parent: vault
-  name: 'risingwave-reader-password'
-  properties: {
-    contentType: 'password of the user reader'
-    value: readerPassword
-  }
-}
-
-resource metadataPasswordSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = {
-  parent: vault
-  name: 'risingwave-metadata-password'
-  properties: {
-    contentType: 'password of the metadata database'
-    value: metadataPassword
-  }
-}
-
-resource stateKeySecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = if (stateSharedKey) {
-  parent: vault
-  name: 'risingwave-state-key'
-  properties: {
-    contentType: 'key of the state\'s storage account'
-    value: stateAccount.listKeys().keys[0].value
-  }
-}
-
-resource producerSecret 'Microsoft.KeyVault/vaults/secrets@2026-02-01' = if (!empty(producersRuleName)) {
-  parent: vault
-  name: 'producer-connection-string'
-  properties: {
-    contentType: 'Send-only connection string of the event hub'
-    value: empty(producersRuleName) ? '' : producers.listKeys().primaryConnectionString
-  }
-}
+]
 
 resource loaderReadsItsPassword 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(loaderPasswordSecret.id, loaderPrincipalId, secretsUser)
-  scope: loaderPasswordSecret
-  properties: {
-    principalId: loaderPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: secretsUser
-    description: 'connects to RisingWave as loader'
-  }
+  name: guid(passwords[1].id, loader.principalId, role('Key Vault Secrets User'))
+  scope: passwords[1]
+  properties: right(loader.principalId, 'Key Vault Secrets User', 'connects to RisingWave as loader')
 }
 
-resource guardReadsRootPassword 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(rootPasswordSecret.id, guardPrincipalId, secretsUser)
-  scope: rootPasswordSecret
-  properties: {
-    principalId: guardPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: secretsUser
-    description: 'sets root\'s password, says RECOVER'
+resource guardReadsPasswords 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for i in range(0, 3): {
+    name: guid(passwords[i].id, guard.principalId, role('Key Vault Secrets User'))
+    scope: passwords[i]
+    properties: right(guard.principalId, 'Key Vault Secrets User', 'sets the password of ${passwordsOf[i]}')
   }
-}
+]
 
-resource guardReadsLoaderPassword 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(loaderPasswordSecret.id, guardPrincipalId, secretsUser)
-  scope: loaderPasswordSecret
-  properties: {
-    principalId: guardPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: secretsUser
-    description: 'makes the user loader'
-  }
-}
-
-resource guardReadsReaderPassword 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(readerPasswordSecret.id, guardPrincipalId, secretsUser)
-  scope: readerPasswordSecret
-  properties: {
-    principalId: guardPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: secretsUser
-    description: 'makes the user reader'
-  }
-}
-
-resource operatorReadsSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
-  name: guid(vault.id, operatorPrincipalId, secretsUser)
+resource guardReadsCertificate 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (front) {
+  name: guid(vault.id, guard.principalId, role('Key Vault Secrets User'))
   scope: vault
-  properties: {
-    principalId: operatorPrincipalId
-    principalType: operatorPrincipalType
-    roleDefinitionId: secretsUser
-    description: 'deploys again with the same passwords, connects as root or reader'
-  }
+  // On the vault, as the certificate comes after the deployment: there is nothing yet to give a right on.
+  properties: right(guard.principalId, 'Key Vault Secrets User', 'reads the front\'s certificate')
 }
 
+resource operatorKeepsSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for kind in ['Secrets', 'Certificates']: if (!empty(operator.principalId)) {
+    name: guid(vault.id, operator.principalId, role('Key Vault ${kind} Officer'))
+    scope: vault
+    properties: rightOfSomebody(
+      operator.principalId,
+      'Key Vault ${kind} Officer',
+      kind == 'Secrets' ? 'connects as root or reader, rotates' : 'makes or brings the front\'s certificate'
+    )
+  }
+]
+
+#disable-next-line use-recent-api-versions // there is no newer one
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'logs'
   scope: vault
-  properties: {
-    workspaceId: workspaceId
-    logs: [
-      {
-        categoryGroup: 'allLogs'
-        enabled: true
-      }
-    ]
-    metrics: [
-      {
-        category: 'AllMetrics'
-        enabled: true
-      }
-    ]
-  }
+  properties: { workspaceId: common.workspaceId, ...everything }
 }
 
-@description('Resource id of the vault.')
 output vaultId string = vault.id
-
-@description('Name of the vault.')
 output vaultName string = vault.name
-
-@description('Address of the vault.')
 output vaultUrl string = vault.properties.vaultUri

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use azure_core::credentials::TokenCredential;
 use tokio::sync::OnceCell;
 
-use super::identity::Identity;
-use crate::base::{RotatingSecret, Secret, SecretError, SecretSource};
+use crate::base::{RotatingSecret, Secret, SecretError, SecretReader, SecretSource};
 
 /// What opens a container or a queue.
 #[derive(Clone)]
@@ -16,6 +15,13 @@ pub enum Key {
     Token(Arc<dyn TokenCredential>),
     /// A shared access signature that may change while the program runs.
     Sas(Sas),
+}
+
+/// What a request is opened by, for the advice when it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opener {
+    Token,
+    Sas,
 }
 
 /// A shared access signature, as a URL query. Its clones share what was read.
@@ -32,7 +38,7 @@ enum Source {
 
 struct Rotating {
     source: SecretSource,
-    identity: Arc<Identity>,
+    reader: Arc<dyn SecretReader>,
     read: OnceCell<RotatingSecret>,
 }
 
@@ -43,8 +49,8 @@ impl Sas {
     }
 
     /// One that is read, and read again, from where it is kept. Nothing is read yet.
-    pub(super) fn rotating(source: SecretSource, identity: Arc<Identity>) -> Self {
-        Sas(Source::Rotating(Arc::new(Rotating { source, identity, read: OnceCell::new() })))
+    pub(super) fn rotating(source: SecretSource, reader: Arc<dyn SecretReader>) -> Self {
+        Sas(Source::Rotating(Arc::new(Rotating { source, reader, read: OnceCell::new() })))
     }
 
     /// What to sign the next request with: the secret as it is kept, and no more than [`query`] of it.
@@ -91,7 +97,8 @@ impl Sas {
 
 impl Rotating {
     async fn open(&self) -> Result<&RotatingSecret, SecretError> {
-        self.read.get_or_try_init(|| self.identity.secret(&self.source)).await
+        let open = || RotatingSecret::open(self.source.clone(), Arc::clone(&self.reader));
+        self.read.get_or_try_init(open).await
     }
 }
 

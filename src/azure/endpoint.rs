@@ -8,7 +8,7 @@ use azure_core::http::ClientOptions;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::access::{Key, Sas};
+use super::access::{Key, Opener, Sas};
 use super::sas;
 use super::transport::{Manner, Repeats, options};
 use crate::base::Secret;
@@ -31,13 +31,6 @@ enum Access {
     Sas(Secret),
     /// Nothing that the address says.
     Token,
-}
-
-/// What a request is opened by, for the advice when it is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opener {
-    Token,
-    Sas,
 }
 
 /// How one service's addresses differ from another's.

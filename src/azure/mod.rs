@@ -6,6 +6,8 @@ pub mod identity;
 pub mod queue;
 
 mod access;
+mod credential;
+mod cure;
 mod endpoint;
 mod failure;
 mod sas;

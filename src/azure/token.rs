@@ -11,8 +11,8 @@ use azure_identity::{
     ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
+use super::credential::{CredentialKind, IdentitySettings};
 use super::failure::root;
-use super::identity::{CredentialKind, IdentitySettings};
 use super::transport::{Manner, Repeats, options};
 
 /// How long an identity endpoint may be silent.

@@ -65,8 +65,14 @@ pub(super) fn options(silence: Duration, repeats: Repeats, manner: Manner) -> Cl
     }
 }
 
+/// The same for requests that no SDK makes.
+pub(super) fn client(silence: Duration) -> Arc<dyn HttpClient> {
+    let inner = new_http_client(Some(HttpClientOptions { automatic_decompression: false }));
+    Arc::new(Impatient { inner, silence, manner: Manner::Plain })
+}
+
 /// How the service's logs name this program; the SDK panics past 24 characters, and at a slash.
-fn application_id() -> String {
+pub(super) fn application_id() -> String {
     format!("deltawave-{}", env!("CARGO_PKG_VERSION")).chars().take(24).collect()
 }
 

@@ -7,9 +7,9 @@ pub struct Delivered<'a> {
     pub key: &'a [u8],
     /// The record's value.
     pub payload: &'a [u8],
-    /// Where it was written.
-    pub partition: i32,
-    /// At which offset, where the broker says so: Event Hubs does not, over AMQP.
+    /// Where it was written, where the sender knows it: over HTTPS the service chooses and does not say.
+    pub partition: Option<i32>,
+    /// At which offset, where the broker says so: Event Hubs does over Kafka only.
     pub offset: Option<i64>,
     /// What was given to the publisher.
     pub tag: usize,

@@ -40,6 +40,13 @@ impl EnqueuedTime {
         Some(EnqueuedTime(at.assume_utc()))
     }
 
+    /// `YYYY-MM-DD HH:MM:SS`.
+    pub fn sql(self) -> String {
+        let mut text = String::new();
+        self.push_sql(&mut text);
+        text
+    }
+
     /// Appends `YYYY-MM-DD HH:MM:SS`, which every SQL store reads as a timestamp.
     pub fn push_sql(self, out: &mut String) {
         let t = self.0;

@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::CaptureError;
 use super::position::{Held, LastRecord, Start, resume, start};
 use super::progress::Offsets;
-use super::{CaptureError, Shared};
+use super::shared::Shared;
 use crate::capture::{Hub, PartitionId};
 use crate::kafka::{KafkaError, PartitionReader, Read, Record};
 use crate::settings::Until;

@@ -27,6 +27,7 @@ mod last;
 mod partition;
 mod position;
 mod progress;
+mod shared;
 mod topics;
 mod trouble;
 
@@ -43,25 +44,12 @@ use crate::settings::CaptureSettings;
 pub use error::CaptureError;
 use files::Files;
 pub use progress::{PartitionProgress, Progress};
+use shared::Shared;
 use topics::Topics;
 use trouble::Trouble;
 
 /// How long open files may take to be written after a stop was asked for.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
-
-/// What all partitions of a run use.
-struct Shared {
-    settings: CaptureSettings,
-    cluster: Cluster,
-    reader: Reader,
-    container: Container,
-    files: Files,
-    blob_trouble: Arc<Trouble>,
-    broker_trouble: Trouble,
-    progress: Arc<Progress>,
-    /// Cancelled from outside, or when a partition failed.
-    shutdown: CancellationToken,
-}
 
 /// Captures until `shutdown` (or to the end found at the start, if the settings say so), counting in `progress`.
 ///

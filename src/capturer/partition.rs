@@ -3,10 +3,11 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until};
 
+use super::CaptureError;
 use super::cursor::{Cursor, Step};
 use super::file::{Committed, OpenFile, another};
 use super::files::Newest;
-use super::{CaptureError, Shared};
+use super::shared::Shared;
 use crate::capture::{Hub, PartitionId, Window};
 use crate::settings::{EmptyWindows, Until};
 

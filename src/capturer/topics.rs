@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 
+use super::CaptureError;
 use super::partition::Partition;
-use super::{CaptureError, Shared};
+use super::shared::Shared;
 use crate::capture::{Hub, PartitionId};
 use crate::kafka::KafkaError;
 use crate::settings::Until;

@@ -12,8 +12,6 @@ use tokio::task::JoinHandle;
 use super::endpoint::Endpoint;
 use crate::base::Secret;
 
-/// The user name under which Event Hubs takes a connection string as the password.
-pub(super) const USER: &str = "$ConnectionString";
 /// How often an idle client's events are served.
 const PERIOD: Duration = Duration::from_millis(500);
 

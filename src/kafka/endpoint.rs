@@ -3,12 +3,14 @@ use std::sync::Arc;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use super::attendant::USER;
 use super::client::Context;
 use super::login::{Keeper, Login};
 use super::settings::{EventHubAccess, Proof};
 use super::{BrokerAddress, KafkaError, KafkaSettings, Security};
 use crate::base::{SecretReader, TokenSource};
+
+/// The user name under which Event Hubs takes a connection string as the password.
+const USER: &str = "$ConnectionString";
 
 /// A Kafka endpoint with all it takes to be let in. Clones share one login, which is renewed while there is a clone.
 #[derive(Clone)]

@@ -17,9 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::KafkaError;
-use super::connection_string::check_connection_string;
 use super::settings::{EventHubAccess, Proof};
-use crate::base::{RotatingSecret, Secret, SecretReader, Token, TokenSource};
+use crate::base::{RotatingSecret, Secret, SecretReader, Token, TokenSource, check_connection_string};
 
 /// A refused connection string is read again so often, until it is accepted.
 const REREAD: Duration = Duration::from_secs(10);

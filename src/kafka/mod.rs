@@ -12,7 +12,6 @@
 mod attendant;
 mod client;
 mod cluster;
-mod connection_string;
 mod endpoint;
 mod ends;
 mod error;
@@ -24,7 +23,6 @@ mod throttle;
 
 pub use client::Context;
 pub use cluster::{Cluster, MissingTopic};
-pub use connection_string::{ConnectionStringError, check_connection_string};
 pub use endpoint::Endpoint;
 pub use ends::Watermarks;
 pub use error::KafkaError;

@@ -135,7 +135,7 @@ impl<W: DeliveryWatch> ProducerContext for Reports<W> {
                 self.watch.delivered(&Delivered {
                     key: message.key().unwrap_or_default(),
                     payload: message.payload().unwrap_or_default(),
-                    partition: message.partition(),
+                    partition: Some(message.partition()),
                     offset: Some(message.offset()),
                     tag,
                 });

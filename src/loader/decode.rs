@@ -39,6 +39,8 @@ pub(super) enum FileEnd {
     Read(Contents),
     /// It was gone or replaced when it was to be read.
     Gone(BlobError),
+    /// It was refused; perhaps it alone.
+    Refused(BlobError),
 }
 
 /// Decodes one file after another into batches that may span files.
@@ -117,6 +119,7 @@ impl Decoder {
                     Some(LoadError::Blob(error @ (BlobError::NoBlob { .. } | BlobError::Changed { .. }))) => {
                         Ok(FileEnd::Gone(error))
                     }
+                    Some(LoadError::Blob(error)) if error.may_be_its_own() => Ok(FileEnd::Refused(error)),
                     error => Err(error.unwrap_or(LoadError::Broken("reading a file"))),
                 };
             }

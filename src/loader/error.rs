@@ -51,6 +51,17 @@ pub enum LoadError {
         /// How many there are.
         of: usize,
     },
+    /// Files cannot be read; all others were loaded.
+    #[error(
+        "{files} file{s} cannot be read and wait{t}, such as {blob}; the reason stands in capture_files (status waiting)",
+        s = if *.files == 1 { "" } else { "s" }, t = if *.files == 1 { "s" } else { "" }
+    )]
+    Waiting {
+        /// How many.
+        files: usize,
+        /// One of them.
+        blob: String,
+    },
     /// Records cannot be loaded into a route's table.
     #[error(transparent)]
     Table(#[from] InvalidTable),

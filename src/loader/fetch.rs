@@ -50,9 +50,12 @@ async fn pump(
                 Some(Err(error)) => break error,
             }
         };
-        // A file that is gone or replaced is for the next listing to see, not for us to wait for.
+        // A file that is gone or replaced is for the next listing to see, not for us to wait for; one that is refused may
+        // be so alone.
         let ended = match error {
-            BlobError::NoBlob { .. } | BlobError::Changed { .. } => {
+            error
+                if matches!(error, BlobError::NoBlob { .. } | BlobError::Changed { .. }) || error.may_be_its_own() =>
+            {
                 trouble.healed();
                 Err(error.into())
             }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::StreamExt as _;
 use futures::future::{try_join, try_join_all};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
@@ -37,12 +38,16 @@ pub(super) struct Means<'l> {
     pub(super) slots: &'l Slots,
     pub(super) progress: &'l Progress,
     pub(super) route: &'l Arc<str>,
+    /// A blob that could be read.
+    pub(super) readable: &'l AsyncMutex<Option<String>>,
 }
 
 /// Files noted as done.
 #[derive(Default)]
 pub(super) struct Receipt {
     pub(super) entries: Vec<Entry>,
+    /// Files that cannot be read, and they alone: nothing is noted of them.
+    pub(super) refused: Vec<(FileVersion, BlobError)>,
     /// A file that was gone or replaced when it was to be read, if there was one: list again.
     pub(super) gone: Option<BlobError>,
 }
@@ -65,9 +70,10 @@ pub(super) async fn load(
     loop {
         let target = Target { hub, table, files: &files };
         let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
-        let (mut counted, gone) = attempt(means, &target, table, &files).await?;
+        let (mut counted, Unread { gone, refused }) = attempt(means, &target, table, &files).await?;
         drop(place);
         receipt.gone = gone.or(receipt.gone.take());
+        set_aside(means, &target, refused, &counted, receipt).await?;
         let kind = means.store.persist(async |session| Ok(session.kind())).await?;
         let again = rewriting.judge(&mut counted, table.name(), kind);
         receipt.entries.extend(counted.receipt(means, &target).await?);
@@ -79,31 +85,71 @@ pub(super) async fn load(
     }
 }
 
+/// Files of a group that were not read.
+#[derive(Default)]
+pub(super) struct Unread {
+    /// Of those that were gone or replaced, one.
+    pub(super) gone: Option<BlobError>,
+    /// By their numbers, those that were refused.
+    pub(super) refused: Vec<(usize, BlobError)>,
+}
+
+/// Tells files that are refused alone from a container that refuses everything.
+///
+/// # Errors
+/// When it is the container's trouble.
+async fn set_aside(
+    means: &Means<'_>,
+    target: &Target<'_>,
+    refused: Vec<(usize, BlobError)>,
+    counted: &Counted,
+    receipt: &mut Receipt,
+) -> Result<(), LoadError> {
+    let Reading { container, patience, .. } = means.reading;
+    let read = counted.whole.iter().map(|entry| &entry.file).chain(counted.lacking.iter().map(|file| &file.entry.file));
+    if let Some(file) = read.last() {
+        *means.readable.lock().await = Some(file.blob.clone());
+    } else if let Some((_, error)) = refused.iter().find(|(_, error)| !error.is_its_own()) {
+        // None of the group could be read: see whether one can that could before.
+        let readable = means.readable.lock().await.clone();
+        let others = match readable {
+            Some(blob) => container.read(&blob, None, 0).next().await.is_some_and(|chunk| chunk.is_ok()),
+            None => false,
+        };
+        if !others {
+            return patience.trouble().pause(error.clone()).await;
+        }
+    }
+    let refused = refused.into_iter().map(|(number, error)| (target.files[number].clone(), error));
+    receipt.refused.extend(refused);
+    Ok(())
+}
+
 /// Decodes, writes, flushes and counts all of the files once.
 async fn attempt(
     means: &Means<'_>,
     target: &Target<'_>,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
-) -> Result<(Counted, Option<BlobError>), LoadError> {
+) -> Result<(Counted, Unread), LoadError> {
     let (sender, receiver) = mpsc::channel(means.store.width);
     let receiver = AsyncMutex::new(receiver);
     let writers = (0..means.store.width).map(|_| write_all(&receiver, target, means.store));
-    let ((contents, gone), written) =
+    let ((contents, unread), written) =
         try_join(decode_all(&means.reading, target.hub, table, files, sender), try_join_all(writers)).await?;
     let written: Vec<Written> = written.into_iter().flatten().collect();
     let flushed = Flushed::flush(target, contents, written, means.store).await?;
-    Ok((flushed.count(target, means.store).await?, gone))
+    Ok((flushed.count(target, means.store).await?, unread))
 }
 
-/// Decodes all files, several at once, and says what was in each; `None` for one that is gone, of which one is told.
+/// Decodes all files, several at once, and says what was in each; `None` for one that was not read.
 pub(super) async fn decode_all(
     means: &Reading<'_>,
     hub: &str,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
     sender: mpsc::Sender<Decoded>,
-) -> Result<(Vec<Option<Contents>>, Option<BlobError>), LoadError> {
+) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
         let mut decoder = Decoder::new(hub, table, means.batch, sender.clone());
@@ -126,17 +172,18 @@ pub(super) async fn decode_all(
     });
     let workers: Vec<_> = workers.collect();
     drop(sender);
-    let (mut contents, mut gone) = (vec![None; files.len()], None);
+    let (mut contents, mut unread) = (vec![None; files.len()], Unread::default());
     for (index, end) in try_join_all(workers).await?.into_iter().flatten() {
         match end {
             FileEnd::Read(found) => contents[index] = Some(found),
             FileEnd::Gone(error) => {
                 tracing::warn!("{error}; the next listing decides");
-                gone = Some(error);
+                unread.gone = Some(error);
             }
+            FileEnd::Refused(error) => unread.refused.push((index, error)),
         }
     }
-    Ok((contents, gone))
+    Ok((contents, unread))
 }
 
 async fn write_all(

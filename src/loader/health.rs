@@ -48,6 +48,8 @@ struct RouteState {
     backlog: Backlog,
     /// How long the backlog takes at the rate of late, in seconds.
     left: Option<f64>,
+    /// Files that cannot be read, each alone.
+    aside: usize,
 }
 
 /// A poll that loads nothing may be late by so much before it counts as missing: a large file takes its time.
@@ -87,14 +89,15 @@ impl Health {
     }
 
     /// What waits on a route, and how long it takes, if that is known.
-    pub(super) fn waits(&self, route: &Arc<str>, backlog: Backlog, left: Option<f64>) {
+    pub(super) fn waits(&self, route: &Arc<str>, backlog: Backlog, left: Option<f64>, aside: usize) {
         let mut state = self.lock();
         let state = state.routes.entry(Arc::clone(route)).or_default();
-        (state.backlog, state.left) = (backlog, left);
+        (state.backlog, state.left, state.aside) = (backlog, left, aside);
         let of_route = [("route", route.to_string())];
         gauge!("deltawave_loader_backlog_files", &of_route).set(backlog.files as f64);
         gauge!("deltawave_loader_backlog_bytes", &of_route).set(backlog.bytes as f64);
         gauge!("deltawave_loader_backlog_seconds", &of_route).set(left.unwrap_or_default());
+        gauge!("deltawave_loader_waiting_files", &of_route).set(aside as f64);
     }
 
     /// Notes files as done in the metrics.
@@ -175,6 +178,7 @@ impl Health {
                 "ready": reason.is_none(),
                 "reason": reason,
                 "last_poll_seconds_ago": route.polled.as_ref().map(since),
+                "waiting_files": route.aside,
                 "backlog_files": route.backlog.files,
                 "backlog_bytes": route.backlog.bytes,
                 "backlog_seconds": route.left.map(f64::round),
@@ -232,6 +236,7 @@ pub(super) fn describe() {
     describe_gauge!("deltawave_loader_backlog_files", "Files found that wait to be loaded");
     describe_gauge!("deltawave_loader_backlog_bytes", "Bytes of the files that wait to be loaded");
     describe_gauge!("deltawave_loader_backlog_seconds", "How long what waits takes at the rate of late");
+    describe_gauge!("deltawave_loader_waiting_files", "Files that cannot be read, each alone, and wait for it");
     describe_gauge!("deltawave_loader_behind_seconds", "Age of the newest window that was loaded");
 }
 
@@ -274,7 +279,7 @@ mod tests {
         health.polled(&routes[1]);
         let ailment = health.ailment(Party::Store, Some(&routes[1]));
         health.troubled(&ailment, "table `two` does not exist");
-        health.waits(&routes[0], Backlog { files: 3, bytes: 300 }, Some(1.4));
+        health.waits(&routes[0], Backlog { files: 3, bytes: 300 }, Some(1.4), 0);
         let (ready, answer) = health.readiness();
         assert!(!ready);
         assert_eq!(answer["reason"], "trouble with the store, on route b=two");

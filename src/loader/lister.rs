@@ -12,7 +12,7 @@ use super::patience::Patience;
 use super::pool::Store;
 use super::progress::{Counts, Progress};
 use super::queue::{Age, Queue};
-use crate::azure::blob::{BlobEntry, Container};
+use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::FileVersion;
 use crate::store::Session;
@@ -194,23 +194,30 @@ impl Lister<'_> {
     /// Puts a page's new files into the queue.
     async fn sift(&mut self, page: Vec<BlobEntry>, age: Age) -> Result<(), LoadError> {
         let mut candidates = Vec::new();
-        for BlobEntry { name: blob, etag, size, .. } in page {
+        for BlobEntry { name: blob, etag, size, archived, .. } in page {
             let Some(name) = self.discovery.see(&blob) else {
                 tracing::debug!(blob, "not a Capture file of this hub that is ours to load: left alone");
                 continue;
             };
-            if !self.queue.knows(&blob, &etag) {
-                candidates.push(FileVersion { blob, etag, size, name });
+            if !self.queue.knows(&blob, &etag, archived) {
+                candidates.push((FileVersion { blob, etag, size, name }, archived));
             }
         }
-        let (Some(first), Some(last)) = (candidates.first(), candidates.last()) else { return Ok(()) };
+        let (Some((first, _)), Some((last, _))) = (candidates.first(), candidates.last()) else { return Ok(()) };
         let (container, target) = (self.container.name(), self.target);
         let done = self
             .store
             .persist(async |session| session.files_done(container, target, &first.blob, &last.blob).await)
             .await?;
-        for file in candidates {
-            if done.get(&file.blob) != Some(&file.etag) {
+        for (file, archived) in candidates {
+            if done.get(&file.blob) == Some(&file.etag) {
+                continue;
+            }
+            if archived {
+                // Reading it would cost a request that is refused.
+                let (address, blob) = (self.container.address().to_string(), file.blob.clone());
+                self.queue.set_aside(file, true, &BlobError::Archived { address, blob }.to_string());
+            } else {
                 self.queue.offer(file, age);
             }
         }

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::azure::blob::BlobError;
+use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion};
 
 /// Whether a file is news.
@@ -44,12 +45,31 @@ struct State {
     /// Bytes of those that wait.
     bytes: u64,
     noted: HashMap<String, (String, Instant)>,
+    /// Files that cannot be read, each alone.
+    aside: HashMap<String, Aside>,
+    /// Those of them that are to be noted as such.
+    unnoted: Vec<(FileVersion, String)>,
     /// Whether some were let go since the last listing of everything began.
     let_go: bool,
     /// A file that was gone or replaced since it was listed.
     gone: Option<BlobError>,
     listed: bool,
 }
+
+/// A file that waits until it can be read.
+#[derive(Debug)]
+struct Aside {
+    file: FileVersion,
+    archived: bool,
+    since: OffsetDateTime,
+    tries: u32,
+    /// `None` for one that only a listing can show to be readable.
+    next: Option<Instant>,
+}
+
+/// The first pause before a file that cannot be read is tried again, and the longest.
+const FIRST_TRY: Duration = Duration::from_secs(15);
+const LAST_TRY: Duration = Duration::from_secs(3600);
 
 /// What waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,9 +83,70 @@ impl Queue {
         Queue { state: Mutex::default(), changed: watch::Sender::new(()), most }
     }
 
-    /// Whether a file waits or is in hand, or this version of it was noted a moment ago.
-    pub(super) fn knows(&self, blob: &str, etag: &str) -> bool {
-        self.lock().names.contains_key(blob) || self.noted(blob, etag)
+    /// Whether a file waits or is in hand, or this version of it was noted a moment ago or cannot be read.
+    pub(super) fn knows(&self, blob: &str, etag: &str, archived: bool) -> bool {
+        let state = self.lock();
+        let aside = state.aside.get(blob);
+        state.names.contains_key(blob)
+            || state.noted.get(blob).is_some_and(|(known, _)| known == etag)
+            || aside.is_some_and(|aside| aside.file.etag == etag && aside.archived == archived)
+    }
+
+    /// Sets aside a file that cannot be read, for as long as it is the same and as archived as now; what is not archived
+    /// is tried again, less and less often. Says when.
+    pub(super) fn set_aside(&self, file: FileVersion, archived: bool, reason: &str) {
+        let mut state = self.lock();
+        let now = OffsetDateTime::now_utc();
+        let (since, tries) = match state.aside.get(&file.blob) {
+            Some(known) if known.file.etag == file.etag => (known.since, known.tries + 1),
+            _ => (now, 0),
+        };
+        let pause = FIRST_TRY.saturating_mul(1 << tries.min(12)).min(LAST_TRY);
+        let next = (!archived).then(|| Instant::now() + pause);
+        let when = if archived {
+            "looked at with every full listing".to_owned()
+        } else {
+            format!("next try in {} s", pause.as_secs())
+        };
+        let reason = format!("{reason}; waits since {}, {when}", EnqueuedTime::from_utc(since).sql());
+        state.names.remove(&file.blob);
+        state.unnoted.push((file.clone(), reason));
+        state.aside.insert(file.blob.clone(), Aside { file, archived, since, tries, next });
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Files set aside since the last call, each with the reason.
+    pub(super) fn take_unnoted(&self) -> Vec<(FileVersion, String)> {
+        std::mem::take(&mut self.lock().unnoted)
+    }
+
+    /// Lets files that were set aside be tried again when it is time, and says how long the next has to wait.
+    pub(super) fn wake(&self) -> Option<Duration> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let due: Vec<_> = state
+            .aside
+            .values()
+            .filter(|aside| aside.next.is_some_and(|next| next <= now))
+            .map(|aside| aside.file.clone())
+            .collect();
+        for file in due {
+            if let Some(aside) = state.aside.get_mut(&file.blob) {
+                aside.next = None;
+            }
+            if !state.names.contains_key(&file.blob) {
+                state.put((Age::Backlog, Reverse(file.name.window_start), file.blob.clone()), file);
+            }
+        }
+        let next = state.aside.values().filter_map(|aside| aside.next).min();
+        next.map(|next| next.saturating_duration_since(now))
+    }
+
+    /// How many files cannot be read, and one of them.
+    pub(super) fn aside(&self) -> (usize, Option<String>) {
+        let state = self.lock();
+        (state.aside.len(), state.aside.keys().next().cloned())
     }
 
     /// Whether this version of a file was noted a moment ago, so that the ledger may not show it yet.
@@ -128,6 +209,9 @@ impl Queue {
         let now = Instant::now();
         state.noted.retain(|_, (_, at)| now.duration_since(*at) < LEDGER_LAG);
         state.noted.extend(noted.iter().map(|Entry { file, .. }| (file.blob.clone(), (file.etag.clone(), now))));
+        for Entry { file, .. } in noted {
+            state.aside.remove(&file.blob);
+        }
         for file in taken {
             state.names.remove(&file.blob);
         }
@@ -253,11 +337,11 @@ mod tests {
         assert_eq!(taken(&queue, 5), ["0/1"]);
         queue.offer(file(0, 1), Age::Fresh);
         assert!(taken(&queue, 5).is_empty(), "it is in hand");
-        assert!(!queue.is_empty() && queue.knows("0/1", "e"));
+        assert!(!queue.is_empty() && queue.knows("0/1", "e", false));
         queue.put_back(vec![file(0, 1)]);
         assert_eq!(taken(&queue, 5), ["0/1"]);
         queue.done(&[file(0, 1)], &[], None);
-        assert!(queue.is_empty() && !queue.knows("0/1", "e"));
+        assert!(queue.is_empty() && !queue.knows("0/1", "e", false));
     }
 
     #[test]

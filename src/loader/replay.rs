@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
@@ -54,7 +55,9 @@ pub async fn load_again(
     for Again { route, files } in work {
         let table = open_table(&store, settings, &route).await?;
         let name = route.to_string().into();
-        let means = Means { reading, store: &store, slots: &slots, progress: &progress, route: &name };
+        let readable = Mutex::default();
+        let means =
+            Means { reading, store: &store, slots: &slots, progress: &progress, route: &name, readable: &readable };
         let (mut group, mut bytes, mut unsettled) = (Vec::new(), 0, Unsettled::default());
         for file in files {
             bytes += file.size;
@@ -86,13 +89,17 @@ async fn load_group(
         return Err(LoadError::Stopped);
     }
     let mark = async |session: &crate::store::Session| {
-        session.note_waiting(container.name(), table.name(), &files).await?;
+        let files = files.iter().map(|file| (file, "to be loaded again"));
+        session.note_waiting(container.name(), table.name(), files).await?;
         session.flush().await
     };
     means.store.persist(mark).await?;
     let wanted = files.len();
     let mut receipt = Receipt::default();
     load(means, route.hub.name(), table, files, &mut receipt).await?;
+    for (_, error) in &receipt.refused {
+        tracing::warn!("{error}; it is not loaded again");
+    }
     let noted = receipt.entries.len();
     unsettled.add(receipt.entries);
     Ok(wanted - noted)

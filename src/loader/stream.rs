@@ -20,11 +20,11 @@ use super::progress::Progress;
 use super::queue::{Age, Queue};
 use super::settle::Unsettled;
 use super::slots::{Pace, Slots};
-use crate::azure::blob::Container;
+use crate::azure::blob::{BlobError, Container};
 use crate::capture::ListingOrder;
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
-use crate::store::missing_ledger_table;
+use crate::store::{Session, missing_ledger_table};
 
 /// A group is loaded when it holds so many files, or so many bytes.
 pub(super) const GROUP_FILES: usize = 1000;
@@ -153,7 +153,8 @@ impl<'l> Stream<'l> {
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
         let reading = Reading { container, patience: &in_hand, batch, parallel_files: budget.parallel_files };
-        let means = Means { reading, store: &store, slots, progress, route: &self.name };
+        let readable = Mutex::default();
+        let means = Means { reading, store: &store, slots, progress, route: &self.name, readable: &readable };
         let (began, mut changed) = (Instant::now(), self.queue.subscribe());
         let (mut pace, mut unsettled, mut told) = (Pace::default(), Unsettled::default(), Instant::now());
         let mut trouble = self.patience.trouble();
@@ -161,6 +162,8 @@ impl<'l> Stream<'l> {
             let stopping = self.patience.shutdown.is_cancelled();
             changed.mark_unchanged();
             let impatient = began.elapsed() >= LISTING;
+            let next_try = self.queue.wake();
+            self.note_aside(table).await?;
             // Nothing is fresh to a loader that ends.
             let bytes = if settings.once { GROUP_BYTES } else { pace.group() };
             let taken = if stopping { Vec::new() } else { self.queue.take(GROUP_FILES, bytes, impatient) };
@@ -173,12 +176,16 @@ impl<'l> Stream<'l> {
             self.tell(&pace, &mut told);
             if taken.is_empty() {
                 if settings.once && self.queue.is_done() {
-                    return Ok(());
+                    return match self.queue.aside() {
+                        (0, _) => Ok(()),
+                        (files, blob) => Err(LoadError::Waiting { files, blob: blob.unwrap_or_default() }),
+                    };
                 }
                 tokio::select! {
                     _ = changed.changed() => {}
                     () = self.patience.shutdown.cancelled() => {}
                     () = tokio::time::sleep(LISTING), if !impatient => {}
+                    () = tokio::time::sleep(next_try.unwrap_or(LISTING)), if next_try.is_some() => {}
                 }
                 continue;
             }
@@ -187,7 +194,14 @@ impl<'l> Stream<'l> {
             let ended = load(&means, self.route.hub.name(), table, taken.clone(), &mut receipt).await;
             let settled = self.letters.lock().await.of(&receipt, &taken);
             settled.acknowledge().await;
-            let Receipt { entries, gone } = receipt;
+            let Receipt { entries, gone, refused } = receipt;
+            let taken: Vec<_> =
+                taken.into_iter().filter(|file| !refused.iter().any(|(other, _)| other.blob == file.blob)).collect();
+            for (file, error) in refused {
+                tracing::warn!(route = &*self.name, "{error}; it waits, and the others go on");
+                let archived = matches!(error, BlobError::Archived { .. });
+                self.queue.set_aside(file, archived, &error.to_string());
+            }
             match ended {
                 Ok(()) => {
                     trouble.healed();
@@ -210,11 +224,30 @@ impl<'l> Stream<'l> {
         }
     }
 
+    /// Notes the files that cannot be read, so that people see them.
+    async fn note_aside(&self, table: &Table) -> Result<(), LoadError> {
+        let aside = self.queue.take_unnoted();
+        if aside.is_empty() {
+            return Ok(());
+        }
+        let container = self.shared.container.name();
+        for some in aside.chunks(GROUP_FILES) {
+            let note = async |session: &Session| {
+                let files = some.iter().map(|(file, reason)| (file, reason.as_str()));
+                session.note_waiting(container, table.name(), files).await?;
+                session.flush().await
+            };
+            self.store.persist(note).await?;
+        }
+        Ok(())
+    }
+
     /// Says now and then what waits.
     fn tell(&self, pace: &Pace, told: &mut Instant) {
         let backlog = self.queue.backlog();
         let left = pace.left(backlog.bytes);
-        self.shared.progress.health.waits(&self.name, backlog, left);
+        let (aside, _) = self.queue.aside();
+        self.shared.progress.health.waits(&self.name, backlog, left, aside);
         if backlog.files > 0 && told.elapsed() >= TELL {
             *told = Instant::now();
             let minutes = left.map(|seconds| format!(", about {:.0} min at this rate", (seconds / 60.0).ceil()));

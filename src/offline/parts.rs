@@ -131,7 +131,7 @@ impl Parts {
         let absent: Vec<Part> = parts.iter().copied().filter(|&part| !self.folder(part).is_dir()).collect();
         let needs = parts.iter().flat_map(|part| part.run_needs());
         let needs: Vec<Need> = needs.chain(absent.iter().flat_map(|part| part.fetch_needs())).copied().collect();
-        blocking(move || prerequisites(&needs)).await?;
+        blocking(move || Ok(prerequisites(&needs)?)).await?;
         try_join_all(absent.iter().map(|&part| self.fetch_one(part, progress))).await?;
         Ok(())
     }

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::OfflineError;
-
 /// A program that has to be on this machine already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
@@ -91,11 +89,11 @@ impl std::error::Error for MissingTools {}
 ///
 /// # Errors
 /// One error that lists everything missing or too old and the commands that install it.
-pub(super) fn prerequisites(needs: &[Need]) -> Result<(), OfflineError> {
+pub(super) fn prerequisites(needs: &[Need]) -> Result<(), MissingTools> {
     check(needs, &std::env::var_os("PATH").unwrap_or_default())
 }
 
-fn check(needs: &[Need], path: &OsStr) -> Result<(), OfflineError> {
+fn check(needs: &[Need], path: &OsStr) -> Result<(), MissingTools> {
     let mut needs = needs.to_vec();
     needs.sort_unstable();
     needs.dedup();
@@ -104,7 +102,7 @@ fn check(needs: &[Need], path: &OsStr) -> Result<(), OfflineError> {
         let checks: Vec<_> = needs.iter().map(|&need| scope.spawn(move || lack(need, path))).collect();
         checks.into_iter().filter_map(|check| check.join().ok().flatten()).collect()
     });
-    if lacks.is_empty() { Ok(()) } else { Err(MissingTools(lacks).into()) }
+    if lacks.is_empty() { Ok(()) } else { Err(MissingTools(lacks)) }
 }
 
 fn lack(need: Need, path: &OsStr) -> Option<Lack> {

@@ -1,7 +1,7 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
 //! too and stays, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify`
-//! proves that nothing was lost or came twice, `replay` loads again what it finds lacking, `prune`
-//! deletes what is old or of a key.
+//! proves that nothing was lost or came twice, `replay` loads again what it finds lacking, `prune` deletes what is old or
+//! of a key.
 
 mod backfill;
 mod guard;

@@ -2,6 +2,7 @@ use super::Summary;
 use super::input::InputError;
 use super::order::OrderError;
 use crate::azure::eventhub::EventHubError;
+use crate::azure::eventhub::https::HttpsError;
 use crate::azure::identity::IdentityError;
 use crate::base::Undelivered;
 use crate::kafka::{BrokerAddress, KafkaError};
@@ -15,6 +16,9 @@ pub enum ProducerError {
     /// The event hub cannot be reached over AMQP, or refused.
     #[error(transparent)]
     EventHub(#[from] EventHubError),
+    /// The event hub cannot be opened, or takes no such event, over HTTPS.
+    #[error(transparent)]
+    Https(#[from] HttpsError),
     /// The program has no identity towards Azure.
     #[error(transparent)]
     Identity(#[from] IdentityError),

@@ -1,4 +1,4 @@
-//! Publishes change events through Kafka or AMQP: generated ones, or the user's own JSON lines.
+//! Publishes change events through Kafka, AMQP or HTTPS: generated ones, or the user's own JSON lines.
 //!
 //! ```text
 //! Generator + OrderClock ─┐
@@ -15,10 +15,12 @@
 mod error;
 mod event;
 mod input;
+mod observer;
 mod order;
 mod pace;
 mod print;
 mod source;
+mod summary;
 mod tally;
 mod transport;
 
@@ -34,11 +36,12 @@ use crate::settings::{ProducerSettings, Rate};
 pub use error::ProducerError;
 pub use event::{Event, Op};
 pub use input::{InputError, LineFault};
+pub use observer::{Acknowledged, Observer};
 pub use order::OrderError;
 use pace::Pacer;
 pub use print::Printer;
 use source::{Next, Record, Source};
-pub use tally::Summary;
+pub use summary::Summary;
 use tally::Tally;
 use transport::Publisher;
 
@@ -48,35 +51,6 @@ const LOOK_UP: Duration = Duration::from_millis(200);
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 /// What the library may need beyond `give_up` to report an event as given up.
 const REPORT_MARGIN: Duration = Duration::from_secs(5);
-
-/// An event the broker has acknowledged.
-#[derive(Debug, Clone, Copy)]
-pub struct Acknowledged<'a> {
-    /// The record key: the row's id as text.
-    pub key: &'a [u8],
-    /// The event's JSON.
-    pub payload: &'a [u8],
-    /// Where it was written.
-    pub partition: i32,
-    /// At which offset, where the broker says so: Event Hubs does not, over AMQP.
-    pub offset: Option<i64>,
-}
-
-/// Hears of a run's events. Called from one thread, for each partition in the order of its offsets; a slow observer
-/// slows the producer down, which is also a way to hold it back.
-pub trait Observer: Send + Sync + 'static {
-    /// One event is in.
-    fn acknowledged(&self, event: &Acknowledged<'_>);
-
-    /// The run is over, well or not; nothing follows. Not called when the run failed before its first event.
-    fn finished(&self, _summary: &Summary) {}
-}
-
-impl<F: Fn(&Acknowledged<'_>) + Send + Sync + 'static> Observer for F {
-    fn acknowledged(&self, event: &Acknowledged<'_>) {
-        self(event);
-    }
-}
 
 /// Sends events until there are no more, the wanted number is reached, or the shutdown comes; then waits for the
 /// acknowledgement of everything sent. While `hold` is true nothing is sent; a dropped sender counts as false.
@@ -95,7 +69,8 @@ pub async fn run(
         publisher = Publisher::open(&settings, tally.clone()) => publisher?,
         () = shutdown.cancelled() => return Ok(Summary::default()),
     };
-    tracing::info!(broker = %settings.transport, topic = settings.topic, rate = %settings.rate, "sending events");
+    let transport = publisher.name();
+    tracing::info!(broker = %settings.transport, transport, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
         pacer: Pacer::new(settings.rate),
         paced: settings.rate != Rate::Max,

@@ -105,9 +105,10 @@ impl Observer for Printer {
 /// One event as a line: time, operation, row, number, and where it went.
 fn describe(event: &Acknowledged<'_>, topic: &str, color: bool) -> String {
     let Acknowledged { payload, partition, offset, .. } = *event;
-    let place = match offset {
-        Some(offset) => format!("{topic}/{partition} @ {offset}"),
-        None => format!("{topic}/{partition}"),
+    let place = match (partition, offset) {
+        (Some(partition), Some(offset)) => format!("{topic}/{partition} @ {offset}"),
+        (Some(partition), None) => format!("{topic}/{partition}"),
+        (None, _) => topic.to_owned(),
     };
     let Ok(Event { id, name, age, op, event_order, ts }) = serde_json::from_slice(payload) else {
         let text = String::from_utf8_lossy(payload);
@@ -132,7 +133,11 @@ mod tests {
     use super::*;
 
     fn line(payload: &str) -> String {
-        describe(&Acknowledged { key: b"1", payload: payload.as_bytes(), partition: 2, offset: Some(17) }, "t", false)
+        describe(
+            &Acknowledged { key: b"1", payload: payload.as_bytes(), partition: Some(2), offset: Some(17) },
+            "t",
+            false,
+        )
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Counting what was sent and what came of it.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::event::Op;
-use super::{Acknowledged, Observer};
+use super::observer::{Acknowledged, Observer};
+use super::summary::Summary;
 use crate::base::{Delivered, DeliveryWatch, Undelivered};
 
 /// The tag of a record whose operation is none of [`Op::ALL`].
@@ -58,52 +58,6 @@ impl DeliveryWatch for Tally {
     }
 }
 
-/// What a run did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Events handed to the broker's client.
-    pub sent: u64,
-    /// Events the broker acknowledged.
-    pub acknowledged: u64,
-    /// Acknowledged events with op `insert`.
-    pub inserts: u64,
-    /// Acknowledged events with op `update`.
-    pub updates: u64,
-    /// Acknowledged events with op `delete`.
-    pub deletes: u64,
-    /// Acknowledged events with another op or none.
-    pub others: u64,
-    /// From the first event to the last acknowledgement.
-    pub elapsed: Duration,
-}
-
-impl Summary {
-    /// Events that were sent and not acknowledged. They may have arrived all the same.
-    pub fn failed(&self) -> u64 {
-        self.sent.saturating_sub(self.acknowledged)
-    }
-
-    /// Acknowledged events per second.
-    pub fn rate(&self) -> f64 {
-        let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 { self.acknowledged as f64 / seconds } else { 0.0 }
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { sent, acknowledged, inserts, updates, deletes, others, elapsed } = self;
-        let events = if *sent == 1 { "event" } else { "events" };
-        write!(f, "{sent} {events} sent, {acknowledged} acknowledged, {} failed", self.failed())?;
-        write!(f, " in {:.1} s ({:.1}/s)", elapsed.as_secs_f64(), self.rate())?;
-        write!(f, ": {inserts} insert, {updates} update, {deletes} delete")?;
-        if *others > 0 {
-            write!(f, ", {others} other")?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +66,13 @@ mod tests {
     fn a_summary_reads_as_one_line() {
         let tally = Tally::new(Arc::new(|_: &Acknowledged<'_>| {}));
         for op in [Some("insert"), Some("delete"), Some("delete"), Some("merge"), None] {
-            tally.delivered(&Delivered { key: b"1", payload: b"{}", partition: 0, offset: Some(0), tag: tag(op) });
+            tally.delivered(&Delivered {
+                key: b"1",
+                payload: b"{}",
+                partition: Some(0),
+                offset: Some(0),
+                tag: tag(op),
+            });
         }
         let summary = tally.summary(6, Duration::from_secs(2));
         assert_eq!(summary.failed(), 1);

@@ -2,9 +2,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EventHub, Faults, event_hub};
-use crate::base::SecretSource;
-use crate::kafka::{BrokerAddress, EventHubAccess, KafkaSettings, Proof, Security, check_connection_string};
+use super::{EventHub, Faults, HttpsSettings, event_hub};
+use crate::azure::eventhub::EventHubAddress;
+use crate::azure::eventhub::https::check_proof;
+use crate::base::{SecretSource, check_connection_string};
+use crate::kafka::{BrokerAddress, EventHubAccess, KafkaSettings, Proof, Security};
 
 /// Where to ask when nothing is said: the listener that Kafka images offer to the host.
 const LOCAL: &str = "localhost:29092";
@@ -36,6 +38,12 @@ pub(super) struct Kafka {
     pub event_hub: Option<EventHub>,
 }
 
+/// The same for HTTPS.
+pub(super) struct Https {
+    pub settings: Option<HttpsSettings>,
+    pub event_hub: Option<EventHub>,
+}
+
 impl KafkaArgs {
     /// The secret among them, for the check of the vault.
     pub(super) fn secret(&self) -> (&'static str, Option<SecretSource>) {
@@ -59,6 +67,33 @@ impl KafkaArgs {
         }
         let hub = self.event_hub.ok_or("is needed by --transport amqp: write NAMESPACE/HUB".to_owned());
         faults.check("--event-hub", hub.and_then(|text| event_hub::parse(&text)))
+    }
+
+    /// The event hub for HTTPS, and what opens it.
+    pub(super) fn check_for_https(self, faults: &mut Faults) -> Https {
+        for (flag, given, instead) in [
+            ("--broker", self.broker.is_some(), "leave it out"),
+            ("--kafka-ca", self.kafka_ca.is_some(), "set SSL_CERT_FILE instead"),
+        ] {
+            if given {
+                faults.add(flag, format_args!("is for --transport kafka: {instead}"));
+            }
+        }
+        let hub = self.event_hub.ok_or("is needed by --transport https and auto: write NAMESPACE/HUB".to_owned());
+        let event_hub = faults.check("--event-hub", hub.and_then(|text| event_hub::parse(&text)));
+        let settings = event_hub.clone().map(|EventHub { host, hub, .. }| {
+            if let Some(SecretSource::Literal(text)) = &self.connection_string {
+                faults.check("--connection-string", check_proof(text, &host, &hub));
+            }
+            let address = EventHubAddress { host, hub, endpoint: None };
+            HttpsSettings { address, connection_string: self.connection_string }
+        });
+        Https { settings, event_hub }
+    }
+
+    /// What of it is for HTTPS too, where both are tried.
+    pub(super) fn beside_kafka(self) -> Self {
+        KafkaArgs { broker: None, kafka_ca: None, ..self }
     }
 
     /// Notes every fault; then there are no settings.

@@ -11,6 +11,7 @@ use super::kafka::KafkaArgs;
 use super::{Faults, Rate};
 use crate::azure::eventhub::EventHubAddress;
 use crate::azure::identity::IdentitySettings;
+use crate::base::SecretSource;
 use crate::kafka::KafkaSettings;
 
 /// Flags of the `producer` program.
@@ -18,7 +19,8 @@ use crate::kafka::KafkaSettings;
 pub struct ProducerArgs {
     #[command(flatten)]
     kafka: KafkaArgs,
-    /// How to send: kafka, or amqp, for networks in which only AMQP over TLS (port 5671) is open to Event Hubs
+    /// How to send: kafka (port 9093 of Event Hubs), or to an event hub by amqp (port 5671) or https (port 443, through
+    /// HTTPS_PROXY if it is set); auto tries Kafka for 3 seconds and then takes https (docs/networks.md)
     #[arg(long, env = "DELTAWAVE_TRANSPORT", value_enum, default_value_t = TransportChoice::Kafka)]
     transport: TransportChoice,
     #[command(flatten)]
@@ -69,6 +71,8 @@ pub struct ProducerArgs {
 enum TransportChoice {
     Kafka,
     Amqp,
+    Https,
+    Auto,
 }
 
 /// What the broker is spoken to by, and where it is.
@@ -78,6 +82,24 @@ pub enum Transport {
     Kafka(KafkaSettings),
     /// AMQP, an event hub's.
     Amqp(EventHubAddress),
+    /// HTTPS, an event hub's.
+    Https(HttpsSettings),
+    /// Kafka if it is reached soon, else HTTPS.
+    Auto {
+        /// What is tried first.
+        kafka: KafkaSettings,
+        /// What is taken then.
+        https: HttpsSettings,
+    },
+}
+
+/// An event hub over HTTPS.
+#[derive(Debug, Clone)]
+pub struct HttpsSettings {
+    /// The hub.
+    pub address: EventHubAddress,
+    /// What opens it, if not the program's identity.
+    pub connection_string: Option<SecretSource>,
 }
 
 impl fmt::Display for Transport {
@@ -85,6 +107,7 @@ impl fmt::Display for Transport {
         match self {
             Transport::Kafka(kafka) => kafka.broker.fmt(f),
             Transport::Amqp(address) => address.fmt(f),
+            Transport::Https(https) | Transport::Auto { https, .. } => https.address.fmt(f),
         }
     }
 }
@@ -164,6 +187,16 @@ impl ProducerArgs {
                     endpoint,
                 });
                 (address.map(Transport::Amqp), event_hub)
+            }
+            TransportChoice::Https => {
+                let https = self.kafka.check_for_https(&mut faults);
+                (https.settings.map(Transport::Https), https.event_hub)
+            }
+            TransportChoice::Auto => {
+                let https = self.kafka.clone().beside_kafka().check_for_https(&mut faults);
+                let kafka = https.event_hub.as_ref().and_then(|_| self.kafka.check(&mut faults).settings);
+                let both = kafka.zip(https.settings).map(|(kafka, https)| Transport::Auto { kafka, https });
+                (both, https.event_hub)
             }
         };
         let topic = match event_hub {
@@ -269,7 +302,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::base::SecretSource;
     use crate::kafka::{EventHubAccess, Proof, Security};
 
     #[derive(Parser)]
@@ -331,7 +363,7 @@ mod tests {
         let hub = ["--event-hub", "contoso/orders"];
         let kafka = |settings: ProducerSettings| match settings.transport {
             Transport::Kafka(kafka) => kafka,
-            Transport::Amqp(_) => panic!("not Kafka"),
+            _ => panic!("not Kafka"),
         };
         let settings = validate(&hub).unwrap();
         assert_eq!(settings.topic, "orders");

@@ -80,11 +80,7 @@ impl KeyRange<'_> {
     /// The table, and which of its rows.
     fn rows(&self) -> String {
         let Run { span, from, until } = self.run;
-        let time = |at: EnqueuedTime| {
-            let mut text = String::new();
-            at.push_sql(&mut text);
-            format!("'{text}'::timestamp")
-        };
+        let time = |at: EnqueuedTime| format!("'{}'::timestamp", at.sql());
         let (table, target) = match self.shelf {
             Shelf::Rows => (quote_table(self.target), String::new()),
             Shelf::Rejected => ("rejected_events".to_owned(), format!("target = {} AND ", literal(self.target))),

@@ -106,12 +106,17 @@ impl Session {
         self.note(container, target, rows).await
     }
 
-    /// Notes files as not done, whatever was known of them: they are to be loaded again.
+    /// Notes files as not done, whatever was known of them, each with what it waits for.
     ///
     /// # Errors
     /// When the store cannot be asked; some may be noted.
-    pub async fn note_waiting(&self, container: &str, target: &str, files: &[FileVersion]) -> Result<(), StoreError> {
-        let rows = files.iter().map(|file| Row {
+    pub async fn note_waiting(
+        &self,
+        container: &str,
+        target: &str,
+        files: impl IntoIterator<Item = (&FileVersion, &str)>,
+    ) -> Result<(), StoreError> {
+        let rows = files.into_iter().map(|(file, reason)| Row {
             file,
             // No version of a file has it, so every listing takes the file for a new one.
             etag: "",
@@ -120,7 +125,7 @@ impl Session {
             loaded: 0,
             rejected: 0,
             status: WAITING,
-            reason: Some("to be loaded again"),
+            reason: Some(reason),
             damaged_at: None,
             loaded_at: None,
         });

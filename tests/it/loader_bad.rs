@@ -362,7 +362,10 @@ async fn a_file_that_is_refused_is_neither_skipped_nor_done() {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, capture_file([plain(0, 0)])).unwrap();
     let said = bench.fails(&["--name-format", format]).await;
-    assert!(said.contains("a blob name has no backslash"), "{said}");
-    assert_eq!(bench.store.count("capture_files").await, 0);
+    assert!(said.contains("1 file cannot be read and waits"), "{said}");
+    let ledger = bench.store.rows("SELECT status, reason FROM capture_files").await;
+    assert_eq!(ledger[0][0], "waiting");
+    assert!(ledger[0][1].contains("a blob name has no backslash"), "{ledger:?}");
+    assert!(ledger[0][1].contains("next try in 15 s"), "{ledger:?}");
     bench.passed().await;
 }

@@ -6,6 +6,7 @@
 //! | `amqp` | the `producer` binary over AMQP, and partition properties, on a played event hub |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
+//! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `docs` | that the documentation's commands, links and flags exist |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
@@ -26,6 +27,7 @@
 //! | `loader_scope` | loaders that take a part of the files, or write nothing |
 //! | `loader_streams` | several routes in one loader: one's trouble is its own, news goes before backlog |
 //! | `loader_values` | that every value of every column type arrives as it was sent |
+//! | `loader_waiting` | files that cannot be read, each alone: they wait and are shown, and the others are loaded |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
@@ -49,6 +51,7 @@ mod amqp;
 mod azure;
 mod blob;
 mod capture;
+mod circles;
 mod docs;
 mod eventhubs;
 mod forget;
@@ -69,6 +72,7 @@ mod loader_recover;
 mod loader_scope;
 mod loader_streams;
 mod loader_values;
+mod loader_waiting;
 mod notifications;
 mod offline;
 mod pipeline;

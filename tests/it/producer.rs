@@ -445,7 +445,7 @@ async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each
     assert_eq!((summary.sent, summary.acknowledged), (500, 500));
     let heard = heard.lock().unwrap();
     for partition in 0..PARTITIONS {
-        let of_partition: Vec<_> = heard.iter().filter(|event| event.0 == partition).collect();
+        let of_partition: Vec<_> = heard.iter().filter(|event| event.0 == Some(partition)).collect();
         assert!(of_partition.iter().enumerate().all(|(i, event)| event.1 == Some(i as i64)));
         assert!(of_partition.is_sorted_by_key(|event| event.2));
     }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use azure_core::http::headers::Headers;
 use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
+    AccessTier, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
     BlobContainerClientListBlobsOptions, BlobItem,
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, future, stream};
 
-use super::container::BlobEntry;
+use super::entry::BlobEntry;
 use super::error::{BlobError, Call, Intent};
-use super::upload::CloudUpload;
 use super::{CHUNK, READ_AHEAD};
 use crate::azure::Key;
-use crate::azure::endpoint::{Connection, Endpoint, Opener, Unopened};
+use crate::azure::access::Opener;
+use crate::azure::endpoint::{Connection, Endpoint, Unopened};
 use crate::azure::failure::has_code;
 
 /// A container of a storage service.
@@ -151,10 +151,6 @@ impl Cloud {
         done.map(drop).map_err(|error| self.call(Intent::Create(name)).explain(error))
     }
 
-    pub fn stage(self: Arc<Self>, name: &str) -> CloudUpload {
-        CloudUpload::new(self, name.to_owned())
-    }
-
     pub async fn properties(&self, name: &str) -> Result<BlobEntry, BlobError> {
         let call = self.call(Intent::Read(name, None));
         let answer = self.blob(name).get_properties(None).await.map_err(|error| call.explain(error))?;
@@ -164,6 +160,7 @@ impl Cloud {
                 etag: bare(answer.etag().ok()??.as_ref()),
                 size: answer.content_length().ok()??,
                 last_modified: answer.last_modified().ok()??,
+                archived: answer.access_tier().ok()?.as_deref() == Some("Archive"),
             })
         };
         read().ok_or_else(|| call.other("the answer lacks an etag, a size or a time".to_owned()))
@@ -218,6 +215,7 @@ fn entry(item: BlobItem) -> Option<BlobEntry> {
         etag: bare(properties.etag?.as_ref()),
         size: properties.content_length?,
         last_modified: properties.last_modified?,
+        archived: properties.access_tier == Some(AccessTier::Archive),
     })
 }
 

@@ -5,32 +5,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
-use time::OffsetDateTime;
 
 use super::PAGE;
 use super::address::{BlobAddress, Place};
 use super::cloud::Cloud;
 use super::dir::Directory;
+use super::entry::BlobEntry;
 use super::error::BlobError;
 use super::name;
-use super::upload::StagedUpload;
+use super::upload::{CloudUpload, StagedUpload};
 use crate::azure::Key;
 
 /// The longest a server may be silent, unless the caller says otherwise.
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// One blob as a listing or a look-up shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlobEntry {
-    /// The whole name inside its container.
-    pub name: String,
-    /// Changes with every new content; without quotes, so that a listing's and a look-up's are equal.
-    pub etag: String,
-    /// Bytes.
-    pub size: u64,
-    /// When its content was last written, by the service's clock.
-    pub last_modified: OffsetDateTime,
-}
 
 /// An open container; cheap to clone, and all clones share one pool of connections.
 #[derive(Clone)]
@@ -187,7 +174,7 @@ impl Container {
     pub async fn stage(&self, name: &str) -> Result<StagedUpload, BlobError> {
         self.check(name)?;
         Ok(match &self.backend {
-            Backend::Cloud(cloud) => cloud.clone().stage(name).into(),
+            Backend::Cloud(cloud) => CloudUpload::new(cloud.clone(), name.to_owned()).into(),
             Backend::Directory(directory) => directory.clone().stage(name).await?.into(),
         })
     }

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use tempfile::NamedTempFile;
 
-use super::container::BlobEntry;
+use super::entry::BlobEntry;
 use super::error::{BlobError, Call, Intent};
 use super::name::PARTIAL;
 use super::walk::{self, Walk};
-use crate::azure::endpoint::Opener;
+use crate::azure::access::Opener;
 
 /// How much is read from a file at once: little enough to stay in a core's cache until it is decoded.
 const PIECE: u64 = 512 << 10;

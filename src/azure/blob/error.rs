@@ -5,8 +5,9 @@ use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::StorageError;
 
-use crate::azure::endpoint::Opener;
-use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
+use crate::azure::access::Opener;
+use crate::azure::cure::cure;
+use crate::azure::failure::{retry_after, root, unsaid, unsigned};
 
 /// Why a blob call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.
@@ -31,6 +32,15 @@ pub enum BlobError {
     /// The blob is no longer the one that was asked for.
     #[error("blob {blob} of {address} was replaced (expected etag {expected}): list it again")]
     Changed { address: String, blob: String, expected: String },
+    /// The blob is in the archive tier.
+    #[error(
+        "blob {blob} of {address} is archived and cannot be read: rehydrate it (az storage blob set-tier --tier Cool), \
+         which takes hours"
+    )]
+    Archived { address: String, blob: String },
+    /// The service refuses to read this blob, whoever asks.
+    #[error("blob {blob} of {address} cannot be read ({reason}): look the code up in the service's documentation")]
+    Unreadable { address: String, blob: String, reason: String },
     /// It may work later: no connection, a silent server, an answer cut short, throttling, a fault of the service.
     #[error("cannot {doing} in {address} now ({reason}): see that it is reachable, then try again")]
     Transient { address: String, doing: String, reason: String, retry_after: Option<Duration> },
@@ -61,6 +71,16 @@ impl BlobError {
             self,
             BlobError::Transient { .. } | BlobError::NoToken { .. } | BlobError::NoSas { is_transient: true, .. }
         )
+    }
+
+    /// Whether it may be the trouble of the one blob that was to be read, and of no other.
+    pub fn may_be_its_own(&self) -> bool {
+        self.is_its_own() || matches!(self, BlobError::Denied { .. } | BlobError::Forbidden { .. })
+    }
+
+    /// Whether it is the trouble of the one blob that was to be read, and of no other.
+    pub fn is_its_own(&self) -> bool {
+        matches!(self, BlobError::Archived { .. } | BlobError::Unreadable { .. } | BlobError::BadName { .. })
     }
 
     /// How long the service asked to be left alone.
@@ -157,10 +177,21 @@ impl Call<'_> {
             (408 | 429 | 500.., ..) | (409, "ContainerBeingDeleted", _) => {
                 BlobError::Transient { address, doing: self.intent.doing(), reason, retry_after: pause }
             }
-            _ => self.other(match message(error) {
-                Some(message) => format!("{reason}: {message}"),
-                None => reason,
-            }),
+            (409, "BlobArchived" | "BlobBeingRehydrated", Intent::Read(blob, _)) => {
+                BlobError::Archived { address, blob: blob.to_owned() }
+            }
+            (status, _, intent) => {
+                let reason = match message(error) {
+                    Some(message) => format!("{reason}: {message}"),
+                    None => reason,
+                };
+                match intent {
+                    Intent::Read(blob, _) if status != 400 => {
+                        BlobError::Unreadable { address, blob: blob.to_owned(), reason }
+                    }
+                    _ => self.other(reason),
+                }
+            }
         }
     }
 

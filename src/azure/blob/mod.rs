@@ -13,13 +13,15 @@ mod address;
 mod cloud;
 mod container;
 mod dir;
+mod entry;
 mod error;
 mod name;
 mod upload;
 mod walk;
 
 pub use address::{AddressError, BlobAddress};
-pub use container::{BlobEntry, Container};
+pub use container::Container;
+pub use entry::BlobEntry;
 pub use error::BlobError;
 pub use upload::StagedUpload;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use super::container::BlobEntry;
+use super::entry::BlobEntry;
 use super::name::PARTIAL;
 
 /// A walk through the files below a directory in byte order of their whole names, as a service lists blobs. Memory:
@@ -107,5 +107,6 @@ impl Walk {
 pub(super) fn entry(name: String, metadata: &fs::Metadata) -> io::Result<BlobEntry> {
     let nanos = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
     let last_modified = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(io::Error::other)?;
-    Ok(BlobEntry { name, etag: format!("{:x}-{nanos:x}", metadata.len()), size: metadata.len(), last_modified })
+    let (etag, size) = (format!("{:x}-{nanos:x}", metadata.len()), metadata.len());
+    Ok(BlobEntry { name, etag, size, last_modified, archived: false })
 }

@@ -1,11 +1,10 @@
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::Url;
 use azure_messaging_eventhubs::{EventHubsError, ProducerClient, RetryOptions};
 
+use super::address::EventHubAddress;
 use super::error::EventHubError;
 use crate::azure::failure::root;
 
@@ -19,27 +18,6 @@ pub(super) const ANSWER: Duration = Duration::from_secs(20);
 const PROBE: Duration = Duration::from_secs(2);
 /// How long that may take.
 const PROBE_ANSWER: Duration = Duration::from_secs(5);
-
-/// An event hub, and where it is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventHubAddress {
-    /// The namespace's host name.
-    pub host: String,
-    /// The event hub's name.
-    pub hub: String,
-    /// Where the namespace is reached, if not at its own name and port 5671.
-    pub endpoint: Option<Url>,
-}
-
-impl fmt::Display for EventHubAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.host, self.hub)?;
-        match &self.endpoint {
-            Some(endpoint) => write!(f, " (at {endpoint})"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// A connection to one event hub. Not to be used again once a call has failed.
 pub(super) struct Client {

@@ -6,7 +6,7 @@ use azure_core_amqp::{AmqpDescribedError, AmqpError, AmqpErrorCondition, AmqpErr
 use azure_messaging_eventhubs::EventHubsError;
 use azure_messaging_eventhubs::error::ErrorKind as Kind;
 
-use super::client::EventHubAddress;
+use super::address::EventHubAddress;
 use crate::base::one_line;
 
 /// Why a call to an event hub failed, as one sentence that names the hub.

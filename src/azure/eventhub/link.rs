@@ -5,7 +5,8 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use tokio::sync::Mutex;
 
-use super::client::{Client, EventHubAddress};
+use super::address::EventHubAddress;
+use super::client::Client;
 use super::error::EventHubError;
 
 /// The one connection that all partitions share, made anew after it broke.

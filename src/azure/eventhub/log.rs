@@ -6,7 +6,8 @@ use azure_core::credentials::TokenCredential;
 use futures::future::BoxFuture;
 use time::OffsetDateTime;
 
-use super::client::{ANSWER, Client, EventHubAddress};
+use super::address::EventHubAddress;
+use super::client::{ANSWER, Client};
 use super::error::EventHubError;
 use crate::capture::{PartitionId, SequenceNumber};
 use crate::ledger::{EndsError, LogEnds, PartitionEnds};

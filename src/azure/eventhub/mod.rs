@@ -1,4 +1,4 @@
-//! Event Hubs over AMQP: the only importer of its SDK crate.
+//! Event Hubs over AMQP: the only importer of its SDK crate. Over HTTPS: [`https`].
 //!
 //! ```text
 //! EventHubAddress + credential ──Client──┬─▶ EventHubLog         where the log ends: partition properties
@@ -9,14 +9,17 @@
 //! retries are off: who retries, and for how long, is decided where the purpose is known. The SDK knows token
 //! credentials only, and speaks AMQP over TLS (port 5671), not over WebSockets (port 443).
 
+mod address;
 mod client;
 mod error;
+pub mod https;
 mod link;
 mod log;
+mod outbox;
 mod partitioner;
 mod publisher;
 
-pub use client::EventHubAddress;
+pub use address::EventHubAddress;
 pub use error::EventHubError;
 pub use log::EventHubLog;
 pub use publisher::EventHubPublisher;

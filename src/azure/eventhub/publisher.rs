@@ -1,34 +1,23 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc as blocking;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
 use azure_messaging_eventhubs::models::EventData;
 use azure_messaging_eventhubs::{EventDataBatchOptions, SendEventOptions};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::client::{ANSWER, Client, EventHubAddress};
+use super::address::EventHubAddress;
+use super::client::{ANSWER, Client};
 use super::error::EventHubError;
 use super::link::Link;
+use super::outbox::{Ends, LARGEST, Message, Outbox, PAUSES};
 use super::partitioner;
-use crate::base::{Delivered, DeliveryWatch, Queued, Undelivered};
+use crate::base::{DeliveryWatch, Queued};
 
-/// Memory for events that wait for their acknowledgement, in bytes. When it is used up, [`EventHubPublisher::send`]
-/// says so.
-const QUEUE: usize = 16 << 20;
-/// What an event takes beside its key and body.
-const OVERHEAD: usize = 256;
-/// The largest event, as over Kafka: Event Hubs takes 1 MB with all that belongs to it.
-const LARGEST: usize = 1_000_000;
 /// Events in one batch, which the service bounds by its size only.
 const MOST: usize = 10_000;
-/// Between two tries, growing.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
 /// How long a batch may be without an outcome before it is sent again, longer with each try.
 const OUTCOME: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
 /// The least of that, when there is hardly any time left.
@@ -42,8 +31,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub struct EventHubPublisher {
     address: EventHubAddress,
     lanes: Vec<mpsc::UnboundedSender<Message>>,
-    room: Arc<Semaphore>,
-    under_way: Arc<AtomicUsize>,
+    outbox: Outbox,
     tasks: Vec<AbortHandle>,
 }
 
@@ -61,18 +49,15 @@ impl EventHubPublisher {
         let answer = ANSWER.min(patience.max(Duration::from_secs(1)));
         let link = Arc::new(Link::new(address.clone(), credential, answer));
         let partitions = partitions(&link, patience).await?;
-        let under_way = Arc::new(AtomicUsize::new(0));
-        let (reports, reported) = blocking::channel();
-        let counted = Arc::clone(&under_way);
-        thread::spawn(move || report(&reported, &watch, &counted));
+        let outbox = Outbox::new(watch);
         let (mut lanes, mut tasks) = (Vec::new(), Vec::new());
         for partition in partitions {
             let (sender, queue) = mpsc::unbounded_channel();
-            let lane = Lane { partition, link: Arc::clone(&link), patience, reports: reports.clone() };
+            let lane = Lane { partition, link: Arc::clone(&link), patience, ends: outbox.ends(Some(partition)) };
             tasks.push(tokio::spawn(lane.run(queue)).abort_handle());
             lanes.push(sender);
         }
-        Ok(EventHubPublisher { address, lanes, room: Arc::new(Semaphore::new(QUEUE)), under_way, tasks })
+        Ok(EventHubPublisher { address, lanes, outbox, tasks })
     }
 
     /// Queues a copy of the event; never blocks.
@@ -84,14 +69,9 @@ impl EventHubPublisher {
         if size > LARGEST {
             return Err(EventHubError::TooLarge { address: self.address.to_string(), size });
         }
-        let needed = u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
-        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(needed) else { return Ok(Queued::Full) };
-        let message =
-            Message { key: key.to_vec(), payload: payload.to_vec(), tag, queued: Instant::now(), _room: room };
-        self.under_way.fetch_add(1, Ordering::AcqRel);
+        let Some(message) = self.outbox.take(key, payload, tag) else { return Ok(Queued::Full) };
         let lane = &self.lanes[partitioner::partition(key, self.lanes.len())];
         if lane.send(message).is_err() {
-            self.under_way.fetch_sub(1, Ordering::AcqRel);
             let address = self.address.to_string();
             return Err(EventHubError::Other { address, reason: "sending has stopped".to_owned() });
         }
@@ -100,10 +80,7 @@ impl EventHubPublisher {
 
     /// Waits until every event's end was reported, at most `patience`. Blocks the thread.
     pub fn drain(&self, patience: Duration) {
-        let started = Instant::now();
-        while self.under_way.load(Ordering::Acquire) > 0 && started.elapsed() < patience {
-            thread::sleep(Duration::from_millis(2));
-        }
+        self.outbox.drain(patience);
     }
 }
 
@@ -142,29 +119,12 @@ async fn ask(link: &Link) -> Result<Vec<i32>, EventHubError> {
     partitions
 }
 
-/// An event that waits for its acknowledgement.
-struct Message {
-    key: Vec<u8>,
-    payload: Vec<u8>,
-    tag: usize,
-    queued: Instant,
-    _room: OwnedSemaphorePermit,
-}
-
-/// What became of some events of one partition, in their order.
-struct Report {
-    partition: i32,
-    messages: Vec<Message>,
-    /// Why there is no acknowledgement, if there is none.
-    failure: Option<String>,
-}
-
 /// One partition's way to the service.
 struct Lane {
     partition: i32,
     link: Arc<Link>,
     patience: Duration,
-    reports: blocking::Sender<Report>,
+    ends: Ends,
 }
 
 impl Lane {
@@ -180,12 +140,12 @@ impl Lane {
             while let Some(oldest) = waiting.front() {
                 let deadline = oldest.queued + self.patience;
                 match self.send(&waiting, deadline).await {
-                    Ok(sent) => self.report(waiting.drain(..sent).collect(), None),
+                    Ok(sent) => self.ends.acknowledged(waiting.drain(..sent).collect()),
                     Err(error) => {
-                        self.report(waiting.drain(..).collect(), Some(error.reason()));
+                        self.ends.given_up(waiting.drain(..).collect(), error.reason());
                         // What follows must not overtake what was given up.
                         while let Some(message) = queue.recv().await {
-                            self.report(vec![message], Some("an event before it was given up".to_owned()));
+                            self.ends.given_up(vec![message], "an event before it was given up".to_owned());
                         }
                         return;
                     }
@@ -265,33 +225,9 @@ impl Lane {
         client.outcome(limit, client.sdk().send_event(event, Some(options))).await?;
         Ok(1)
     }
-
-    fn report(&self, messages: Vec<Message>, failure: Option<String>) {
-        // The other side ends only after all of these.
-        let _ = self.reports.send(Report { partition: self.partition, messages, failure });
-    }
 }
 
 /// What so many bytes may take on a slow line: a second for each 64 KiB.
 fn on_the_way(bytes: u64) -> Duration {
     Duration::from_millis(bytes * 1000 / (64 << 10))
-}
-
-/// Tells the watch of every event's end, from one thread.
-fn report(reports: &blocking::Receiver<Report>, watch: &impl DeliveryWatch, under_way: &AtomicUsize) {
-    for Report { partition, messages, failure } in reports {
-        for message in messages {
-            match &failure {
-                None => watch.delivered(&Delivered {
-                    key: &message.key,
-                    payload: &message.payload,
-                    partition,
-                    offset: None,
-                    tag: message.tag,
-                }),
-                Some(reason) => watch.undelivered(Undelivered { partition: Some(partition), reason: reason.clone() }),
-            }
-            under_way.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
 }

@@ -3,8 +3,9 @@ use std::time::Duration;
 use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 
-use crate::azure::endpoint::Opener;
-use crate::azure::failure::{cure, retry_after, root, unsaid, unsigned};
+use crate::azure::access::Opener;
+use crate::azure::cure::cure;
+use crate::azure::failure::{retry_after, root, unsaid, unsigned};
 
 /// Why a queue call failed. No text here holds a SAS, a token or a key, and none of the SDK's own errors is kept as a
 /// cause, because they print the URL they were sent to.

@@ -12,7 +12,8 @@ use azure_storage_queue::{QueueClient, QueueClientOptions};
 use super::address::QueueAddress;
 use super::error::{Call, Intent, QueueError};
 use crate::azure::Key;
-use crate::azure::endpoint::{Connection, Opener, Unopened};
+use crate::azure::access::Opener;
+use crate::azure::endpoint::{Connection, Unopened};
 use crate::azure::failure::has_code;
 
 /// The longest a server may be silent: calls are small, and nobody is to wait for a queue that is away.

@@ -1,4 +1,4 @@
-use super::plan::Node;
+use super::node::Node;
 
 /// Why a datum could not be decoded from the bytes at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]

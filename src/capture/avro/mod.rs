@@ -3,11 +3,14 @@
 //! Reading is our own: a file is decoded with the schema it embeds, record by record out of a small window, so that
 //! memory is bounded by the largest record whatever the size of a file or of a block in it, and bodies are borrowed.
 
+mod block;
 mod codec;
 mod cursor;
 mod damage;
 mod header;
 mod input;
+mod limits;
+mod node;
 mod plan;
 mod reader;
 mod unpack;
@@ -15,8 +18,9 @@ mod writer;
 
 pub use codec::Codec;
 pub use damage::{Damage, DamageKind, ReadError};
+pub use limits::ReadLimits;
 pub use plan::Event;
-pub use reader::{ReadLimits, Stop, read_events};
+pub use reader::{Stop, read_events};
 pub use writer::{FileWriter, OutgoingEvent, PropertyValue, WriteError};
 
 /// Bytes read or unpacked at once.

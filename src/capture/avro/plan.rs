@@ -1,6 +1,7 @@
 use apache_avro::Schema;
 
 use super::cursor::{Cursor, Undecodable};
+use super::node::Node;
 
 /// One record of a Capture file, as far as a loader needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,18 +12,6 @@ pub struct Event<'a> {
     pub enqueued_time: &'a str,
     /// `Body`; `None` for a null body.
     pub body: Option<&'a [u8]>,
-}
-
-/// How to walk over a datum of some type without making anything of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node {
-    Fixed(usize),
-    Long,
-    Bytes,
-    Union(Vec<Node>),
-    Record(Vec<Node>),
-    Array(Box<Node>),
-    Map(Box<Node>),
 }
 
 /// How to decode one record with the schema of the file it stands in.

@@ -3,31 +3,15 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use super::READ_SIZE;
+use super::block::Block;
 use super::codec::Codec;
 use super::cursor::Undecodable;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::header::{self, Header};
 use super::input::Input;
+use super::limits::ReadLimits;
 use super::plan::{Event, Plan};
 use super::unpack::{Packed, Unpacked, Unpacker};
-
-/// What reading a file may hold in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadLimits {
-    /// The largest record, in bytes, that is read. Event Hubs takes at most 1 MB, 20 MB on its dedicated tiers.
-    pub record: usize,
-    /// The largest snappy block, in bytes, packed or unpacked: snappy cannot be unpacked in a stream.
-    pub snappy_block: usize,
-    /// The bytes any file may unpack to. Past that only 200 times its own bytes, which no text is compressed to:
-    /// a small file cannot keep us busy for ever.
-    pub unpacked: u64,
-}
-
-impl Default for ReadLimits {
-    fn default() -> Self {
-        ReadLimits { record: 32 << 20, snappy_block: 64 << 20, unpacked: 1 << 30 }
-    }
-}
 
 /// Why a reader of events wants no more of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,19 +163,6 @@ fn read_block(
         });
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// A block's bytes as its records are decoded from them.
-pub(super) trait Block {
-    /// Those that are unpacked and not stepped over.
-    fn at_hand(&self) -> &[u8];
-
-    /// Steps over a record.
-    fn step(&mut self, length: usize);
-
-    /// Gets at least one byte more, and at least as many as are at hand, so that a large record costs few copies; false
-    /// at the end of the block.
-    fn more(&mut self) -> Result<bool, DamageKind>;
 }
 
 /// How much a file may unpack to, given how much of it was read.

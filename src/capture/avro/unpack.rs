@@ -5,10 +5,11 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::block::Block;
 use super::codec::Codec;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::input::Input;
-use super::reader::{Block, ReadLimits};
+use super::limits::ReadLimits;
 
 /// Unpacks one block after another.
 pub(super) struct Unpacker {

@@ -1,0 +1,30 @@
+use super::summary::Summary;
+
+/// An event the broker has acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledged<'a> {
+    /// The record key: the row's id as text.
+    pub key: &'a [u8],
+    /// The event's JSON.
+    pub payload: &'a [u8],
+    /// Where it was written, where that is known: not over HTTPS.
+    pub partition: Option<i32>,
+    /// At which offset, where the broker says so: Event Hubs does over Kafka only.
+    pub offset: Option<i64>,
+}
+
+/// Hears of a run's events. Called from one thread, for each partition in the order of its offsets; a slow observer
+/// slows the producer down, which is also a way to hold it back.
+pub trait Observer: Send + Sync + 'static {
+    /// One event is in.
+    fn acknowledged(&self, event: &Acknowledged<'_>);
+
+    /// The run is over, well or not; nothing follows. Not called when the run failed before its first event.
+    fn finished(&self, _summary: &Summary) {}
+}
+
+impl<F: Fn(&Acknowledged<'_>) + Send + Sync + 'static> Observer for F {
+    fn acknowledged(&self, event: &Acknowledged<'_>) {
+        self(event);
+    }
+}
