@@ -31,6 +31,9 @@ pub struct FileVersion {
     pub name: FileName,
 }
 
+/// The `reason` of a file that is taken out of what is done because someone wants it loaded again.
+pub const TO_BE_LOADED_AGAIN: &str = "to be loaded again";
+
 /// The sequence numbers a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {

@@ -17,7 +17,7 @@ use super::slots::Slots;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
-use crate::ledger::FileVersion;
+use crate::ledger::{FileVersion, TO_BE_LOADED_AGAIN};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
 
@@ -95,7 +95,7 @@ async fn load_group(
         return Err(LoadError::Stopped);
     }
     let mark = async |session: &crate::store::Session| {
-        let files = files.iter().map(|file| (file, "to be loaded again"));
+        let files = files.iter().map(|file| (file, TO_BE_LOADED_AGAIN));
         session.note_waiting(container.name(), table.name(), files).await?;
         session.flush().await
     };

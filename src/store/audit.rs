@@ -1,5 +1,6 @@
 //! Questions about what is in the store, for those who check it. Nothing here writes.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use super::error::StoreError;
@@ -125,6 +126,26 @@ impl Session {
             }
         };
         Ok(rows.iter().map(file).collect())
+    }
+
+    /// What the ledger says of files of a partition that are not done, by their names.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_waiting(
+        &self,
+        target: &str,
+        hub: &str,
+        partition: PartitionId,
+    ) -> Result<HashMap<String, String>, StoreError> {
+        let sql = format!(
+            "SELECT blob, reason FROM capture_files \
+             WHERE target = {} AND event_hub = {} AND partition_id = {partition} AND status = '{WAITING}'",
+            literal(target),
+            literal(hub)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
     }
 
     /// How many rows of the target have these numbers. Reads a range of its primary key.

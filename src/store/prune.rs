@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use time::OffsetDateTime;
 
 use super::audit::{Numbers, identity, number, text, time};
+use super::catalog::Relation;
 use super::count::Shelf;
 use super::error::StoreError;
 use super::ledger::{NAMES, PRUNED, push_time};
@@ -56,7 +57,7 @@ const KEY: [&str; 3] = ["target", "event_hub", "partition_id"];
 
 /// Where the latest state of `user_event_log` is kept apart from it, and what keeps it there.
 pub(super) const LATEST: &str = "latest_user_events";
-const LATEST_FEED: &str = "SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgname = 'latest_user_events_feed'";
+const LATEST_FEED: &str = "latest_user_events_feed";
 
 impl Session {
     /// Whether there is a table or view of that name in `public`.
@@ -76,8 +77,17 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn latest_is_apart(&self) -> Result<bool, StoreError> {
-        Ok(self.has_table(LATEST).await?
-            && (self.kind() == Kind::RisingWave || self.query_number(LATEST_FEED).await? > 0))
+        let there = self.relations().await?;
+        let is_fed = match self.kind() {
+            Kind::RisingWave => there.contains_key(LATEST_FEED),
+            Kind::PostgreSql => {
+                let feed = format!("SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgname = '{LATEST_FEED}'");
+                self.query_number(&feed).await? > 0
+            }
+        };
+        // One of the former kind looks through the history itself.
+        let is_former = there.get("latest_user_state") == Some(&Relation::MaterializedView);
+        Ok(is_fed && !is_former && there.contains_key(LATEST))
     }
 
     /// What was pruned of a partition; `None` also where there is no such table.

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Circles that are still to be untied, each a set of files as the failure shows it. A circle that is not here fails,
 /// and so does a line here that is no circle any more.
-const KNOWN: [&str; 4] = [
+const KNOWN: [&str; 3] = [
     "operator/guard/front.rs, operator/guard/greeting.rs",
-    "operator/verify/mod.rs, operator/verify/records.rs",
     "store/address.rs, store/tls.rs",
     "store/session.rs, store/statement.rs",
 ];

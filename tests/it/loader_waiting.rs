@@ -10,7 +10,7 @@ use crate::support::{Files, Http};
 
 const WAITING: &str = "SELECT blob, reason FROM capture_files WHERE status = 'waiting'";
 
-async fn set_tier(files: &Files, blob: &str, tier: AccessTier) {
+pub async fn set_tier(files: &Files, blob: &str, tier: AccessTier) {
     let url = format!("{}?{}", files.url(), sas_until(Duration::hours(1)));
     let options = BlobContainerClientOptions::default();
     let container = BlobContainerClient::new(url.parse().unwrap(), None, Some(options)).unwrap();

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use azure_storage_blob::models::AccessTier;
 use futures::future::join_all;
 use serde_json::Value;
 
 use crate::loader::Bench;
+use crate::loader_waiting::set_tier;
 use crate::support::{Files, event, plain, postgres_store};
 
 const ROUTES: [&str; 2] = ["--route", "user-events=user_event_log,orders=orders"];
@@ -263,5 +265,39 @@ async fn rows_that_a_trigger_took_are_loaded_again_once_it_is_mended() {
     bench.store.run("DROP TRIGGER swallow ON user_event_log").await;
     assert_eq!(again(&bench.replay(0, &[]).await), [0, 1].map(|minute| bench.files.name(0, minute)));
     assert_eq!(bench.store.count("user_event_log").await, 600);
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn what_is_archived_stays_as_it_is_until_it_is_rehydrated() {
+    let bench = Bench::new().await;
+    bench.files.add_plain(0..1, 0..3, 100).await;
+    bench.once(&[]).await;
+    let blob = bench.files.name(0, 1);
+    set_tier(&bench.files, &blob, AccessTier::Archive).await;
+    bench.verify_files(0, &[]).await;
+    let url = bench.files.url();
+    let ended = bench.deltawave("replay", &["--partition", "0", "--blob", &url]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
+    assert!(
+        ended.out.contains("loaded again: 2 files") && ended.err.contains("1 files of local/user-events are archived")
+    );
+    bench.store.run("DELETE FROM user_event_log WHERE sequence_number = 150").await;
+    let report = bench.replay(3, &[]).await;
+    assert!(again(&report).is_empty(), "{report:#}");
+    let archived =
+        |finding: &&Value| finding["text"].as_str().unwrap().ends_with("cannot be loaded again: it is archived");
+    let finding = report["findings"].as_array().unwrap().iter().find(archived).unwrap();
+    assert!(finding["cure"].as_str().unwrap().contains("set-tier"), "{finding}");
+    assert_eq!(bench.store.number("SELECT count(*) FROM capture_files WHERE status = 'loaded'").await, 3);
+    // One that the ledger does not have is named with what it waits for.
+    bench.store.run(&format!("DELETE FROM capture_files WHERE blob = '{blob}'")).await;
+    assert!(bench.fails(&[]).await.contains("cannot be read and waits"));
+    let report = bench.verify_files(3, &[]).await;
+    let named = report["findings"].as_array().unwrap().iter().find(|finding| finding["blob"] == blob.as_str()).unwrap();
+    assert!(named["text"].as_str().unwrap().contains("waits: blob") && !named["cure"].is_null(), "{named}");
+    set_tier(&bench.files, &blob, AccessTier::Hot).await;
+    assert_eq!(again(&bench.replay(0, &[]).await), [blob.as_str()]);
+    assert_eq!(bench.store.count("user_event_log").await, 300);
     bench.passed().await;
 }

@@ -151,8 +151,9 @@ impl Check<'_> {
         let pruned = session.pruned_range(target, hub, partition).await?;
         let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
         let files = self.container.as_ref().zip(listed);
+        let waits = session.ledger_waiting(target, hub, partition).await?;
         let waiting = files.as_ref().map(|(container, listed)| {
-            listing::compare(container, &coverage, listed, self.settings.settle, &mut findings)
+            listing::compare(container, &coverage, &waits, listed, self.settings.settle, &mut findings)
         });
         let gone = self.forgotten(route, partition, &mut findings).await?;
         let records = Records {
@@ -190,14 +191,15 @@ impl Check<'_> {
             let mut versions = Vec::new();
             for blob in findings.take_again() {
                 match listing::version(&listed, &self.settings.name_format, route, &blob) {
+                    Some(_) if listed.get(&blob).is_some_and(|file| file.archived) => {
+                        let text = format!("{blob} cannot be loaded again: it is archived");
+                        findings.unproven(blob.as_str(), text, listing::REHYDRATE);
+                    }
                     Some(version) => versions.push(version),
                     None => {
                         let text = format!("{blob} cannot be loaded again: it is not in {}", container.address());
-                        findings.unproven(
-                            blob.as_str(),
-                            text,
-                            "put it back, or name the container that has it by --blob",
-                        );
+                        let cure = "put it back, or name the container that has it by --blob";
+                        findings.unproven(blob.as_str(), text, cure);
                     }
                 }
             }

@@ -123,7 +123,7 @@ impl Records<'_> {
             let Some(container) = self.readable(file) else { continue };
             let blob = file.blob.as_str();
             let Some(content) = read(container, blob, Some(&there), file.skipped > 0).await? else {
-                let cure = format!("put {blob} back: it is no longer in {}", container.address());
+                let cure = format!("put {blob} back in {}, or rehydrate it: it cannot be read", container.address());
                 findings.unproven(chunk.span, untold.as_str(), &cure);
                 return Ok(());
             };
@@ -149,7 +149,7 @@ impl Records<'_> {
 }
 
 /// What a file holds, and which of its records are not among those `there`, but for tombstones where the file's route
-/// `skips` them; `None` for one that is gone.
+/// `skips` them; `None` for one that is gone or archived.
 async fn read(
     container: &Container,
     blob: &str,
@@ -157,7 +157,7 @@ async fn read(
     skips: bool,
 ) -> Result<Option<Content>, VerifyError> {
     let bytes = match container.get(blob, FILE_LIMIT).await {
-        Err(BlobError::NoBlob { .. }) => return Ok(None),
+        Err(BlobError::NoBlob { .. } | BlobError::Archived { .. }) => return Ok(None),
         bytes => bytes?,
     };
     let mut content = Content::default();

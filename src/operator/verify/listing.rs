@@ -1,13 +1,13 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use time::OffsetDateTime;
 
 use super::finding::{Findings, REPLAY};
-use crate::azure::blob::{BlobError, Container};
+use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::capture::{EnqueuedTime, NameFormat, PartitionId};
-use crate::ledger::{Coverage, CoveredFile, FileState, FileVersion};
+use crate::ledger::{Coverage, CoveredFile, FileState, FileVersion, TO_BE_LOADED_AGAIN};
 use crate::settings::Route;
 
 /// The finished files of one partition, by name.
@@ -21,6 +21,8 @@ pub(super) struct ListedFile {
     etag: String,
     size: u64,
     last_modified: OffsetDateTime,
+    /// Whether it cannot be read where it is kept.
+    pub(super) archived: bool,
 }
 
 /// Lists all finished files of a hub.
@@ -36,8 +38,9 @@ pub(super) async fn list(
             let Some(name) = format.parse(&route.hub, &blob.name) else { continue };
             let mut window_start = String::new();
             EnqueuedTime::from_utc(name.window_start).push_sql(&mut window_start);
-            let file = ListedFile { window_start, etag: blob.etag, size: blob.size, last_modified: blob.last_modified };
-            partitions.entry(name.partition).or_default().insert(blob.name, file);
+            let BlobEntry { name: blob, etag, size, last_modified, archived } = blob;
+            let file = ListedFile { window_start, etag, size, last_modified, archived };
+            partitions.entry(name.partition).or_default().insert(blob, file);
         }
     }
     Ok(partitions)
@@ -50,11 +53,18 @@ pub(super) fn version(listed: &Listed, format: &NameFormat, route: &Route, blob:
     Some(FileVersion { blob: blob.to_owned(), etag: etag.clone(), size: *size, name })
 }
 
+/// What to do about a file that is to be loaded again and is archived.
+pub(super) const REHYDRATE: &str =
+    "rehydrate it (az storage blob set-tier --tier Cool); the loader then loads it, or deltawave replay --holes";
+/// What to do about a file that the loader could not read.
+const LOADER_TRIES: &str = "mend that; the loader tries again by itself, and so does deltawave replay --holes";
+
 /// Holds the ledger against the listing, which was made before the ledger was read, and gives how many files wait to be
-/// loaded.
+/// loaded. `waits` has what the ledger says of some of them.
 pub(super) fn compare(
     container: &Container,
     coverage: &Coverage,
+    waits: &HashMap<String, String>,
     listed: &Listed,
     settle: Duration,
     findings: &mut Findings<'_>,
@@ -82,16 +92,21 @@ pub(super) fn compare(
     for (blob, file) in listed.iter().filter(|(blob, _)| !known.contains(blob.as_str())) {
         let forgotten = newest.is_some_and(|newest| file.window_start < *newest) && file.last_modified < old;
         if forgotten {
-            let cure = format!("{REPLAY}; so does the loader at its next full listing or restart");
-            findings.hole(
-                blob.as_str(),
-                format!("finished file {blob} is not in the ledger though later ones are"),
-                &cure,
-            );
+            let (text, cure) = match waits.get(blob).filter(|reason| *reason != TO_BE_LOADED_AGAIN) {
+                Some(reason) => (format!("finished file {blob} waits: {reason}"), LOADER_TRIES.to_owned()),
+                None if file.archived => {
+                    (format!("finished file {blob} is archived, and not loaded yet"), REHYDRATE.to_owned())
+                }
+                None => {
+                    let cure = format!("{REPLAY}; so does the loader at its next full listing or restart");
+                    (format!("finished file {blob} is not in the ledger though later ones are"), cure)
+                }
+            };
+            findings.hole(blob.as_str(), text, &cure);
         } else {
             waiting += 1;
         }
-        if forgotten || newest.is_none() {
+        if (forgotten || newest.is_none()) && !file.archived {
             findings.load_again(blob);
         }
     }

@@ -74,7 +74,8 @@ pub(super) async fn examine(
     }
 }
 
-/// All finished files of a scope, by their routes, but for those that were pruned.
+/// All finished files of a scope, by their routes, but for those that were pruned, and those that are archived, of which
+/// it is told.
 ///
 /// # Errors
 /// When the container or the ledger cannot be read.
@@ -92,9 +93,23 @@ pub(super) async fn list(
             let pruned = store.session.pruned_files(&route.table, route.hub.name()).await?;
             let is_wanted = |file: &FileVersion| scope.takes(&file.name) && !pruned.contains(&file.blob);
             let listed = listing::list(&container, &settings.name_format, route).await?;
-            let version = |listed, blob: &String| listing::version(listed, &settings.name_format, route, blob);
-            let files = listed.values().flat_map(|listed| listed.keys().filter_map(|blob| version(listed, blob)));
-            all.push(Again { route: route.clone(), files: files.filter(is_wanted).collect() });
+            let mut files = Vec::new();
+            let mut archived = 0;
+            for listed in listed.values() {
+                for (blob, file) in listed {
+                    let version = listing::version(listed, &settings.name_format, route, blob);
+                    let Some(version) = version.filter(is_wanted) else { continue };
+                    if file.archived {
+                        archived += 1;
+                    } else {
+                        files.push(version);
+                    }
+                }
+            }
+            if archived > 0 {
+                tracing::warn!("{archived} files of {} are archived, and so are not loaded again", route.hub);
+            }
+            all.push(Again { route: route.clone(), files });
         }
         Ok(all)
     };
