@@ -126,7 +126,10 @@ async fn every_event_arrives_once_and_each_keys_in_order() {
 
     // The worst case: hardly a key comes twice, so that there is hardly a batch.
     let (site, began) = (Site::new().await, Instant::now());
-    assert_all(&run(site.producer(&["--events", "3000", "--rate", "max", "--users", "100000", "--seed", "7"])).await, 3000);
+    assert_all(
+        &run(site.producer(&["--events", "3000", "--rate", "max", "--users", "100000", "--seed", "7"])).await,
+        3000,
+    );
     assert_eq!(site.assert_arrived(3000), 0);
     println!("3000 events of {} keys in {:?}", site.orders().len(), began.elapsed());
 }
@@ -356,10 +359,10 @@ async fn a_proxy_is_used_as_it_is_named_and_its_authority_must_be_trusted() {
     assert!(said.contains("cannot be reached over HTTPS now"), "{said}");
     // It wants to know who asks.
     let closed = "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n";
-    let proxy = Proxy::to("127.0.0.1:9").await;
+    let (nowhere, proxy) = ("http://127.0.0.1:9/", Proxy::to("http://127.0.0.1:9/").await);
     proxy.set(Manner::Answer(closed.to_owned()));
     let mut command = site.producer(&one);
-    command.env("HTTPS_PROXY", proxy.url());
+    command.env("HTTPS_PROXY", proxy.url(nowhere));
     let said = sentence(command).await;
     assert!(said.contains("proxy") && said.contains("HTTPS_PROXY"), "{said}");
     println!("{said}");
@@ -376,7 +379,8 @@ async fn whatever_quotes_what_it_was_shown_is_not_quoted() {
         .await;
         let cloud = Cloud::with_event_hubs_at(&echo).await;
         for proof in [None, Some(connection_string(KEYS[0])), Some(signature(KEYS[0]))] {
-            let flags = ["--transport", "https", "--event-hub", "contoso/user-events", "--events", "1", "--give-up", "1"];
+            let flags =
+                ["--transport", "https", "--event-hub", "contoso/user-events", "--events", "1", "--give-up", "1"];
             let mut command = program(env!("CARGO_BIN_EXE_producer"), &flags);
             cloud.show(&mut command);
             command.args(["--order-start", "1", "--quiet", "--log-level", "trace"]);
@@ -386,7 +390,6 @@ async fn whatever_quotes_what_it_was_shown_is_not_quoted() {
             let ended = run(command).await;
             assert_eq!(ended.code, Some(1), "{}", ended.err);
             assert_no_secret(&ended);
-            assert!(!ended.err.contains("Signature sr=") || !ended.err.contains(POLICY), "{}", ended.err);
         }
     }
 }

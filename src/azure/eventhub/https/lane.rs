@@ -12,6 +12,9 @@ use crate::azure::eventhub::outbox::{Ends, Message, OUTCOME, PAUSES, SHORTEST};
 /// Events that one lane holds at once; what follows waits in its queue.
 const MOST: usize = 20_000;
 
+/// Between two tries with something that was refused, for all lanes: each reads the secret again.
+const REFUSED: Duration = Duration::from_secs(1);
+
 /// Sends the events of its keys, one request after the other, the next only when the one before is acknowledged: so each
 /// key's events keep their order. A request has one key's events only, because a batch goes to one partition.
 pub(super) struct Lane {
@@ -114,10 +117,10 @@ impl Lane {
             if !self.service.may_mend(&error) || Instant::now() >= deadline {
                 return Err(error);
             }
-            if let HttpsError::Busy { pause: Some(asked), .. } = &error {
-                self.service.gate.shut(pause.max(*asked), &error);
-            } else {
-                tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+            match &error {
+                HttpsError::Busy { pause: Some(asked), .. } => self.service.gate.shut(pause.max(*asked), &error),
+                HttpsError::Denied { .. } => self.service.gate.shut(pause.max(REFUSED), &error),
+                _ => tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await,
             }
             pause = (pause * 2).min(PAUSES.1);
             limit = (limit * 2).min(OUTCOME.1);

@@ -107,8 +107,8 @@ impl Service {
 
     /// Whether to try again after this, which is then told once.
     pub fn may_mend(&self, error: &HttpsError) -> bool {
-        let mends =
-            error.is_transient() || (matches!(error, HttpsError::Denied { .. }) && self.known.load(Ordering::Relaxed));
+        let refused = matches!(error, HttpsError::Denied { .. } | HttpsError::NoProof { .. });
+        let mends = error.is_transient() || (refused && self.known.load(Ordering::Relaxed));
         if mends && !self.down.swap(true, Ordering::Relaxed) {
             tracing::warn!(event_hub = %self.address, reason = %error, "no acknowledgement, events wait");
         }
