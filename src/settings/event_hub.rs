@@ -71,7 +71,7 @@ impl FromStr for EventHub {
 pub(super) fn parse(text: &str) -> Result<EventHub, String> {
     if text.contains("SharedAccess") || text.trim_start().starts_with("Endpoint=") {
         return Err(
-            "is a connection string: write NAMESPACE/HUB here; the connection string, which is for Kafka only, \
+            "is a connection string: write NAMESPACE/HUB here; the connection string, which is for Kafka and HTTPS only, \
                     goes into --connection-string of producer and capture"
                 .to_owned(),
         );

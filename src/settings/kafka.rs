@@ -81,12 +81,12 @@ impl KafkaArgs {
         }
         let hub = self.event_hub.ok_or("is needed by --transport https and auto: write NAMESPACE/HUB".to_owned());
         let event_hub = faults.check("--event-hub", hub.and_then(|text| event_hub::parse(&text)));
-        let settings = event_hub.clone().map(|EventHub { host, hub, .. }| {
+        let settings = event_hub.clone().and_then(|EventHub { host, hub, .. }| {
             if let Some(SecretSource::Literal(text)) = &self.connection_string {
-                faults.check("--connection-string", check_proof(text, &host, &hub));
+                faults.check("--connection-string", check_proof(text, &host, &hub))?;
             }
             let address = EventHubAddress { host, hub, endpoint: None };
-            HttpsSettings { address, connection_string: self.connection_string }
+            Some(HttpsSettings { address, connection_string: self.connection_string })
         });
         Https { settings, event_hub }
     }

@@ -12,6 +12,7 @@ mod command_line;
 mod event_hub;
 mod faults;
 mod guard;
+mod https;
 mod identity;
 mod init;
 mod kafka;
@@ -41,13 +42,12 @@ pub use command_line::command_line;
 pub use event_hub::{EventHub, InvalidEventHub};
 pub use faults::Faults;
 pub use guard::{FrontSettings, GuardArgs, GuardSettings};
+pub use https::HttpsSettings;
 pub use init::{InitArgs, InitSettings, Recreate};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
-pub use producer::{
-    EventSource, HttpsSettings, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
-};
+pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file};
 pub use prune::{Keep, Prune, PruneArgs, PruneSettings};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;

@@ -8,10 +8,9 @@ use clap::{Args, ValueEnum};
 use super::amqp::AmqpEndpointArgs;
 use super::identity::IdentityArgs;
 use super::kafka::KafkaArgs;
-use super::{Faults, Rate};
+use super::{Faults, HttpsSettings, Rate};
 use crate::azure::eventhub::EventHubAddress;
 use crate::azure::identity::IdentitySettings;
-use crate::base::SecretSource;
 use crate::kafka::KafkaSettings;
 
 /// Flags of the `producer` program.
@@ -91,15 +90,6 @@ pub enum Transport {
         /// What is taken then.
         https: HttpsSettings,
     },
-}
-
-/// An event hub over HTTPS.
-#[derive(Debug, Clone)]
-pub struct HttpsSettings {
-    /// The hub.
-    pub address: EventHubAddress,
-    /// What opens it, if not the program's identity.
-    pub connection_string: Option<SecretSource>,
 }
 
 impl fmt::Display for Transport {
@@ -194,7 +184,8 @@ impl ProducerArgs {
             }
             TransportChoice::Auto => {
                 let https = self.kafka.clone().beside_kafka().check_for_https(&mut faults);
-                let kafka = https.event_hub.as_ref().and_then(|_| self.kafka.check(&mut faults).settings);
+                // What is wrong for both is told once.
+                let kafka = https.settings.as_ref().and_then(|_| self.kafka.check(&mut faults).settings);
                 let both = kafka.zip(https.settings).map(|(kafka, https)| Transport::Auto { kafka, https });
                 (both, https.event_hub)
             }
@@ -302,6 +293,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::base::SecretSource;
     use crate::kafka::{EventHubAccess, Proof, Security};
 
     #[derive(Parser)]
@@ -355,6 +347,51 @@ mod tests {
         ] {
             let text = validate(flags).unwrap_err();
             assert!(text.starts_with(fault) && !text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn https_needs_an_event_hub_and_takes_what_proves_something() {
+        let hub = ["--event-hub", "contoso/orders"];
+        let key = "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=secret";
+        let signature = "SharedAccessSignature sr=https%3A%2F%2Fcontoso.servicebus.windows.net%2Forders&sig=secret";
+        for more in [&[][..], &["--connection-string", key], &["--connection-string", signature]] {
+            let settings = validate(&[&["--transport", "https"], &hub[..], more].concat()).unwrap();
+            assert_eq!(
+                (&*settings.transport.to_string(), &*settings.topic),
+                ("contoso.servicebus.windows.net/orders", "orders")
+            );
+            assert!(
+                matches!(settings.transport, Transport::Https(https) if https.connection_string.is_some() != more.is_empty())
+            );
+        }
+        let auto = validate(&[&["--transport", "auto", "--connection-string", key], &hub[..]].concat()).unwrap();
+        assert!(matches!(auto.transport, Transport::Auto { kafka, .. } if kafka.broker.to_string().ends_with(":9093")));
+        for (flags, fault) in [
+            (&["--transport", "https"][..], "error: --event-hub: is needed by --transport https and auto"),
+            (&["--transport", "auto"], "error: --event-hub: is needed by --transport https and auto"),
+            (&["--transport", "https", "--event-hub", "contoso/orders", "--broker", "a:1"], "error: --broker: "),
+            (&["--transport", "https", "--event-hub", "contoso/orders", "--kafka-ca", "a"], "error: --kafka-ca: "),
+            (
+                &["--transport", "https", "--event-hub", "contoso/orders", "--create-topic", "3"],
+                "error: --create-topic: ",
+            ),
+            (
+                &["--transport", "https", "--event-hub", "contoso/logs", "--connection-string", signature],
+                "error: --connection-string: is a signature for ",
+            ),
+            (
+                &["--transport", "auto", "--event-hub", "contoso/orders", "--connection-string", "secret"],
+                "error: --connection-string: is not a",
+            ),
+            // Kafka takes no bare signature.
+            (
+                &["--transport", "auto", "--event-hub", "contoso/orders", "--connection-string", signature],
+                "error: --connection-string: is not a",
+            ),
+        ] {
+            let text = validate(flags).unwrap_err();
+            assert!(text.starts_with(fault) && !text.contains("secret") && text.lines().count() == 1, "{text}");
         }
     }
 

@@ -12,6 +12,7 @@
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
+//! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
@@ -59,6 +60,7 @@ mod eventhubs;
 mod forget;
 mod guard;
 mod guard_recover;
+mod https;
 mod kafka;
 mod latest_state;
 mod loader;

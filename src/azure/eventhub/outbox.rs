@@ -19,6 +19,11 @@ pub(super) const LARGEST: usize = 1_000_000;
 /// Between two tries, growing.
 pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// How long a batch may be without an outcome before it is sent again, longer with each try.
+pub(super) const OUTCOME: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
+/// The least of that, when there is hardly any time left.
+pub(super) const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Bounds the memory of all events on their way, and tells the watch of their ends from one thread.
 pub(super) struct Outbox {
     room: Arc<Semaphore>,

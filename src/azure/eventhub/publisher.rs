@@ -12,17 +12,12 @@ use super::address::EventHubAddress;
 use super::client::{ANSWER, Client};
 use super::error::EventHubError;
 use super::link::Link;
-use super::outbox::{Ends, LARGEST, Message, Outbox, PAUSES};
+use super::outbox::{Ends, LARGEST, Message, OUTCOME, Outbox, PAUSES, SHORTEST};
 use super::partitioner;
 use crate::base::{DeliveryWatch, Queued};
 
 /// Events in one batch, which the service bounds by its size only.
 const MOST: usize = 10_000;
-/// How long a batch may be without an outcome before it is sent again, longer with each try.
-const OUTCOME: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(40));
-/// The least of that, when there is hardly any time left.
-const SHORTEST: Duration = Duration::from_secs(1);
-
 /// Writes to one event hub over AMQP, at least once.
 ///
 /// Each partition has a lane of its own, which sends one batch after the other and the next only when the one before

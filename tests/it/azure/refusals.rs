@@ -4,7 +4,7 @@ use time::format_description::well_known::Rfc2822;
 use time::{Duration, OffsetDateTime};
 
 use super::sentence;
-use crate::support::cloud::{Answer, Asked, Cloud, Played, blob_url, sas_until};
+use crate::support::cloud::{Answer, Asked, Cloud, Ending, Played, blob_url, sas_until};
 use crate::support::{program, run, store};
 
 /// What a storage service answers with: a status, a code, and by how much its clock is off.
@@ -18,7 +18,7 @@ async fn every_refusal_of_the_storage_service_says_what_to_do() {
         let (status, code, off) = *wanted.lock().unwrap();
         let date = (OffsetDateTime::now_utc() + Duration::minutes(off)).format(&Rfc2822).unwrap();
         let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
-        let answer = Answer { status, headers: Vec::new(), body };
+        let answer = Answer { status, headers: Vec::new(), body, ending: Ending::Closed };
         let answer = answer.with("date", date.replace("+0000", "GMT")).with("content-type", "application/xml");
         if code.is_empty() { answer } else { answer.with("x-ms-error-code", code) }
     })

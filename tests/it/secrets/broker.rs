@@ -60,6 +60,16 @@ async fn no_program_writes_a_connection_string() {
     let set = [("DELTAWAVE_EVENT_HUB", &*hub), (STRING, &*good)];
     let flags = ["--transport", "amqp", "--order-start", "1"];
     cases.push(case("over AMQP", &cloud, env!("CARGO_BIN_EXE_producer"), 2, &set, &flags));
+    for transport in ["https", "auto"] {
+        let flags = ["--transport", transport, "--order-start", "1", "--events", "3", "--give-up", "1", "--quiet"];
+        for (text, codes) in [(&good, [1, 1, 1]), (&wrong.replace("contoso", "fabrikam"), [2, 1, 1])] {
+            for (source, code) in forms(&directory, &cloud, text).iter().zip(codes) {
+                let set = [("DELTAWAVE_EVENT_HUB", &*hub), (STRING, &**source)];
+                let what = format!("by {transport}");
+                cases.push(case(&what, &cloud, env!("CARGO_BIN_EXE_producer"), code, &set, &flags));
+            }
+        }
+    }
     for look in ["status", "verify"] {
         let set = [("DELTAWAVE_EVENT_HUB", &*good)];
         cases.push(case(look, &cloud, env!("CARGO_BIN_EXE_deltawave"), 2, &set, &[look]));

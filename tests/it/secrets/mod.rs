@@ -63,8 +63,7 @@ async fn echo() -> Played {
         let all = format!("{} {:?}", asked.path, asked.headers).replace(['<', '>', '&'], " ");
         let body = format!("<?xml version=\"1.0\"?><Error><Code>{all}</Code><Message>{all}</Message></Error>");
         let code = asked.path.replace(|c: char| c.is_control(), "");
-        Answer { status, headers: vec![("content-type", "application/xml".to_owned())], body }
-            .with("x-ms-error-code", code)
+        Answer::text(status, "application/xml", body).with("x-ms-error-code", code)
     })
     .await
 }

@@ -19,7 +19,7 @@ use super::{home, quiet};
 
 pub use certificates::Certificates;
 pub use identity::{HEADER, ManagedIdentity, claims, token};
-pub use played::{Answer, Asked, Played, Relay, Tunnel};
+pub use played::{Answer, Asked, Ending, Played, Relay, Tunnel};
 pub use sas::{container_sas, sas_until, wrong_sas};
 pub use vault::{Held, Vault};
 
@@ -66,6 +66,14 @@ impl Cloud {
     pub async fn with_blobs_at(server: &Played) -> Cloud {
         let vault = Vault::start().await;
         let tunnel = Tunnel::to(&[(".vault.azure.net", vault.port()), (".blob.core.windows.net", server.port())]).await;
+        Cloud { identity: ManagedIdentity::start().await, vault, tunnel, relays: None }
+    }
+
+    /// The same where the namespaces of event hubs are a server of the test's own, and nothing else is there.
+    pub async fn with_event_hubs_at(server: &Played) -> Cloud {
+        let vault = Vault::start().await;
+        let tunnel =
+            Tunnel::to(&[(".vault.azure.net", vault.port()), (".servicebus.windows.net", server.port())]).await;
         Cloud { identity: ManagedIdentity::start().await, vault, tunnel, relays: None }
     }
 

@@ -7,10 +7,13 @@ use tokio::sync::mpsc;
 use super::batch::Batch;
 use super::error::HttpsError;
 use super::service::Service;
-use crate::azure::eventhub::outbox::{Ends, Message, PAUSES};
+use crate::azure::eventhub::outbox::{Ends, Message, OUTCOME, PAUSES, SHORTEST};
 
 /// Events that one lane holds at once; what follows waits in its queue.
 const MOST: usize = 20_000;
+
+/// Between two tries with something that was refused, for all lanes: each reads the secret again.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// Sends the events of its keys, one request after the other, the next only when the one before is acknowledged: so each
 /// key's events keep their order. A request has one key's events only, because a batch goes to one partition.
@@ -96,29 +99,31 @@ impl Lane {
     /// oldest has waited long enough.
     async fn deliver(&self, events: &VecDeque<Message>) -> Result<usize, HttpsError> {
         let deadline = events.front().map_or_else(Instant::now, |oldest| oldest.queued) + self.patience;
-        let mut pause = PAUSES.0;
+        let (mut pause, mut limit) = (PAUSES.0, OUTCOME.0);
         loop {
             self.service.gate.pass(deadline).await?;
             let Some(batch) = Batch::of(events, self.service.largest()) else {
                 return Err(HttpsError::NotText { address: self.service.address() });
             };
-            let error = match self.service.send(&batch, deadline).await {
+            let left = deadline.saturating_duration_since(Instant::now()).max(SHORTEST);
+            let error = match self.service.send(&batch, limit.min(left)).await {
                 Ok(()) => return Ok(batch.events),
                 Err(error) => error,
             };
-            if matches!(error, HttpsError::TooLarge { .. }) && batch.events > 1 && self.service.shrink(batch.body.len())
-            {
+            if matches!(error, HttpsError::TooLarge { .. }) && batch.events > 1 {
+                self.service.shrink(batch.body.len());
                 continue;
             }
             if !self.service.may_mend(&error) || Instant::now() >= deadline {
                 return Err(error);
             }
-            if let HttpsError::Busy { pause: Some(asked), .. } = &error {
-                self.service.gate.shut(*asked, &error);
-            } else {
-                tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
-                pause = (pause * 2).min(PAUSES.1);
+            match &error {
+                HttpsError::Busy { pause: Some(asked), .. } => self.service.gate.shut(pause.max(*asked), &error),
+                HttpsError::Denied { .. } => self.service.gate.shut(pause.max(REFUSED), &error),
+                _ => tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await,
             }
+            pause = (pause * 2).min(PAUSES.1);
+            limit = (limit * 2).min(OUTCOME.1);
         }
     }
 }

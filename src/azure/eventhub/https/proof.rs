@@ -23,7 +23,14 @@ pub(super) struct Proof(Kind);
 
 enum Kind {
     Token(Arc<dyn TokenSource>),
-    Signature { address: EventHubAddress, secret: RotatingSecret, made: Mutex<Option<Made>> },
+    Signature(Box<Signatures>),
+}
+
+/// Signatures by a secret, one after the other.
+struct Signatures {
+    address: EventHubAddress,
+    secret: RotatingSecret,
+    made: Mutex<Option<Made>>,
 }
 
 /// A signature, and what it was made by.
@@ -49,7 +56,8 @@ impl Proof {
     {
         let Some(source) = source else { return Ok(Proof(Kind::Token(Arc::clone(identity) as _))) };
         let secret = RotatingSecret::open(source.clone(), Arc::clone(identity) as _).await.map_err(unread)?;
-        let proof = Proof(Kind::Signature { address: address.clone(), secret, made: Mutex::default() });
+        let proof =
+            Proof(Kind::Signature(Box::new(Signatures { address: address.clone(), secret, made: Mutex::default() })));
         proof.header().await?;
         Ok(proof)
     }
@@ -58,7 +66,7 @@ impl Proof {
     pub fn shown(&self) -> &'static str {
         match self.0 {
             Kind::Token(_) => "this identity",
-            Kind::Signature { .. } => "the connection string",
+            Kind::Signature(_) => "the connection string",
         }
     }
 
@@ -74,19 +82,14 @@ impl Proof {
                     Err(HttpsError::NoProof { reason: error.to_string(), is_transient: error.is_transient() })
                 }
             },
-            Kind::Signature { address, secret, made } => {
-                let (by, now) = (secret.current(), SystemTime::now());
-                let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(made) = &*made
-                    && made.by == by
-                    && now.duration_since(made.at).is_ok_and(|age| age < USE)
-                {
-                    return Ok(made.header.clone());
+            Kind::Signature(signatures) => {
+                let (read, secret) = (signatures.secret.current(), &signatures.secret);
+                let mut made = signatures.current();
+                // What was read while somebody wrote it is of no use, and what stands there now may be.
+                if made.is_err() && secret.renew(&read).await.map_err(unread)? {
+                    made = signatures.current();
                 }
-                let header =
-                    header(&by, address, now).map_err(|reason| HttpsError::NoProof { reason, is_transient: false })?;
-                *made = Some(Made { header: header.clone(), by, at: now });
-                Ok(header)
+                made.map_err(|reason| HttpsError::NoProof { reason, is_transient: false })
             }
         }
     }
@@ -96,17 +99,38 @@ impl Proof {
     /// # Errors
     /// [`HttpsError::NoProof`]: it cannot be read again.
     pub async fn renew(&self, refused: &Secret) -> Result<bool, HttpsError> {
-        if let Kind::Signature { secret, made, .. } = &self.0 {
-            let by = match &*made.lock().unwrap_or_else(PoisonError::into_inner) {
-                Some(made) if made.header == *refused => made.by.clone(),
-                _ => return Ok(true),
-            };
+        if let Kind::Signature(signatures) = &self.0 {
+            let Some(by) = signatures.made_by(refused) else { return Ok(true) };
+            let secret = &signatures.secret;
             if !secret.renew(&by).await.map_err(unread)? {
                 return Ok(false);
             }
             tracing::info!(source = %secret.source(), "the connection string was refused: another one was read and is used");
         }
         Ok(self.header().await? != *refused)
+    }
+}
+
+impl Signatures {
+    /// One that lasts for a while.
+    fn current(&self) -> Result<Secret, String> {
+        let (by, now) = (self.secret.current(), SystemTime::now());
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*made
+            && made.by == by
+            && now.duration_since(made.at).is_ok_and(|age| age < USE)
+        {
+            return Ok(made.header.clone());
+        }
+        let header = header(&by, &self.address, now)?;
+        *made = Some(Made { header: header.clone(), by, at: now });
+        Ok(header)
+    }
+
+    /// The secret behind this one, if it is the newest.
+    fn made_by(&self, header: &Secret) -> Option<Secret> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.as_ref().filter(|made| made.header == *header).map(|made| made.by.clone())
     }
 }
 

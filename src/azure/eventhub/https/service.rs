@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
@@ -13,16 +13,13 @@ use super::error::HttpsError;
 use super::gate::Gate;
 use super::proof::Proof;
 use crate::azure::eventhub::EventHubAddress;
+use crate::azure::eventhub::outbox::OUTCOME;
 use crate::azure::failure::{retry_after, root, unsaid};
 use crate::azure::transport;
 use crate::base::{Secret, one_line};
 
-/// How long the service may be silent.
-const SILENCE: Duration = Duration::from_secs(20);
 /// Bytes of a body to begin with: what the Standard tier takes, less what it adds.
 const LARGEST_BODY: usize = 1_000_000;
-/// Less is not tried: the smallest tier takes 256 KiB.
-const SMALLEST_BODY: usize = 100_000;
 /// How often one request is tried with another proof, each time only if there is another one.
 const MOST_PROOFS: usize = 3;
 /// Bytes of a refusal that are looked at, and characters that are told.
@@ -56,7 +53,7 @@ impl Service {
         Ok(Service {
             address,
             url,
-            client: transport::client(SILENCE),
+            client: transport::client(OUTCOME.1),
             proof,
             gate: Gate::default(),
             largest: AtomicUsize::new(LARGEST_BODY),
@@ -74,23 +71,23 @@ impl Service {
         self.largest.load(Ordering::Relaxed)
     }
 
-    /// After a body of this size was refused: whether smaller ones are worth a try.
-    pub fn shrink(&self, refused: usize) -> bool {
-        let smaller = (refused / 2).max(SMALLEST_BODY);
+    /// After a body of this size was refused: smaller ones from now on.
+    pub fn shrink(&self, refused: usize) {
+        let smaller = refused / 2;
         if smaller < self.largest.fetch_min(smaller, Ordering::Relaxed) {
-            tracing::info!(event_hub = %self.address, bytes = smaller, "batches are too large for this hub: sending smaller ones");
+            tracing::info!(event_hub = %self.address, bytes = smaller, "the hub takes smaller batches only");
         }
-        refused > SMALLEST_BODY
     }
 
     /// Sends a batch once, and again at once if it was refused for what it showed and there is something else to show.
+    /// Each may be without an answer for `limit`.
     ///
     /// # Errors
     /// What the service, or whatever stands before it, answered. Only after a refusal the events are certainly not there.
-    pub async fn send(&self, batch: &Batch, deadline: Instant) -> Result<(), HttpsError> {
+    pub async fn send(&self, batch: &Batch, limit: Duration) -> Result<(), HttpsError> {
         let mut shown = self.proof.header().await?;
         for _ in 0..MOST_PROOFS {
-            let error = match self.post(batch, &shown, deadline).await {
+            let error = match self.post(batch, &shown, limit).await {
                 Ok(()) => {
                     self.works();
                     return Ok(());
@@ -110,8 +107,8 @@ impl Service {
 
     /// Whether to try again after this, which is then told once.
     pub fn may_mend(&self, error: &HttpsError) -> bool {
-        let mends =
-            error.is_transient() || (matches!(error, HttpsError::Denied { .. }) && self.known.load(Ordering::Relaxed));
+        let refused = matches!(error, HttpsError::Denied { .. } | HttpsError::NoProof { .. });
+        let mends = error.is_transient() || (refused && self.known.load(Ordering::Relaxed));
         if mends && !self.down.swap(true, Ordering::Relaxed) {
             tracing::warn!(event_hub = %self.address, reason = %error, "no acknowledgement, events wait");
         }
@@ -125,20 +122,19 @@ impl Service {
         }
     }
 
-    async fn post(&self, batch: &Batch, shown: &Secret, deadline: Instant) -> Result<(), HttpsError> {
+    async fn post(&self, batch: &Batch, shown: &Secret, limit: Duration) -> Result<(), HttpsError> {
         let mut request = Request::new(self.url.clone(), Method::Post);
         let json = "application/vnd.microsoft.servicebus.json";
         request.insert_header(HeaderName::from_static("content-type"), json);
         request.insert_header(HeaderName::from_static("authorization"), shown.expose().to_owned());
         request.insert_header(HeaderName::from_static("user-agent"), transport::application_id());
         request.set_body(batch.body.clone());
-        // A second more for each 64 KiB, as the client itself gives, but no silence past the events' end.
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
-        let left = left + Duration::from_secs(batch.body.len() as u64 >> 16);
-        let answer = match tokio::time::timeout(left, self.client.execute_request(&request)).await {
+        // As the client itself, a second more for each 64 KiB.
+        let limit = limit + Duration::from_secs(batch.body.len() as u64 >> 16);
+        let answer = match tokio::time::timeout(limit, self.client.execute_request(&request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.unanswered(&error)),
-            Err(_) => return Err(self.away(format!("no answer within {} s", left.as_secs()))),
+            Err(_) => return Err(self.away(format!("no answer within {} s", limit.as_secs()))),
         };
         let answer = gather(answer).await;
         match u16::from(answer.status()) {

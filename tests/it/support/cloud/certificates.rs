@@ -13,12 +13,13 @@ pub struct Certificates {
     pub server: Issued,
 }
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "localhost",
     "127.0.0.1",
     "*.vault.azure.net",
     "*.blob.core.windows.net",
     "*.queue.core.windows.net",
+    "*.servicebus.windows.net",
     "login.microsoftonline.com",
 ];
 

@@ -42,11 +42,36 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
+    pub ending: Ending,
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Whole, and the connection with it.
+    Closed,
+    /// Whole, and the connection takes the next request.
+    Kept,
+    /// The connection is cut off within the head.
+    CutInHead,
+    /// The connection is cut off within the body.
+    CutInBody,
+    /// It never begins.
+    Silence,
 }
 
 impl Answer {
     pub fn json(status: u16, body: serde_json::Value) -> Answer {
-        Answer { status, headers: vec![("content-type", "application/json".to_owned())], body: body.to_string() }
+        Answer::text(status, "application/json", body.to_string())
+    }
+
+    pub fn text(status: u16, kind: &str, body: String) -> Answer {
+        Answer { status, headers: vec![("content-type", kind.to_owned())], body, ending: Ending::Closed }
+    }
+
+    #[must_use]
+    pub fn ending(self, ending: Ending) -> Answer {
+        Answer { ending, ..self }
     }
 
     #[must_use]
@@ -58,7 +83,7 @@ impl Answer {
 
 type Answering = dyn Fn(&Asked) -> Answer + Send + Sync;
 
-/// A server that answers until it is dropped. One request a connection.
+/// A server that answers until it is dropped. One request a connection, unless an answer says otherwise.
 pub struct Played {
     port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -114,17 +139,27 @@ impl Drop for Played {
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, noted: &Mutex<Vec<Asked>>, answer: &Answering) {
     let mut stream = BufReader::new(stream);
-    let Some(asked) = read(&mut stream).await else { return };
-    noted.lock().unwrap().push(asked.clone());
-    let Answer { status, headers, body } = answer(&asked);
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let body = if asked.method == "HEAD" { "" } else { &body };
-    let text =
-        format!("HTTP/1.1 {status} Played\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
-    let _ = stream.write_all(text.as_bytes()).await;
-    let _ = stream.flush().await;
-    let _ = stream.shutdown().await;
+    while let Some(asked) = read(&mut stream).await {
+        noted.lock().unwrap().push(asked.clone());
+        let Answer { status, headers, body, ending } = answer(&asked);
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (length, kept) = (body.len(), if ending == Ending::Kept { "keep-alive" } else { "close" });
+        let body = if asked.method == "HEAD" { "" } else { &body };
+        let head =
+            format!("HTTP/1.1 {status} Played\r\nconnection: {kept}\r\ncontent-length: {length}\r\n{headers}\r\n");
+        let text = match ending {
+            Ending::Closed | Ending::Kept => format!("{head}{body}"),
+            Ending::CutInHead => head[..head.len() / 2].to_owned(),
+            Ending::CutInBody => format!("{head}{}", &body[..body.len() / 2]),
+            Ending::Silence => std::future::pending().await,
+        };
+        let _ = stream.write_all(text.as_bytes()).await;
+        let _ = stream.flush().await;
+        if ending != Ending::Kept {
+            let _ = stream.shutdown().await;
+            return;
+        }
+    }
 }
 
 async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Option<Asked> {
