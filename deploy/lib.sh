@@ -24,3 +24,8 @@ need_azure() {
   subscription=$(az account show --query id --output tsv 2>/dev/null) ||
     die "az is not logged in. Run \`az login\`, and \`az account set --subscription NAME\` if you have several"
 }
+
+# bash says true, PowerShell's az True.
+group_exists() {
+  case $(az group exists --name "$group" --output tsv | tr -d '\r') in [Tt]rue) ;; *) return 1 ;; esac
+}
