@@ -22,7 +22,7 @@ at_least() {
 # (`microsoft.insights`), and lists them for those only who may read the subscription, which nobody has to.
 need_providers() {
   local registered missing='' provider wanted="Microsoft.EventHub Microsoft.Storage Microsoft.KeyVault Microsoft.ManagedIdentity
-    Microsoft.DBforPostgreSQL Microsoft.EventGrid Microsoft.OperationalInsights Microsoft.Insights Microsoft.AlertsManagement"
+    Microsoft.DBforPostgreSQL Microsoft.EventGrid Microsoft.OperationalInsights Microsoft.Insights"
   case " ${given[*]} " in *' engine=aks '*) wanted="$wanted Microsoft.ContainerService" ;; *) wanted="$wanted Microsoft.ContainerInstance" ;; esac
   case " ${given[*]} " in *' source='*) wanted="$wanted Microsoft.ContainerRegistry" ;; esac
   if ! registered=$(az provider list --query "[?registrationState=='Registered'].namespace" --output tsv --only-show-errors 2>/dev/null); then
@@ -43,7 +43,7 @@ need_role_assignments() {
   local scope=$1 action=microsoft.authorization/roleassignments/write allowed not_allowed pattern granted=0 refused permissions
   # A line for each role held: what it allows, then what it takes away again.
   permissions=$(az rest --method get --url "https://management.azure.com$scope/providers/Microsoft.Authorization/permissions?api-version=2022-04-01" \
-    --query "value[].join('|', [join(' ', actions), join(' ', notActions)])" --output tsv) || die "az could not tell what you may do in $scope"
+    --query "value[].join('|', [join(' ', actions), join(' ', notActions)])" --output tsv) || die "Azure does not tell what you may do in $scope"
   set -f # the words are patterns, and none for files
   while IFS='|' read -r allowed not_allowed; do
     refused=1

@@ -107,7 +107,7 @@ show_changes() {
   echo "what would change in $group:"
   deployment what-if --validation-level "$level" --no-pretty-print --query "$query" --output tsv >"$work/changes"
   # Without the values, which need not be seen, and the part of the names that all have in common.
-  sed -e "s|/subscriptions/[^ ]*/providers/||" -e 's/^/  /' "$work/changes"
+  sed -e "s|/subscriptions/[^ ]*/providers/||" -e 's/^/  /' -e 's/ *$//' "$work/changes"
   [[ -s $work/changes ]] || echo "  nothing; but Azure compares no secrets"
   in_the_way=$(sed -nE 's#^Modify +[^ ]*/containerGroups/([^ ]+) .*(resources\.|[pP]orts|ipAddress|subnetIds|restartPolicy|zones|osType|properties\.sku).*#\1#p' "$work/changes")
   if [[ -n $in_the_way ]]; then

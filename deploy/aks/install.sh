@@ -40,7 +40,7 @@ while getopts ':g:i:s:c:r:h' flag; do
 done
 shift $((OPTIND - 1))
 [[ $# -eq 0 && -n $group && ( -z $image || $image == *:* ) && $shards =~ ^[1-9][0-9]*$ && $compute =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
-for tool in az kubectl kubelogin helm; do
+for tool in kubectl kubelogin helm az; do
   command -v "$tool" >/dev/null || die "$tool is not on PATH. \`az aks install-cli\` installs kubectl and kubelogin; helm: https://helm.sh/docs/intro/install"
 done
 
