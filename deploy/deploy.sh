@@ -146,7 +146,7 @@ main() {
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   local scope=/subscriptions/$subscription/resourceGroups/$group made_group=0
-  if ! group_exists; then
+  if ! group_exists "$group"; then
     [[ -n $location ]] || die "the resource group $group does not exist: say where to make it with -l, such as -l westeurope"
     ((!only_show)) || die "the resource group $group does not exist, and Azure compares with nothing else: az group create --name $group --location $location"
     scope=/subscriptions/$subscription

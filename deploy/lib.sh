@@ -27,5 +27,5 @@ need_azure() {
 
 # bash says true, PowerShell's az True.
 group_exists() {
-  case $(az group exists --name "$group" --output tsv | tr -d '\r') in [Tt]rue) ;; *) return 1 ;; esac
+  case $(az group exists --name "$1" --output tsv | tr -d '\r') in [Tt]rue) ;; *) return 1 ;; esac
 }

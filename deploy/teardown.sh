@@ -32,7 +32,7 @@ shift $((OPTIND - 1))
 [[ $# -eq 0 && -n $group ]] || { usage >&2; exit 2; }
 
 need_azure
-if ! group_exists; then
+if ! group_exists "$group"; then
   echo "$group is not there: nothing to do"
   exit 0
 fi

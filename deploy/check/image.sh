@@ -115,6 +115,7 @@ for program in producer capture loader deltawave; do
   [[ $said == *" $version" ]] || wrong "$program --version says $said, and Cargo.toml $version"
 done
 [[ $(inside id -u) == 10001 ]] || wrong "the user is $(inside id -u), not 10001"
+# shellcheck disable=SC2016 # the variable is the image's
 inside sh -c 'test -w "$HOME" && test ! -w /usr/local/bin' || wrong "the user may not write where it lives, or may where the programs are"
 roots=$(inside sh -c 'grep -c BEGIN /etc/ssl/certs/ca-certificates.crt') || roots=0
 ((roots > 100)) || wrong "$roots roots for TLS"
