@@ -169,6 +169,9 @@ def manifests(root):
                 for key in ("livenessProbe", "readinessProbe"):
                     if key not in container:
                         yield say + f"no {key}"
+                    # So that it needs no shell in the image.
+                    elif "httpGet" not in container[key]:
+                        yield say + f"{key} is not by HTTP"
                 if set(container.get("resources", {})) != {"requests", "limits"}:
                     yield say + "no requests or no limits"
                 context = container.get("securityContext", {})

@@ -152,7 +152,7 @@ def commands(root):
     """Each `az …` of the files: where it stands, its words, and whether it is whole (in a script or a block) or a mention in prose."""
     files = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("infra/*.md"), *root.glob("deploy/**/*.sh"), root / ".ci/run",
              *root.glob(".github/workflows/*.yml"), *root.glob("infra/**/*.bicep*"), *root.glob("infra/check/*.sh")]
-    for path in sorted(set(files)):
+    for path in sorted({path for path in files if path.exists()}):
         text, blocks = path.read_text(), []
         if path.suffix == ".md":
             blocks = [block.span() for block in re.finditer(r"^```.*?^```", text, re.M | re.S)]

@@ -52,8 +52,8 @@ make_debian() {
   rm -rf "$tree"
   debootstrap --variant=minbase "$suite" "$tree" "${mirror:-http://deb.debian.org/debian}" >"$kept/debootstrap.log" ||
     { tail -n 20 "$kept/debootstrap.log" >&2; return 1; }
-  # What apt is told of this machine's mirror beyond its address.
-  cp /etc/apt/apt.conf.d/*artifact* "$tree/etc/apt/apt.conf.d/" 2>/dev/null || true
+  # How apt gets at it from here, such as by a proxy.
+  grep -lE '^ *Acquire::' /etc/apt/apt.conf.d/* | while IFS= read -r conf; do cp "$conf" "$tree/etc/apt/apt.conf.d/"; done || true
   rm -rf "$tree"/var/cache/apt/archives/*.deb
   container=$(b from scratch)
   b add --quiet "$container" "$tree" / >/dev/null

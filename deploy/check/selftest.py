@@ -34,6 +34,7 @@ MISTAKES = [
     ("chart", "deploy/aks/install.sh", "metaStore.postgresql.host=", "metaStore.postgres.host="),
     ("manifests", "deploy/aks/loader.yaml", "terminationGracePeriodSeconds: 30", "terminationGraceSeconds: 30"),
     ("manifests", "deploy/aks/guard.yaml", "readinessProbe:", "startupProbe:"),
+    ("manifests", "deploy/aks/guard.yaml", "httpGet: {path: /readyz, port: http}", "exec: {command: [deltawave-health]}"),
     ("manifests", "deploy/aks/guard.yaml", '"keyvault:risingwave-root-password"', '"hunter2"'),
     ("manifests", "deploy/aks/loader.yaml", "key: ROUTE", "key: ROUTES"),
     ("manifests", "deploy/aks/loader.yaml", "$(POD_INDEX)/$(SHARDS)", "0/$(SHARDS)"),
