@@ -102,14 +102,16 @@ show_changes() {
   # sort_by fails on what is no list: an answer of another form must not pass for one without changes.
   query="sort_by(changes || properties.changes, &resourceId)[?changeType!='NoChange' && changeType!='Ignore']"
   # Nested as Azure nests them: containers, their number, what of them.
-  query="$query.join('  ', [changeType, resourceId, join(' ', [delta[].path, delta[].children[].path, delta[].children[].children[].path][])])"
+  local real="[?propertyChangeType!='NoEffect']"
+  query="$query.join('  ', [changeType, resourceId, join(' ', [delta$real.path, delta[].children$real.path[], delta[].children[].children$real.path[]][])])"
   ((!only_show)) || level=ProviderNoRbac
   echo "what would change in $group:"
   deployment what-if --validation-level "$level" --no-pretty-print --query "$query" --output tsv >"$work/changes"
   # Without the values, which need not be seen, and the part of the names that all have in common.
   sed -e "s|/subscriptions/[^ ]*/providers/||" -e 's/^/  /' -e 's/ *$//' "$work/changes"
   [[ -s $work/changes ]] || echo "  nothing; but Azure compares no secrets"
-  in_the_way=$(sed -nE 's#^Modify +[^ ]*/containerGroups/([^ ]+) .*(resources\.|[pP]orts|ipAddress|subnetIds|restartPolicy|zones|osType|properties\.sku).*#\1#p' "$work/changes")
+  local fixed='(resources\.requests|ipAddress( |$)|ipAddress\.(type|dnsNameLabel)|[pP]orts|subnetIds|restartPolicy)'
+  in_the_way=$(sed -nE "s#^Modify +[^ ]*/containerGroups/([^ ]+) .*$fixed.*#\\1#p" "$work/changes")
   if [[ -n $in_the_way ]]; then
     echo "Azure changes cores, memory, ports, network and restart policy of containers in a new group only: the group
 $in_the_way is deleted first. It holds nothing; SQL is away for some 10 minutes, and the loader catches up"

@@ -198,7 +198,10 @@ class Azure:
                 outside.append({"path": "properties.containers", "propertyChangeType": "Array", "before": None, "after": None,
                                 "children": [{"path": "0", "propertyChangeType": "Modify", "before": None, "after": None, "children": inside}]})
             if outside:
-                change("Modify", containers, outside)
+                # What Azure fills in by itself shows, too.
+                noise = [{"path": "properties.sku", "propertyChangeType": "Delete", "before": "Standard", "after": None, "children": None},
+                         {"path": "properties.ipAddress", "propertyChangeType": "NoEffect", "before": None, "after": "1.2.3.4", "children": None}]
+                change("Modify", containers, noise + outside)
         return sdk(WhatIfOperationResult, {"status": "Succeeded", "properties": {"correlationId": "c", "changes": changes}})
 
     def deployment_group_create(self, parsed):
