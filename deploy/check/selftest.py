@@ -8,12 +8,13 @@ from pathlib import Path
 import check
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts"]
+FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts", "src/operator/guard/watch.rs"]
 # check, file, what stands there, the mistake
 MISTAKES = [
     ("workflows", ".github/workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-24.40"),
-    ("workflows", ".github/workflows/release.yml", "needs: [binaries, sbom, image]", "needs: [binaries, sbom, picture]"),
+    ("workflows", ".github/workflows/release.yml", "needs: [binaries, sbom, template, image]", "needs: [binaries, sbom, template, picture]"),
     ("workflows", ".github/workflows/deploy.yml", '"$GROUP" -p "$PARAMETERS"', '$GROUP -p "$PARAMETERS"'),
+    ("workflows", ".github/workflows/deploy.yml", "shell: bash", "shell: bahs"),
     ("workflows", ".github/workflows/deploy.yml", 'deploy/deploy.sh -g "$GROUP" -p "$PARAMETERS"', 'deploy/deploy.sh -g "${{ github.head_ref }}"'),
     ("pins", ".github/workflows/ci.yml", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7"),
     ("pins", ".github/workflows/release.yml", "permissions: {}", "permissions: write-all"),
@@ -26,21 +27,28 @@ MISTAKES = [
     ("dockerfile", "deploy/Dockerfile", "debian:trixie-slim", "debian"),
     ("dockerfile", "deploy/Dockerfile", "rust:1.95.0-", "rust:1.80.0-"),
     ("dockerfile", "deploy/Dockerfile", "USER 10001:10001", "USER root"),
+    ("dockerfile", "deploy/Dockerfile", "g++ make perl", "make perl"),
     ("dockerfile", ".dockerignore", "!sql\n", ""),
     ("shell", "deploy/deploy.sh", 'mktemp -d)\n', "mktemp -d)\n  rm -rf $work/old\n"),
     ("chart", "deploy/aks/risingwave.values.yaml", "computeComponent:", "compute:"),
     ("chart", "deploy/aks/install.sh", "metaStore.postgresql.host=", "metaStore.postgres.host="),
     ("manifests", "deploy/aks/loader.yaml", "terminationGracePeriodSeconds: 30", "terminationGraceSeconds: 30"),
     ("manifests", "deploy/aks/guard.yaml", "readinessProbe:", "startupProbe:"),
+    ("manifests", "deploy/aks/guard.yaml", "httpGet: {path: /readyz, port: http}", "exec: {command: [deltawave-health]}"),
     ("manifests", "deploy/aks/guard.yaml", '"keyvault:risingwave-root-password"', '"hunter2"'),
     ("manifests", "deploy/aks/loader.yaml", "key: ROUTE", "key: ROUTES"),
     ("manifests", "deploy/aks/loader.yaml", "$(POD_INDEX)/$(SHARDS)", "0/$(SHARDS)"),
     ("variables", "deploy/aks/loader.yaml", "DELTAWAVE_MEMORY", "DELTAWAVE_CLIENTS"),
     ("variables", "deploy/aks/guard.yaml", "DELTAWAVE_ROOT_PASSWORD", "DELTAWAVE_STORE_ROOT_PASSWORD"),
     ("variables", "deploy/local/compose.yaml", "DELTAWAVE_SKIP_EMPTY", "DELTAWAVE_SKIP"),
-    ("infra", "deploy/deploy.sh", "output frontAddress", "output address"),
+    ("infra", "deploy/next.sh", "frontAddress.value", "address.value"),
     ("infra", "deploy/aks/install.sh", "captureContainerUrl.value", "captureUrl.value"),
-    ("infra", "deploy/deploy.sh", "DELTAWAVE_TLS_KEY", "DELTAWAVE_TLS_PRIVATE_KEY"),
+    ("infra", "deploy/deploy.sh", "the store is set up and takes changes", "the store is ready"),
+    ("infra", "deploy/next.sh", "network.clientAddresses", "network.clients"),
+    ("azure", "deploy/teardown.sh", "az lock list --resource-group", "az lock list --group"),
+    ("azure", "deploy/next.sh", "az keyvault certificate create", "az keyvault certificate make"),
+    ("azure", "deploy/checks.sh", "[?registrationState=='Registered'].namespace", "[?registrationState=='Registered'.namespace"),
+    ("azure", "docs/settings.md", "# ", "```sh\naz group delete -n shop --force\n```\n\n# "),
 ]
 
 
