@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use azure_core::credentials::Secret as Key;
 use azure_core::hmac::hmac_sha256;
+use bytes::Bytes;
 use serde_json::json;
 
 use crate::azure::eventhub::outbox::Message;
@@ -15,7 +16,7 @@ const MOST: usize = 10_000;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch {
     pub events: usize,
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Batch {
@@ -27,7 +28,7 @@ impl Batch {
     }
 
     fn of_texts<'a>(texts: impl Iterator<Item = Option<(&'a str, &'a str)>>, limit: usize) -> Option<Self> {
-        let mut batch = Batch { events: 0, body: b"[".to_vec() };
+        let (mut events, mut whole) = (0, b"[".to_vec());
         for text in texts.take(MOST) {
             let Some((key, body)) = text else { break };
             let entry = match partition_key(key) {
@@ -35,17 +36,17 @@ impl Batch {
                 None => json!({"Body": body}),
             };
             let entry = entry.to_string();
-            if batch.events > 0 {
-                if batch.body.len() + entry.len() + 2 > limit {
+            if events > 0 {
+                if whole.len() + entry.len() + 2 > limit {
                     break;
                 }
-                batch.body.push(b',');
+                whole.push(b',');
             }
-            batch.body.extend_from_slice(entry.as_bytes());
-            batch.events += 1;
+            whole.extend_from_slice(entry.as_bytes());
+            events += 1;
         }
-        batch.body.push(b']');
-        (batch.events > 0).then_some(batch)
+        whole.push(b']');
+        (events > 0).then(|| Batch { events, body: whole.into() })
     }
 }
 
