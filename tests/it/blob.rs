@@ -329,9 +329,15 @@ async fn a_silent_server_is_given_up() {
 
 #[tokio::test]
 async fn another_fault_tells_the_services_own_words() {
-    let body =
-        "<?xml version=\"1.0\"?><Error><Code>BlobArchived</Code><Message>It is archived.\nTime:x</Message></Error>";
-    let (container, _asked) = scripted(vec![answer("409 Conflict", "x-ms-error-code: BlobArchived\r\n", body)]).await;
-    let error = container.get("a", 1).await.unwrap_err();
-    assert!(!error.is_transient() && error.to_string().contains("409 BlobArchived: It is archived."), "{error}");
+    for (code, words) in [
+        ("BlobUsesCustomerSpecifiedEncryption", "409 BlobUsesCustomerSpecifiedEncryption: It is so."),
+        ("BlobArchived", "is archived and cannot be read: rehydrate it"),
+    ] {
+        let body =
+            format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>It is so.\nTime:x</Message></Error>");
+        let header = format!("x-ms-error-code: {code}\r\n");
+        let (container, _asked) = scripted(vec![answer("409 Conflict", &header, &body)]).await;
+        let error = container.get("a", 1).await.unwrap_err();
+        assert!(!error.is_transient() && error.is_its_own() && error.to_string().contains(words), "{error}");
+    }
 }

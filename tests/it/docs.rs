@@ -121,12 +121,6 @@ fn deployment_files_name_variables_and_flags_that_programs_have() {
             assert!(known.contains(&variable), "{}: no program has {variable}", module.display());
         }
     }
-    let script = read("deploy/deploy.sh");
-    let (_, line) = script.split_once("cargo run --bin producer -- ").expect("the producer line of deploy.sh");
-    let (line, _) = line.split_once("\nEND").expect("its end");
-    for flag in flags(line) {
-        assert!(flags(&producer).contains(&flag), "deploy/deploy.sh: producer has no {flag}");
-    }
 }
 
 /// README.md and docs/*.md, from the root.

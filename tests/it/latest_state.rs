@@ -22,6 +22,8 @@ fn made() -> BTreeMap<String, Kind> {
         ("user_event_log", Kind::Table),
         ("capture_files", Kind::Table),
         ("rejected_events", Kind::Table),
+        ("pruned_ranges", Kind::Table),
+        ("forgotten_records", Kind::Table),
         ("user_events", Kind::View),
         ("pipeline_progress", Kind::View),
         ("capture_gaps", Kind::View),
