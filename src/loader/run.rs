@@ -213,7 +213,10 @@ impl Stream {
         if self.discovery.tells_of_nothing(asked) {
             let nothing = what_stands_there(means.container, &self.name_format, &self.full_hub).await;
             tracing::warn!("{nothing}");
+            means.progress.nothing_found(&self.hub, Some(nothing.clone()));
             self.nothing = Some(nothing);
+        } else if !self.discovery.found_nothing() && self.nothing.take().is_some() {
+            means.progress.nothing_found(&self.hub, None);
         }
         let gone = self.gone.take();
         if gone.is_some() {

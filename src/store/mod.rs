@@ -11,6 +11,7 @@ mod ledger;
 mod objects;
 mod options;
 mod rejects;
+mod repeats;
 mod session;
 mod statement;
 mod table_name;
