@@ -25,7 +25,7 @@ pub fn nature(bytes: &[u8]) -> Option<String> {
     }
     let faulty = std::str::from_utf8(bytes).err()?;
     // The header's check makes it a multiple of 31.
-    if bytes[0] & 0x8f == 8 && u16::from_be_bytes([bytes[0], *bytes.get(1)?]) % 31 == 0 {
+    if bytes[0] & 0x8f == 8 && u16::from_be_bytes([bytes[0], *bytes.get(1)?]).is_multiple_of(31) {
         return Some("zlib-compressed".to_owned());
     }
     Some(format!("not UTF-8 at byte {}", faulty.valid_up_to()))

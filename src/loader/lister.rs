@@ -122,9 +122,10 @@ impl Lister<'_> {
         if self.discovery.tells_of_nothing(asked) {
             let nothing = what_stands_there(self.container, self.name_format, self.hub).await;
             tracing::warn!("{nothing}");
+            self.progress.nothing_found(self.hub.name(), Some(nothing.clone()));
             *self.nothing() = Some(nothing);
-        } else if !self.discovery.found_nothing() {
-            *self.nothing() = None;
+        } else if !self.discovery.found_nothing() && self.nothing().take().is_some() {
+            self.progress.nothing_found(self.hub.name(), None);
         }
         if reach == Reach::Everything {
             self.queue.listed();

@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::health::Health;
@@ -12,6 +13,8 @@ pub struct Progress {
     pub(super) health: Health,
     /// Shared with the threads that decode.
     pub(super) unmapped_fields: Arc<UnmappedFields>,
+    /// What stands where no file of a hub was found, by hub.
+    nothing_found: Mutex<BTreeMap<String, String>>,
     files: AtomicU64,
     quarantined: AtomicU64,
     loaded: AtomicU64,
@@ -46,6 +49,7 @@ impl Progress {
         Progress {
             health: Health::new(poll),
             unmapped_fields: Arc::default(),
+            nothing_found: Mutex::default(),
             files: AtomicU64::default(),
             quarantined: AtomicU64::default(),
             loaded: AtomicU64::default(),
@@ -70,6 +74,15 @@ impl Progress {
         }
     }
 
+    /// Notes what stands where no file of a hub was found, or that one was.
+    pub(super) fn nothing_found(&self, hub: &str, instead: Option<String>) {
+        let mut nothing = self.nothing_found.lock().unwrap_or_else(PoisonError::into_inner);
+        match instead {
+            Some(instead) => drop(nothing.insert(hub.to_owned(), instead)),
+            None => drop(nothing.remove(hub)),
+        }
+    }
+
     pub(super) fn add(&self, counts: Counts) {
         let add = |counter: &AtomicU64, n| counter.fetch_add(n, Ordering::Relaxed);
         add(&self.files, counts.files);
@@ -86,6 +99,7 @@ impl Status for Progress {
     fn readiness(&self) -> (bool, serde_json::Value) {
         let (ready, mut answer) = self.health.readiness();
         answer["unmapped_fields"] = serde_json::json!(self.unmapped_fields.all());
+        answer["nothing_found"] = serde_json::json!(*self.nothing_found.lock().unwrap_or_else(PoisonError::into_inner));
         (ready, answer)
     }
 

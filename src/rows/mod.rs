@@ -15,6 +15,7 @@ mod literal;
 mod mapper;
 mod misfit;
 mod moment;
+mod row;
 mod strangers;
 mod table;
 

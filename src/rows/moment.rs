@@ -58,7 +58,7 @@ fn write(moment: PrimitiveDateTime, digits: u8, out: &mut String) -> Result<(), 
 }
 
 fn check_fraction(time: Time, digits: u8) -> Result<(), Wrong> {
-    if digits >= MICROSECOND || time.microsecond() % 10u32.pow(u32::from(MICROSECOND - digits)) == 0 {
+    if digits >= MICROSECOND || time.microsecond().is_multiple_of(10u32.pow(u32::from(MICROSECOND - digits))) {
         return Ok(());
     }
     Err(Wrong::Fraction)

@@ -17,6 +17,7 @@ mod objects;
 mod options;
 mod prune;
 mod rejects;
+mod repeats;
 mod roles;
 mod session;
 mod statement;

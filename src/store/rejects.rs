@@ -70,7 +70,7 @@ impl Session {
 }
 
 impl Note {
-    fn text<'a>(self, body: Option<&'a [u8]>) -> Option<&'a str> {
+    fn text(self, body: Option<&[u8]>) -> Option<&str> {
         let text = body.and_then(|body| std::str::from_utf8(body).ok()).filter(|text| !text.contains('\0'))?;
         match self {
             Note::Whole => Some(text),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::StoreAddress;
 use super::error::StoreError;
-use super::statement::Repeats;
+use super::repeats::Repeats;
 
 /// Which engine answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

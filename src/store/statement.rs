@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use super::error::StoreError;
 use super::session::{Kind, Session};
 use super::table_name::{TableName, quote};
@@ -106,23 +104,6 @@ fn filled<'a>(table: &'a Table, batch: &'a Batch) -> (Vec<Filled<'a>>, Vec<&'a s
     (columns, parameters)
 }
 
-/// Whether records that are there already are to be expected: for a while after one was met.
-#[derive(Debug, Default)]
-pub(super) struct Repeats(AtomicU32);
-
-/// For how many batches. Long enough that a repeated group costs few refused statements.
-const WARY: u32 = 100;
-
-impl Repeats {
-    fn seen(&self) {
-        self.0.store(WARY, Ordering::Relaxed);
-    }
-
-    fn expected(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-    }
-}
-
 fn insert_sql(kind: Kind, table: &str, columns: &[Filled<'_>], key: &[&str], conflict: Conflict) -> String {
     let list = |names: &[&str]| names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
     let names: Vec<_> = columns.iter().map(|column| column.name).collect();
@@ -172,15 +153,6 @@ fn rows_sql(columns: &[Filled<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn repeats_are_expected_for_a_while_after_one_was_met() {
-        let repeats = Repeats::default();
-        assert!(!repeats.expected());
-        repeats.seen();
-        assert!((0..WARY).all(|_| repeats.expected()));
-        assert!(!repeats.expected());
-    }
 
     #[test]
     fn one_statement_for_both_engines() {

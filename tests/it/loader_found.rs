@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::loader::Bench;
-use crate::support::{Files, capture_file, event, plain, program, run, store};
+use crate::support::{Files, Http, capture_file, event, eventually, plain, program, run, store};
 
 #[tokio::test]
 async fn a_file_without_bytes_is_waited_for_and_then_taken_for_what_it_is() {
@@ -107,10 +107,20 @@ async fn a_run_that_finds_no_file_says_what_stands_there_instead() {
     assert_eq!(run(bench.loader(&["--dry-run", "--allow-empty"])).await.code, Some(0));
 
     // A loader that stays says it once, and takes what comes.
-    let running = bench.start(&["--poll", "0.1"]);
+    let running = bench.start(&["--poll", "0.1", "--http", "127.0.0.1:0"]);
+    let http = Http::of(&running).await;
     running.says("no file of event hub user-events").await;
+    let told = http.until(None).await;
+    assert!(told["nothing_found"]["user-events"].as_str().unwrap().contains("Contoso-Prod/orders"), "{told}");
     bench.files.add(0, 0, vec![plain(0, 0)]).await;
     bench.until("SELECT count(*) FROM user_event_log", 2).await;
+    eventually("it is no longer said", async || {
+        match http.ready().await.1["nothing_found"].as_object().unwrap().len() {
+            0 => Ok(()),
+            hubs => Err(hubs),
+        }
+    })
+    .await;
     running.signal(libc::SIGTERM);
     let ended = running.end().await;
     assert_eq!(ended.err.matches("no file of event hub user-events").count(), 1, "{}", ended.err);
@@ -138,7 +148,7 @@ async fn fields_that_go_nowhere_are_told_once_and_a_record_of_nothing_else_is_re
     bench.files.add(0, 0, vec![body(0, r#","extra":1,"more":2"#), event(1, monitor), body(2, "")]).await;
     bench.files.add(0, 1, vec![body(3, r#","extra":1"#)]).await;
     let running = bench.start(&["--poll", "0.1", "--http", "127.0.0.1:0"]);
-    let http = crate::support::Http::of(&running).await;
+    let http = Http::of(&running).await;
     bench.until("SELECT count(*) FROM user_event_log", 3).await;
     bench.files.add(0, 2, vec![body(4, r#","extra":1,"late":1"#)]).await;
     bench.until("SELECT count(*) FROM user_event_log", 4).await;
