@@ -84,8 +84,7 @@ async fn a_thousand_recoveries_and_kills_lose_and_double_nothing() {
     files.add_plain(0..PARTITIONS, 0..3, RECORDS).await;
     let began = Instant::now();
     assert_eq!(run(loader(&fake, &files, &["--once"])).await.code, Some(0));
-    let whole = began.elapsed();
-    let moment = || whole.mul_f64(rand::rng().random_range(0.0..1.3));
+    let mut whole = began.elapsed();
 
     let (mut minutes, mut score, mut lives, mut fruitful, mut rewritten) = (3, Score::default(), 0, 0, 0);
     let mut blows = BLOWS.iter().cycle().copied().take(KILLS);
@@ -98,7 +97,7 @@ async fn a_thousand_recoveries_and_kills_lose_and_double_nothing() {
         files.add_plain(0..PARTITIONS, arriving, RECORDS).await;
         let running = Running::start(loader(&fake, &files, &[]));
         loop {
-            sleep(moment()).await;
+            sleep(whole.mul_f64(rand::rng().random_range(0.0..1.3))).await;
             let Some(blow) = blows.next() else {
                 over = true;
                 break;
@@ -122,7 +121,10 @@ async fn a_thousand_recoveries_and_kills_lose_and_double_nothing() {
         assert_eq!(ended.signal, Some(libc::SIGKILL), "{}", ended.err);
         rewritten += ended.err.matches("that it had acknowledged").count();
         lives += 1;
-        fruitful += usize::from(fake.counts().1 > before);
+        let finished = fake.counts().1 > before;
+        fruitful += usize::from(finished);
+        // Others are at work on the same cores, now more and now less.
+        whole = whole.mul_f64(if finished { 0.9 } else { 1.25 });
     }
     let ended = run(loader(&fake, &files, &["--once"])).await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);

@@ -36,9 +36,9 @@ async fn no_program_writes_the_password_it_connects_with() {
     let files = files.path().to_str().unwrap();
     let mut cases: Vec<Case> = Vec::new();
     for (path, flags, well) in [
-        (env!("CARGO_BIN_EXE_loader"), &["--once", "--give-up", "0.2", "--blob", files][..], 0),
+        (env!("CARGO_BIN_EXE_loader"), &["--once", "--allow-empty", "--give-up", "0.2", "--blob", files][..], 0),
         (DELTAWAVE, &["init", "--give-up", "0.2"], 0),
-        (DELTAWAVE, &["backfill", "--give-up", "0.2", "--blob", files], 0),
+        (DELTAWAVE, &["backfill", "--allow-empty", "--give-up", "0.2", "--blob", files], 0),
         (DELTAWAVE, &["status", "--give-up", "0.2"], 0),
         // Nothing was loaded, so nothing is proven.
         (DELTAWAVE, &["verify", "--give-up", "0.2", "--blob", files], 1),
