@@ -47,7 +47,7 @@ MISTAKES = [
     ("variables", GROUP, "name: 'DELTAWAVE_BLOB'", "name: 'DELTAWAVE_BLOBS'", "no program reads DELTAWAVE_BLOBS", "prod"),
     ("variables", GROUP, "name: 'DELTAWAVE_LISTEN'", "name: 'DELTAWAVE_SHARD'", "`deltawave guard` does not read DELTAWAVE_SHARD", "prod"),
     ("variables", GROUP, "secureValue: metadataPassword", "value: metadataPassword", "RW_SQL_PASSWORD shows a secret", "prod"),
-    ("variables", "docs/settings.md", "| `DELTAWAVE_NOTIFICATIONS` | loader |", "| `DELTAWAVE_NOTIFICATIONS` | capture |", "`loader` does not read DELTAWAVE_NOTIFICATIONS", ""),
+    ("variables", "docs/settings.md", "| `DELTAWAVE_NOTIFICATIONS` | loader,", "| `DELTAWAVE_NOTIFICATIONS` | capture,", "`loader` does not read DELTAWAVE_NOTIFICATIONS", ""),
     ("words", ALERTS, 'Line has "file loaded"', 'Line has "file was loaded"', "has 'file was loaded'", "prod"),
     ("words", ALERTS, 'has "loader" and (Line', 'has "loading" and (Line', "no container 'loading'", "prod"),
     ("readme", "infra/README.md", "`retentionHours` | `72`", "`retentionHours` | `73`", "infra/README.md: its table", ""),

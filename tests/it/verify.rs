@@ -4,7 +4,7 @@ use rdkafka::mocking::MockCluster;
 use serde_json::Value;
 
 use crate::loader::Bench;
-use crate::support::{Done, Ended, FakeRisingWave, event, home, plain, program, run, unique, user};
+use crate::support::{Done, Ended, FakeRisingWave, Files, event, home, plain, program, run, store, unique, user};
 
 const DELTAWAVE: &str = env!("CARGO_BIN_EXE_deltawave");
 
@@ -393,5 +393,33 @@ async fn every_route_is_looked_at_and_a_file_that_was_replaced_waits() {
     assert_eq!(findings(&bench.verify_files(0, &routes).await), []);
     bench.store.run(&format!("UPDATE capture_files SET etag = 'another' WHERE blob = '{blob}'")).await;
     assert_eq!(bench.verify_files(0, &routes).await["partitions"][1]["files_waiting"], 1);
+    bench.passed().await;
+}
+
+/// A loader loads the newest first: what it has not come to yet is no hole while it is at it.
+#[tokio::test]
+async fn a_backlog_is_not_broken_while_a_loader_is_at_it() {
+    let home = tempfile::tempdir().unwrap();
+    let files = Files::at(&home.path().display().to_string()).await;
+    let bench = Bench { files, store: store().await.initialised().await };
+    bench.files.add_plain(0..1, 0..4, 100).await;
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for minute in 0..4 {
+        let path = home.path().join(bench.files.name(0, minute));
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(hour_ago).unwrap();
+    }
+    // The newest and the oldest, as if it stood in between.
+    bench.once(&["--from", "2026-01-02T00:03:00Z"]).await;
+    bench.once(&["--until", "2026-01-02T00:01:00Z"]).await;
+    let url = bench.files.url();
+    let report = bench.verify(1, &["--blob", &url, "--settle", "600"]).await;
+    let kinds: Vec<_> = findings(&report).into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, ["unproven", "unproven"], "{report}");
+    assert!(report.to_string().contains("loads the newest first"), "{report}");
+    // Nobody has been at it for longer than that.
+    let report = bench.verify(3, &["--blob", &url, "--settle", "0"]).await;
+    assert!(findings(&report).iter().any(|(kind, ..)| kind == "hole"), "{report}");
+    bench.once(&[]).await;
+    bench.verify(0, &["--blob", &url, "--settle", "600"]).await;
     bench.passed().await;
 }

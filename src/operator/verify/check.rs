@@ -103,10 +103,16 @@ impl Check<'_> {
         let mut partitions: BTreeSet<PartitionId> =
             self.session().ledger_partitions(&route.table, route.hub.name()).await?.into_iter().collect();
         partitions.extend(listed.iter().flat_map(BTreeMap::keys));
+        // Within the time that a finished file is given to be loaded.
+        let at_work = self.session().ledger_summary().await?.iter().any(|summary| {
+            let settle = self.settings.settle.as_secs_f64();
+            let ours = summary.target == route.table && summary.hub == route.hub.name();
+            ours && summary.loaded_ago.is_some_and(|ago| ago < settle)
+        });
         let mut checked = BTreeMap::new();
         for partition in partitions {
             let files = listed.as_mut().map(|listed| listed.remove(&partition).unwrap_or_default());
-            checked.insert(partition, self.partition(route, partition, files, report).await?);
+            checked.insert(partition, self.partition(route, partition, files, at_work, report).await?);
         }
         // Asked last, so that nothing the ledger has is news to the log.
         let ends = match &self.source {
@@ -117,7 +123,7 @@ impl Check<'_> {
             // One without any file is all lag.
             if !checked.contains_key(partition) {
                 let none = self.container.is_some().then(Listed::new);
-                checked.insert(*partition, self.partition(route, *partition, none, report).await?);
+                checked.insert(*partition, self.partition(route, *partition, none, at_work, report).await?);
             }
         }
         // Nothing was checked, so nothing is proven, whatever the log holds.
@@ -144,6 +150,7 @@ impl Check<'_> {
         route: &'r Route,
         partition: PartitionId,
         listed: Option<Listed>,
+        at_work: bool,
         report: &mut Report,
     ) -> Result<Checked<'r>, VerifyError> {
         let (session, target, hub) = (self.session(), route.table.as_str(), route.hub.name());
@@ -152,9 +159,11 @@ impl Check<'_> {
         let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
         let files = self.container.as_ref().zip(listed);
         let waits = session.ledger_waiting(target, hub, partition).await?;
-        let waiting = files.as_ref().map(|(container, listed)| {
-            listing::compare(container, &coverage, &waits, listed, self.settings.settle, &mut findings)
+        let unloaded = files.as_ref().map(|(container, listed)| {
+            listing::compare(container, &coverage, &waits, listed, self.settings.settle, at_work, &mut findings)
         });
+        let waiting = unloaded.map(|unloaded| unloaded.waiting);
+        let backlog = unloaded.is_some_and(|unloaded| unloaded.backlog > 0);
         let gone = self.forgotten(route, partition, &mut findings).await?;
         let records = Records {
             session,
@@ -170,7 +179,8 @@ impl Check<'_> {
             ongoing: &self.ongoing,
         };
         records.check_ledger(&mut findings).await?;
-        check_gaps(&coverage, pruned.as_ref(), self.settings.sparse, self.container.as_ref(), &mut findings);
+        let sparse = self.settings.sparse;
+        check_gaps(&coverage, pruned.as_ref(), sparse, backlog, self.container.as_ref(), &mut findings);
         let found = records.check(&mut findings).await?;
         let line = Line {
             table: route.table.clone(),

@@ -59,18 +59,28 @@ pub(super) const REHYDRATE: &str =
 /// What to do about a file that the loader could not read.
 const LOADER_TRIES: &str = "mend that; the loader tries again by itself, and so does deltawave replay --holes";
 
-/// Holds the ledger against the listing, which was made before the ledger was read, and gives how many files wait to be
-/// loaded. `waits` has what the ledger says of some of them.
+/// Files that are finished and not loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unloaded {
+    /// Those that are on their way.
+    pub(super) waiting: u64,
+    /// Those among them that are older than what is loaded: a loader at work loads the newest first.
+    pub(super) backlog: u64,
+}
+
+/// Holds the ledger against the listing, which was made before the ledger was read. `waits` has what the ledger says of
+/// some files that are not loaded; where a loader is `at_work`, the others may be its backlog.
 pub(super) fn compare(
     container: &Container,
     coverage: &Coverage,
     waits: &HashMap<String, String>,
     listed: &Listed,
     settle: Duration,
+    at_work: bool,
     findings: &mut Findings<'_>,
-) -> u64 {
+) -> Unloaded {
     let newest = coverage.files().iter().map(|file| &file.window_start).max();
-    let (mut vanished, mut waiting) = (0, 0);
+    let (mut vanished, mut waiting, mut backlog) = (0, 0, 0);
     let mut known = HashSet::new();
     for file in coverage.files().iter().filter(|file| file.container == container.name()) {
         let CoveredFile { blob, etag, state, .. } = file;
@@ -91,6 +101,10 @@ pub(super) fn compare(
     let old = OffsetDateTime::now_utc() - settle;
     for (blob, file) in listed.iter().filter(|(blob, _)| !known.contains(blob.as_str())) {
         let forgotten = newest.is_some_and(|newest| file.window_start < *newest) && file.last_modified < old;
+        if forgotten && at_work && !file.archived && !waits.contains_key(blob) {
+            (waiting, backlog) = (waiting + 1, backlog + 1);
+            continue;
+        }
         if forgotten {
             let (text, cure) = match waits.get(blob).filter(|reason| *reason != TO_BE_LOADED_AGAIN) {
                 Some(reason) => (format!("finished file {blob} waits: {reason}"), LOADER_TRIES.to_owned()),
@@ -114,5 +128,13 @@ pub(super) fn compare(
         let text = format!("none of its {waiting} finished files is in the ledger: nothing is proven of it");
         findings.unproven((), text, "start the loader, or let deltawave replay --holes load them");
     }
-    waiting
+    if backlog > 0 {
+        let text = format!(
+            "{backlog} finished files older than the newest loaded one are not in the ledger yet: a loader noted files \
+             within the last {} s, and loads the newest first",
+            settle.as_secs()
+        );
+        findings.unproven((), text, "look again when its backlog is loaded (its /readyz and log tell)");
+    }
+    Unloaded { waiting, backlog }
 }

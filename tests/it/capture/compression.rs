@@ -58,7 +58,7 @@ async fn unknown_to(bootstrap: &str) -> String {
                     let mut answer = vec![0; length as usize];
                     from_server.read_exact(&mut answer).await.unwrap();
                     // The broker's own address, as it names it, is replaced by this one.
-                    let named = [&(host.len() as u16).to_be_bytes()[..], host.as_bytes(), &port.to_be_bytes()].concat();
+                    let named = [host.as_bytes(), &port.to_be_bytes()].concat();
                     while let Some(at) = find(&answer, &named) {
                         let end = at + named.len();
                         answer[end - 4..end].copy_from_slice(&u32::from(own.port()).to_be_bytes());
