@@ -7,7 +7,7 @@ use metrics::histogram;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::beside::what_stands_there;
+use super::beside::{Instead, what_stands_there};
 use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::{Discovery, Listing, Reach};
@@ -211,10 +211,14 @@ impl Stream {
         self.load(group, means, lanes).await?;
         self.discovery.listed(reach, asked);
         if self.discovery.tells_of_nothing(asked) {
-            let nothing = what_stands_there(means.container, &self.name_format, &self.full_hub).await;
-            tracing::warn!("{nothing}");
-            means.progress.nothing_found(&self.hub, Some(nothing.clone()));
-            self.nothing = Some(nothing);
+            let Instead { text, is_empty } =
+                what_stands_there(means.container, &self.name_format, &self.full_hub).await;
+            match is_empty {
+                true => tracing::info!("{text}"),
+                false => tracing::warn!("{text}"),
+            }
+            means.progress.nothing_found(&self.hub, Some(text.clone()));
+            self.nothing = Some(text);
         } else if !self.discovery.found_nothing() && self.nothing.take().is_some() {
             means.progress.nothing_found(&self.hub, None);
         }
