@@ -13,17 +13,29 @@ const MOST_HUBS: usize = 10;
 /// Listings made.
 const MOST_LOOKS: usize = 20;
 
-/// What a container holds instead of a hub's files, in a sentence that ends with the cure.
-pub(super) async fn what_stands_there(container: &Container, format: &NameFormat, hub: &Hub) -> String {
+/// What a container holds instead of a hub's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Instead {
+    /// In a sentence that ends with the cure.
+    pub(super) text: String,
+    /// Whether it holds nothing at all, as before its first window is closed.
+    pub(super) is_empty: bool,
+}
+
+/// Looks what a container holds instead of a hub's files.
+pub(super) async fn what_stands_there(container: &Container, format: &NameFormat, hub: &Hub) -> Instead {
     let wanted = format!("no file of event hub {} of namespace {}", hub.name(), hub.namespace());
     match look(container, format, hub).await {
-        Ok(found) => format!("{wanted} in {}: {}", container.address(), found.explain(format, hub)),
-        Err(error) => format!("{wanted}: {error}"),
+        Ok(found) => {
+            let text = format!("{wanted} in {}: {}", container.address(), found.explain(format, hub));
+            Instead { text, is_empty: found == Found::default() }
+        }
+        Err(error) => Instead { text: format!("{wanted}: {error}"), is_empty: false },
     }
 }
 
 /// What was seen on a way through the container that leaves out what is more of the same.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     /// By their names in the format at hand.
     hubs: BTreeSet<Hub>,

@@ -145,7 +145,7 @@ pub async fn dry_run(
     if !found && !settings.allow_empty {
         let mut nothing = Vec::new();
         for route in &settings.routes {
-            nothing.push(what_stands_there(&container, &settings.name_format, &route.hub).await);
+            nothing.push(what_stands_there(&container, &settings.name_format, &route.hub).await.text);
         }
         return Err(LoadError::NothingFound(nothing.join("; ")));
     }

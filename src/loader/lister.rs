@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use metrics::histogram;
 use time::OffsetDateTime;
 
-use super::beside::what_stands_there;
+use super::beside::{Instead, what_stands_there};
 use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
 use super::patience::Patience;
@@ -120,10 +120,13 @@ impl Lister<'_> {
         }
         self.discovery.listed(reach, asked);
         if self.discovery.tells_of_nothing(asked) {
-            let nothing = what_stands_there(self.container, self.name_format, self.hub).await;
-            tracing::warn!("{nothing}");
-            self.progress.nothing_found(self.hub.name(), Some(nothing.clone()));
-            *self.nothing() = Some(nothing);
+            let Instead { text, is_empty } = what_stands_there(self.container, self.name_format, self.hub).await;
+            match is_empty {
+                true => tracing::info!("{text}"),
+                false => tracing::warn!("{text}"),
+            }
+            self.progress.nothing_found(self.hub.name(), Some(text.clone()));
+            *self.nothing() = Some(text);
         } else if !self.discovery.found_nothing() && self.nothing().take().is_some() {
             self.progress.nothing_found(self.hub.name(), None);
         }
