@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
-/// Fields that had no column and were not rescued: how often, by name. Past [`MOST`] names the others are under `…`.
+/// Fields that had no column and were not rescued: how often, by name. Past so many names (`MOST`) the others are under `…`.
 pub type Unmapped = BTreeMap<String, u64>;
 
 /// Names that are kept apart: a producer that puts data into names must not fill the memory.
