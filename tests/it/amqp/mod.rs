@@ -35,7 +35,7 @@ async fn fails(peer: &Peer, flags: &[&str]) -> String {
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
     assert!(ended.err.starts_with("error: ") && !ended.err.contains("a-token"), "{}", ended.err);
-    assert!(began.elapsed() < Duration::from_secs(15), "after {:?}: {}", began.elapsed(), ended.err);
+    assert!(began.elapsed() < Duration::from_secs(60), "after {:?}: {}", began.elapsed(), ended.err);
     ended.err
 }
 

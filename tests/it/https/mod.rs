@@ -275,7 +275,7 @@ async fn a_hub_that_goes_away_costs_no_acknowledged_event() {
         site.hub.always(Some(trouble));
         let began = Instant::now();
         let ended = running.end().await;
-        assert!(began.elapsed() < Duration::from_secs(15), "{trouble:?}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(60), "{trouble:?}: {:?}", began.elapsed());
         assert_eq!(ended.code, Some(1), "{trouble:?}: {}", ended.err);
         let told = ended.err.lines().last().unwrap();
         assert!(told.contains(&format!(" events were not acknowledged by {HOST}/{HUB}")), "{told}");
