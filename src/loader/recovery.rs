@@ -1,4 +1,4 @@
-//! RisingWave 2.6 takes no writes after a graceful restart until someone says `RECOVER`, once.
+//! RisingWave before 2.7 takes no writes after a graceful restart until someone says `RECOVER`, once.
 
 use std::time::{Duration, Instant};
 

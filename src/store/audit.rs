@@ -269,9 +269,7 @@ impl Numbers<'_> {
 
 /// A time as a statement has it.
 pub(super) fn time(at: EnqueuedTime) -> String {
-    let mut text = String::new();
-    at.push_sql(&mut text);
-    format!("'{text}'::timestamp")
+    format!("'{}'::timestamp", at.sql())
 }
 
 /// A number and the time beside it.

@@ -1,6 +1,7 @@
 //! What was written, read back. An acknowledged INSERT and a successful FLUSH prove nothing on RisingWave, which forgets
 //! in a recovery what was not checkpointed and then flushes the rest: only rows that are counted are there.
 
+use super::audit::time;
 use super::error::StoreError;
 use super::session::Session;
 use super::statement::literal;
@@ -81,7 +82,6 @@ impl KeyRange<'_> {
     /// The table, and which of its rows.
     fn rows(&self) -> String {
         let Run { span, from, until } = self.run;
-        let time = |at: EnqueuedTime| format!("'{}'::timestamp", at.sql());
         let (table, target) = match self.shelf {
             Shelf::Rows => (quote_table(self.target), String::new()),
             Shelf::Rejected => ("rejected_events".to_owned(), format!("target = {} AND ", literal(self.target))),

@@ -87,8 +87,7 @@ impl Start {
 
     /// Records of this run in a table.
     async fn stored(&self, pipeline: &Pipeline, session: &Session, table: &str) -> Result<i64, UpError> {
-        let mut at = String::new();
-        self.at.push_sql(&mut at);
+        let at = self.at.sql();
         let mut records = 0;
         for (PartitionId(partition), offset) in &self.offsets {
             records += session

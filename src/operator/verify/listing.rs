@@ -36,8 +36,7 @@ pub(super) async fn list(
     while let Some(page) = pages.next().await {
         for blob in page? {
             let Some(name) = format.parse(&route.hub, &blob.name) else { continue };
-            let mut window_start = String::new();
-            EnqueuedTime::from_utc(name.window_start).push_sql(&mut window_start);
+            let window_start = EnqueuedTime::from_utc(name.window_start).sql();
             let BlobEntry { name: blob, etag, size, last_modified, archived } = blob;
             let file = ListedFile { window_start, etag, size, last_modified, archived };
             partitions.entry(name.partition).or_default().insert(blob, file);

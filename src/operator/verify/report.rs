@@ -114,8 +114,8 @@ impl Report {
         let mut text = String::new();
         let before: BTreeSet<_> = self.lines.iter().filter_map(|line| line.pruned_before).collect();
         if let (Some(first), Some(last)) = (before.first(), before.last()) {
-            let between = if first == last { String::new() } else { format!("{} or ", sql(*first)) };
-            text.push_str(&format!("; what came before {between}{} was pruned", sql(*last)));
+            let between = if first == last { String::new() } else { format!("{} or ", first.sql()) };
+            text.push_str(&format!("; what came before {between}{} was pruned", last.sql()));
         }
         let forgotten: usize = self.lines.iter().map(|line| line.forgotten).sum();
         if forgotten > 0 {
@@ -143,7 +143,7 @@ impl Report {
                 "lag": line.lag,
                 "files_waiting": line.waiting,
                 "files_pruned": line.known - line.files,
-                "pruned_before": line.pruned_before.map(sql),
+                "pruned_before": line.pruned_before.map(EnqueuedTime::sql),
                 "forgotten": line.forgotten,
             })
         };
@@ -168,12 +168,6 @@ impl Report {
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
-}
-
-fn sql(at: EnqueuedTime) -> String {
-    let mut text = String::new();
-    at.push_sql(&mut text);
-    text
 }
 
 impl fmt::Display for Report {
