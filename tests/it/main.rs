@@ -11,6 +11,7 @@
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
+//! | `guard_vault` | `deltawave guard` with its certificate and its passwords in a Key Vault: missing, new, of no use |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
@@ -60,6 +61,7 @@ mod eventhubs;
 mod forget;
 mod guard;
 mod guard_recover;
+mod guard_vault;
 mod https;
 mod kafka;
 mod latest_state;
