@@ -88,8 +88,8 @@ pub enum CertificateError {
 }
 
 fn create(vault: &str, name: &str) -> String {
-    const POLICY: &str = r#"{"issuerParameters":{"name":"Self"},"keyProperties":{"exportable":true,"keyType":"RSA","keySize":2048},"secretProperties":{"contentType":"application/x-pem-file"},"x509CertificateProperties":{"subject":"CN=HOST","subjectAlternativeNames":{"dnsNames":["HOST"]},"validityInMonths":12},"lifetimeActions":[{"trigger":{"daysBeforeExpiry":30},"action":{"actionType":"AutoRenew"}}]}"#;
-    format!("az keyvault certificate create --vault-name {vault} --name {name} --policy '{POLICY}'")
+    const LINE: &str = r#"az keyvault certificate create --vault-name VAULT --name NAME --policy '{"issuerParameters":{"name":"Self"},"keyProperties":{"exportable":true,"keyType":"RSA","keySize":2048},"secretProperties":{"contentType":"application/x-pem-file"},"x509CertificateProperties":{"subject":"CN=HOST","subjectAlternativeNames":{"dnsNames":["HOST"]},"validityInMonths":12},"lifetimeActions":[{"trigger":{"daysBeforeExpiry":30},"action":{"actionType":"AutoRenew"}}]}'"#;
+    LINE.replacen("VAULT", vault, 1).replacen("NAME", name, 1)
 }
 
 /// A vault keeps back the key of a certificate that it was told to.
