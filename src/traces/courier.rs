@@ -38,7 +38,7 @@ impl Courier {
             // With the address, which may hold a key, left out.
             Err(error) => Some(error.downcast_ref::<reqwest::Error>().map_or_else(
                 || error.to_string(),
-                |error| error.source().map_or_else(|| "no answer".to_owned(), |source| chain(source)),
+                |error| error.source().map_or_else(|| "no answer".to_owned(), chain),
             )),
         };
         match trouble {
