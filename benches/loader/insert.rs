@@ -9,12 +9,13 @@ use deltawave::rows::{Batch, Envelope, Mapper, Table};
 use deltawave::store::Session;
 use futures::TryStreamExt as _;
 use futures::future::try_join_all;
+use tokio::time::{sleep, timeout};
 
 use super::Outcome;
 use super::data::{self, Shape};
 use super::place::{Place, Store, container};
-use super::program::{LOADER, program, timed};
-use super::report::{Report, median, rate, ratio};
+use super::program::{LOADER, observed, program, timed};
+use super::report::{Report, median, percent, rate, ratio};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -81,42 +82,48 @@ pub async fn run(args: &Args) -> Outcome<Report> {
         whole.push(rates[1]);
         ratios.push(rates[1] / rates[0]);
     }
+    let counting = counting(&store, &files, shape.total(), args).await?;
     let mut report = Report::default();
     report.note("store", store.session().await?.engine());
     report.note("bare INSERT", rate(median(&bare)));
     report.note("loader, from listing to ledger", rate(median(&whole)));
     report.at_least("loader / bare INSERT", median(&ratios), 0.9, ratio);
+    report.at_most("of which counting back what was written", counting, 0.03, percent);
     store.drop().await?;
     Ok(report)
 }
 
 /// The files' rows in batches, made before anything is measured.
 async fn batches(files: &Container, table: &Table, rows: usize) -> Outcome<Vec<Batch>> {
-    let (mut mapper, mut batches) = (Mapper::new(table), Vec::new());
+    let mut names = Vec::new();
     let mut pages = std::pin::pin!(files.list("", None));
     while let Some(page) = pages.try_next().await? {
-        for entry in page {
-            let partition = entry.name.split('/').nth(2).ok_or("a name without a partition")?.parse()?;
-            let bytes = files.get(&entry.name, u64::MAX).await?;
-            read_events(&bytes[..], ReadLimits::default(), |event| {
-                let Ok(enqueued_time) = EnqueuedTime::parse(event.enqueued_time) else {
-                    return ControlFlow::Break(Stop::Bad("a time of another form".to_owned()));
-                };
-                let envelope = Envelope {
-                    event_hub: data::HUB,
-                    partition: PartitionId(partition),
-                    sequence_number: SequenceNumber(event.sequence_number),
-                    enqueued_time,
-                };
-                if let Err(reject) = mapper.push(envelope, event.body) {
-                    return ControlFlow::Break(Stop::Bad(reject.to_string()));
-                }
-                if mapper.rows() >= rows {
-                    batches.push(mapper.take());
-                }
-                ControlFlow::Continue(())
-            })?;
-        }
+        names.extend(page.into_iter().map(|entry| entry.name));
+    }
+    // `NAMESPACE/HUB/PARTITION/TIME`, the newest time first, as the loader takes a backlog.
+    names.sort_by_key(|name| std::cmp::Reverse(name.splitn(4, '/').nth(3).map(str::to_owned)));
+    let (mut mapper, mut batches) = (Mapper::new(table), Vec::new());
+    for name in names {
+        let partition = name.split('/').nth(2).ok_or("a name without a partition")?.parse()?;
+        let bytes = files.get(&name, u64::MAX).await?;
+        read_events(&bytes[..], ReadLimits::default(), |event| {
+            let Ok(enqueued_time) = EnqueuedTime::parse(event.enqueued_time) else {
+                return ControlFlow::Break(Stop::Bad("a time of another form".to_owned()));
+            };
+            let envelope = Envelope {
+                event_hub: data::HUB,
+                partition: PartitionId(partition),
+                sequence_number: SequenceNumber(event.sequence_number),
+                enqueued_time,
+            };
+            if let Err(reject) = mapper.push(envelope, event.body) {
+                return ControlFlow::Break(Stop::Bad(reject.to_string()));
+            }
+            if mapper.rows() >= rows {
+                batches.push(mapper.take());
+            }
+            ControlFlow::Continue(())
+        })?;
     }
     batches.push(mapper.take());
     Ok(batches)
@@ -148,4 +155,29 @@ async fn load(store: &Store, files: &Container, args: &Args) -> Outcome<Duration
     let mut arguments = vec!["--once", "--log-level", "warn", "--blob", &blob, "--store-url", &store.url];
     arguments.extend(["--batch-rows", &rows, "--connections", &connections]);
     timed(program(LOADER, &arguments)).await
+}
+
+/// Which part of a load goes into counting rows back, by the loader's own clock.
+async fn counting(store: &Store, files: &Container, rows: i64, args: &Args) -> Outcome<f64> {
+    store.fresh().await?;
+    let session = store.session().await?;
+    let (blob, batch, connections) =
+        (files.address().to_string(), args.batch_rows.to_string(), args.connections.to_string());
+    let mut arguments = vec!["--log-level", "warn", "--blob", &blob, "--store-url", &store.url];
+    arguments.extend(["--batch-rows", &batch, "--connections", &connections]);
+    let began = Instant::now();
+    let (mut loader, metrics) = observed(&arguments).await?;
+    let noted = async {
+        loop {
+            if session.query_number("SELECT coalesce(sum(records), 0)::bigint FROM capture_files").await? == rows {
+                return Outcome::Ok(began.elapsed());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let took = timeout(Duration::from_secs(600), noted).await.map_err(|_| "a load did not end within 600 s")??;
+    let counting = metrics.observed("deltawave_loader_count_seconds").await?;
+    loader.start_kill()?;
+    loader.wait().await?;
+    Ok(counting.seconds / took.as_secs_f64())
 }
