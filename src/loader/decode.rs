@@ -45,6 +45,16 @@ pub(super) enum FileEnd {
     Refused(BlobError),
 }
 
+impl FileEnd {
+    /// What was in it, if it was read.
+    pub(super) fn records(&self) -> Option<u64> {
+        match self {
+            FileEnd::Read(contents) => Some(contents.records),
+            FileEnd::Gone(_) | FileEnd::Refused(_) => None,
+        }
+    }
+}
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {

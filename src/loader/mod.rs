@@ -24,6 +24,7 @@ mod error;
 mod fetch;
 mod group;
 mod health;
+mod journey;
 mod lister;
 mod notify;
 mod party;

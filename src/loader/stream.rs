@@ -12,6 +12,7 @@ use super::decode::BatchLimits;
 use super::discover::Discovery;
 use super::error::{Interrupted, LoadError};
 use super::group::{Means, Reading, write};
+use super::journey::Sightings;
 use super::lister::Lister;
 use super::notify::{Letters, Places, Told};
 use super::party::Party;
@@ -26,6 +27,7 @@ use crate::capture::ListingOrder;
 use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
+use crate::traces;
 
 /// A group is loaded when it holds so many files, or so many bytes.
 pub(super) const GROUP_FILES: usize = 1000;
@@ -56,6 +58,7 @@ pub(super) struct Stream<'l> {
     patience: Patience,
     store: Store,
     queue: Queue,
+    sightings: Sightings,
     letters: Mutex<Letters>,
     /// What stands there instead, if no file was found.
     nothing: std::sync::Mutex<Option<String>>,
@@ -75,6 +78,7 @@ impl<'l> Stream<'l> {
             patience,
             store,
             queue,
+            sightings: Sightings::default(),
             letters: Mutex::default(),
             nothing: std::sync::Mutex::default(),
         }
@@ -131,6 +135,7 @@ impl<'l> Stream<'l> {
             progress,
             route: &self.name,
             queue: &self.queue,
+            sightings: &self.sightings,
             target: table.name(),
             hub: &self.route.hub,
             name_format: &settings.name_format,
@@ -153,6 +158,7 @@ impl<'l> Stream<'l> {
         let places = Places { container, target: table.name(), store: &self.store, patience };
         loop {
             let Some(next) = told.recv().await else { return std::future::pending().await };
+            let told_of = traces::now();
             let noted = |blob: &str, etag: &str| self.queue.noted(blob, etag);
             let mut sifted = match next.sift(&places, noted).await {
                 Err(LoadError::Stopped) => return std::future::pending().await,
@@ -161,6 +167,7 @@ impl<'l> Stream<'l> {
             sifted.acknowledge_settled().await;
             let mut letters = self.letters.lock().await;
             for file in sifted.keep(&mut letters) {
+                self.sightings.saw(&file.blob, "notification", told_of);
                 self.queue.offer(file, Age::Fresh);
             }
         }
@@ -180,7 +187,8 @@ impl<'l> Stream<'l> {
             parallel_files: budget.parallel_files,
         };
         let readable = Mutex::default();
-        let means = Means { reading, store: &store, slots, progress, route: &self.name, readable: &readable };
+        let (route, sightings) = (&self.name, &self.sightings);
+        let means = Means { reading, store: &store, slots, progress, route, sightings, readable: &readable };
         let proving = Proving {
             means: &means,
             hub: &self.route.hub,
