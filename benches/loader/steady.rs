@@ -101,7 +101,8 @@ fn files_done(files: i64) -> Outcome<Vec<Entry>> {
         let name = FileName { hub: hub.clone(), partition: PartitionId(partition), window_start };
         let blob = NameFormat::default().format(&name);
         let span = Span { first: SequenceNumber(file * 10), last: SequenceNumber(file * 10 + 9) };
-        let contents = Contents { span: Some(span), records: 10, skipped: 0, outcome: FileOutcome::Loaded };
+        let contents =
+            Contents { span: Some(span), records: 10, skipped: 0, unmapped: 0, outcome: FileOutcome::Loaded };
         let file = FileVersion { blob, etag: ETAG.to_owned(), size: 508, name };
         Entry { file, contents, loaded: 10, rejected: 0, loaded_at: now }
     };

@@ -110,9 +110,10 @@ impl Decoder {
         file: &FileVersion,
         mut source: Source,
     ) -> Result<FileEnd, LoadError> {
-        let mut contents = Contents { span: None, records: 0, skipped: 0, outcome: Outcome::Loaded };
+        let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
+        let unmapped = self.mapper.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
             // Neighbours nearly always share their second.
@@ -155,6 +156,7 @@ impl Decoder {
                 };
             }
         }
+        contents.unmapped = self.mapper.unmapped() - unmapped;
         pass(Side::After, Step::Decoded);
         Ok(FileEnd::Read(contents))
     }

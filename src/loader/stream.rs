@@ -24,7 +24,7 @@ use super::queue::{Age, Queue};
 use super::slots::{Pace, Slots};
 use crate::azure::blob::Container;
 use crate::capture::ListingOrder;
-use crate::rows::Table;
+use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
 use crate::traces;
@@ -306,9 +306,17 @@ pub(super) async fn open_table(
     let table = store.persist(async |session| session.table(&route.table, &settings.require).await).await??;
     let table = settings.fit(route, table)?;
     if let Some(table) = store.persist(async |session| missing_ledger_table(session).await).await? {
+        // The catalog may hide it from this user.
+        if let Err(refusal @ InvalidTable::NoGrant { .. }) =
+            store.persist(async |session| session.table(table, &[]).await).await?
+        {
+            return Err(refusal.into());
+        }
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
     }
-    if route.tombstones == Tombstones::Skip && !store.persist(Session::ledger_notes_skipped).await? {
+    if route.tombstones == Tombstones::Skip
+        && !store.persist(async |session| session.ledger_has("skipped").await).await?
+    {
         return Err(LoadError::OldLedger { store: settings.store.to_string() });
     }
     Ok(Arc::new(table))
