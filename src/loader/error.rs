@@ -78,12 +78,16 @@ pub enum LoadError {
     },
     /// The ledger was made by an earlier version.
     #[error(
-        "table `capture_files` in {store} has no column `skipped`, which tombstones=skip needs: ALTER TABLE capture_files \
-         ADD COLUMN skipped bigint"
+        "table `capture_files` in {store} has no column `{column}`, which {for_what} needs: ALTER TABLE capture_files \
+         ADD COLUMN {column} bigint"
     )]
     OldLedger {
         /// The store.
         store: String,
+        /// What it lacks.
+        column: &'static str,
+        /// What needs it.
+        for_what: &'static str,
     },
     /// A part of the loader ended that should not have: a mistake of its own, never taken for the end of a file.
     #[error("{0} ended without saying why; nothing of this group was noted as done, so start the loader again")]

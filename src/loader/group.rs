@@ -20,6 +20,7 @@ use super::unmapped::UnmappedFields;
 use super::write::{Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
+use crate::formats::Decoding;
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
 
@@ -29,6 +30,7 @@ pub(super) struct Reading<'l> {
     pub(super) container: &'l Container,
     pub(super) patience: &'l Patience,
     pub(super) unmapped: &'l Arc<UnmappedFields>,
+    pub(super) decoding: &'l Decoding,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
 }
@@ -70,7 +72,7 @@ pub(super) async fn load(
     let mut rewriting = Rewriting::of(means.route, means.reading.patience, means.progress);
     let mut files: Arc<[FileVersion]> = files.into();
     loop {
-        let target = Target { hub, table, files: &files };
+        let target = Target { hub, table, decoding: means.reading.decoding, files: &files };
         let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
         let (mut counted, Unread { gone, refused }) = attempt(means, &target, table, &files).await?;
         drop(place);
@@ -154,7 +156,7 @@ pub(super) async fn decode_all(
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.batch, means.unmapped, sender.clone());
+        let mut decoder = Decoder::new(hub, table, means.decoding, means.batch, means.unmapped, sender.clone());
         let (queue, files) = (queue.clone(), files.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {

@@ -22,6 +22,7 @@ use super::settle::Unsettled;
 use super::slots::{Pace, Slots};
 use crate::azure::blob::{BlobError, Container};
 use crate::capture::ListingOrder;
+use crate::formats::Decoding;
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
@@ -171,10 +172,12 @@ impl<'l> Stream<'l> {
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
+        let decoding = Decoding { format: self.route.format };
         let reading = Reading {
             container,
             patience: &in_hand,
             unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
             batch,
             parallel_files: budget.parallel_files,
         };
@@ -297,8 +300,17 @@ pub(super) async fn open_table(
     if let Some(table) = store.persist(async |session| missing_ledger_table(session).await).await? {
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
     }
-    if route.tombstones == Tombstones::Skip && !store.persist(Session::ledger_notes_skipped).await? {
-        return Err(LoadError::OldLedger { store: settings.store.to_string() });
+    let skips = route.tombstones == Tombstones::Skip || route.format.skips();
+    if skips && !store.persist(Session::ledger_notes_skipped).await? {
+        return Err(LoadError::OldLedger {
+            store: settings.store.to_string(),
+            column: "skipped",
+            for_what: "tombstones",
+        });
+    }
+    if table.is_indexed() && !store.persist(Session::ledger_notes_rows).await? {
+        let for_what = "a table with event_index";
+        return Err(LoadError::OldLedger { store: settings.store.to_string(), column: "table_rows", for_what });
     }
     Ok(Arc::new(table))
 }

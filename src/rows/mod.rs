@@ -6,6 +6,7 @@
 //!                                            └▶ Reject: nothing is left behind, the reason says which field and why
 //! ```
 
+mod attributes;
 mod column;
 mod decimal;
 mod envelope;
@@ -15,6 +16,7 @@ mod literal;
 mod mapper;
 mod misfit;
 mod moment;
+mod reject;
 mod row;
 mod strangers;
 mod table;
@@ -22,6 +24,7 @@ mod table;
 pub use column::{Column, ColumnType, Epoch, Limit};
 pub use envelope::Envelope;
 pub use literal::ArrayLiteral;
-pub use mapper::{Batch, Mapper, Reject};
+pub use mapper::{Batch, Mapper};
+pub use reject::Reject;
 pub use strangers::Unmapped;
-pub use table::{CatalogColumn, InvalidTable, RECORD_KEY, Table};
+pub use table::{CatalogColumn, InvalidTable, Table};

@@ -20,6 +20,8 @@ pub(super) struct Strangers {
     names: Vec<(String, u64)>,
     /// The numbers of those in the record at hand.
     record: Vec<usize>,
+    /// Where those of its row at hand begin.
+    row: usize,
 }
 
 impl Strangers {
@@ -35,7 +37,12 @@ impl Strangers {
         self.record.push(number);
     }
 
-    /// The record at hand becomes a row.
+    /// The next row of the record at hand begins.
+    pub(super) fn begin_row(&mut self) {
+        self.row = self.record.len();
+    }
+
+    /// The record at hand becomes rows.
     pub(super) fn keep(&mut self) {
         for number in self.record.drain(..) {
             self.names[number].1 += 1;
@@ -47,15 +54,16 @@ impl Strangers {
         self.record.clear();
     }
 
-    /// How many the record at hand has.
-    pub(super) fn of_record(&self) -> usize {
-        self.record.len()
+    /// How many the row at hand has.
+    pub(super) fn of_row(&self) -> usize {
+        self.record.len() - self.row
     }
 
     /// Their names, the first of them.
-    pub(super) fn names_of_record(&self) -> String {
-        let shown: Vec<_> = self.record.iter().take(SHOWN).map(|number| excerpt(&self.names[*number].0)).collect();
-        let more = if self.record.len() > SHOWN { ", …" } else { "" };
+    pub(super) fn names_of_row(&self) -> String {
+        let shown: Vec<_> =
+            self.record[self.row..].iter().take(SHOWN).map(|number| excerpt(&self.names[*number].0)).collect();
+        let more = if self.of_row() > SHOWN { ", …" } else { "" };
         format!("{}{more}", shown.join(", "))
     }
 
@@ -86,7 +94,7 @@ mod tests {
         strangers.keep();
         strangers.met("a");
         strangers.met("c");
-        assert_eq!(strangers.names_of_record(), "`a`, `c`");
+        assert_eq!(strangers.names_of_row(), "`a`, `c`");
         strangers.forget();
         assert_eq!(strangers.take(), Unmapped::from([("a".to_owned(), 1), ("b".to_owned(), 1)]));
         assert_eq!(strangers.take(), Unmapped::new());

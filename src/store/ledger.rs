@@ -9,7 +9,7 @@ use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
-const COLUMNS: [(&str, ColumnType); 18] = [
+const COLUMNS: [(&str, ColumnType); 19] = [
     ("container", ColumnType::Varchar),
     ("target", ColumnType::Varchar),
     ("blob", ColumnType::Varchar),
@@ -27,8 +27,9 @@ const COLUMNS: [(&str, ColumnType); 18] = [
     ("reason", ColumnType::Varchar),
     ("damaged_at", ColumnType::BigInt),
     ("loaded_at", ColumnType::Timestamp),
-    // Last: a ledger that was made before there was this column is written without it.
+    // Last: a ledger that was made before there were these columns is written without them.
     ("skipped", ColumnType::BigInt),
+    ("table_rows", ColumnType::BigInt),
 ];
 
 const KEY: [&str; 3] = ["container", "target", "blob"];
@@ -87,7 +88,7 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked; the files then count as not done, whatever was applied.
     pub async fn note_files(&self, container: &str, target: &str, entries: &[Entry]) -> Result<(), StoreError> {
-        let rows = entries.iter().map(|Entry { file, contents, loaded, rejected, loaded_at }| {
+        let rows = entries.iter().map(|Entry { file, contents, loaded, rows, rejected, loaded_at }| {
             let (reason, damaged_at) = match &contents.outcome {
                 Outcome::Loaded => (None, None),
                 Outcome::Quarantined { reason, at } => (Some(reason.as_str()), *at),
@@ -104,6 +105,7 @@ impl Session {
                 damaged_at,
                 loaded_at: Some(*loaded_at),
                 skipped: contents.skipped,
+                table_rows: *rows,
             }
         });
         self.note(container, target, rows).await
@@ -132,6 +134,7 @@ impl Session {
             damaged_at: None,
             loaded_at: None,
             skipped: 0,
+            table_rows: None,
         });
         self.note(container, target, rows).await
     }
@@ -143,9 +146,10 @@ impl Session {
         rows: impl Iterator<Item = Row<'r>>,
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = rows.collect();
-        // A ledger that an earlier version made has no such column.
+        // A ledger that an earlier version made has no such columns.
+        let counts = rows.iter().any(|row| row.table_rows.is_some());
         let skips = rows.iter().any(|row| row.skipped > 0);
-        let columns = if skips { &COLUMNS[..] } else { &COLUMNS[..COLUMNS.len() - 1] };
+        let columns = &COLUMNS[..COLUMNS.len() - if counts { 0 } else { 2 - usize::from(skips) }];
         let mut batch = batch(container, target, rows.into_iter());
         batch.columns.truncate(columns.len());
         self.insert_own("capture_files", columns, &KEY, &batch).await
@@ -156,9 +160,24 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn ledger_notes_skipped(&self) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
-             AND table_name = 'capture_files' AND column_name = 'skipped'";
-        Ok(self.query_number(SQL).await? > 0)
+        self.ledger_has("skipped").await
+    }
+
+    /// Whether the ledger has a place for how many rows the records are; one that an earlier version made has none.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ledger_notes_rows(&self) -> Result<bool, StoreError> {
+        self.ledger_has("table_rows").await
+    }
+
+    async fn ledger_has(&self, column: &str) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name = 'capture_files' AND column_name = {}",
+            literal(column)
+        );
+        Ok(self.query_number(&sql).await? > 0)
     }
 }
 
@@ -170,6 +189,7 @@ pub(super) const PRUNED: &str = "pruned";
 /// What a row says beside whose file it is.
 struct Row<'r> {
     skipped: u64,
+    table_rows: Option<u64>,
     file: &'r FileVersion,
     etag: &'r str,
     span: Option<Span>,
@@ -211,6 +231,7 @@ fn batch<'r>(container: &str, target: &str, entries: impl Iterator<Item = Row<'r
                     None => column.push_null(),
                 },
                 "skipped" => column.push_integer(integer(row.skipped)),
+                "table_rows" => push_option(column, row.table_rows.map(integer)),
                 name => unreachable!("column {name} of the ledger has no value"),
             }
         }
