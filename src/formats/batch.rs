@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Object, Writer, not_json, utf8};
 use super::{Documents, Format, Undecodable};
 use crate::capture::Attributes;
+use crate::rows::object::{Object, Writer, not_json, utf8};
 
 /// The field under which exporters put what they have gathered.
 const RECORDS: &str = "records";

@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::value::RawValue;
 
-use super::object::{Object, Writer, not_json, text, utf8};
 use super::{Documents, Format, Undecodable, Wanted};
 use crate::capture::{Attributes, Property};
+use crate::rows::object::{Object, Writer, not_json, text, utf8};
 
 /// What attributes are called among properties: by AMQP's binding, in both of its forms, and by Kafka's.
 const PREFIXES: [&str; 3] = ["cloudEvents:", "cloudEvents_", "ce_"];

@@ -12,7 +12,6 @@ mod cloudevents;
 mod debezium;
 mod documents;
 mod gzip;
-mod object;
 mod rower;
 mod wanted;
 
@@ -62,6 +61,27 @@ impl FormatName {
     /// Whether there are records that make no rows and are not to be rejected.
     pub const fn skips(self) -> bool {
         matches!(self, FormatName::JsonBatch | FormatName::CloudEvents | FormatName::Debezium)
+    }
+
+    /// Whether a record makes no rows and is not to be rejected.
+    pub fn makes_nothing(self, body: Option<&[u8]>, attributes: &Attributes<'_>) -> bool {
+        let mut unpacked = Vec::new();
+        let body = match body {
+            Some(packed) if gzip::is_packed(packed) => {
+                gzip::unpack(packed, &mut unpacked).is_ok().then_some(&*unpacked)
+            }
+            body => body,
+        };
+        match self.decoder(Wanted::all()) {
+            None => body.is_none_or(<[u8]>::is_empty),
+            Some(mut decoder) => {
+                let mut documents = Documents::default();
+                match decoder.decode(body, attributes, &mut documents) {
+                    Ok(()) => documents.is_empty(),
+                    Err(undecodable) => undecodable == Undecodable::Nothing,
+                }
+            }
+        }
     }
 
     /// What decodes it; nothing where the body is the row.

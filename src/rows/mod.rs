@@ -7,15 +7,19 @@
 //! ```
 
 mod attributes;
+mod candidate;
 mod column;
 mod decimal;
 mod envelope;
+mod evidence;
 mod field;
+mod infer;
 mod list;
 mod literal;
 mod mapper;
 mod misfit;
 mod moment;
+pub(crate) mod object;
 mod reject;
 mod row;
 mod strangers;
@@ -23,6 +27,7 @@ mod table;
 
 pub use column::{Column, ColumnType, Epoch, Limit};
 pub use envelope::Envelope;
+pub use infer::{Inference, Inferred, Typing};
 pub use literal::ArrayLiteral;
 pub use mapper::{Batch, Mapper};
 pub use reject::Reject;

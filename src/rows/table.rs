@@ -168,6 +168,11 @@ pub struct CatalogColumn {
     pub numeric_digits: Option<i64>,
 }
 
+/// Whether a column of that name is filled from somewhere else than the body.
+pub(super) fn is_reserved(name: &str) -> bool {
+    name == INDEX || ENVELOPE.iter().chain(&MORE).any(|(reserved, ..)| *reserved == name)
+}
+
 fn alike(names: &[String]) -> String {
     match names {
         [] => String::new(),

@@ -9,6 +9,7 @@
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `docs` | that the documentation's commands, links and flags exist |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
+//! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
@@ -58,6 +59,7 @@ mod circles;
 mod docs;
 mod eventhubs;
 mod forget;
+mod formats;
 mod guard;
 mod guard_recover;
 mod https;

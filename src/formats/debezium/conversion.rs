@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use time::{Date, OffsetDateTime};
 
 use super::decimal::decimal;
-use crate::formats::object::{Object, text};
+use crate::rows::object::{Object, text};
 
 /// What a field's JSON stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use std::borrow::Cow;
 use conversion::Conversion;
 use schema::Schemas;
 
-use super::object::{Object, Writer, not_json, utf8};
 use super::{Documents, Format, Undecodable, Wanted};
 use crate::capture::{Attributes, Property};
+use crate::rows::object::{Object, Writer, not_json, utf8};
 
 /// What the envelope gives; a row's own field of such a name is called `row_` and that.
 const OP: &str = "op";

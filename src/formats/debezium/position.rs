@@ -1,6 +1,6 @@
 //! Where in its source a change stands, as a text that sorts as the source's changes of one row follow each other.
 
-use crate::formats::object::Object;
+use crate::rows::object::Object;
 
 /// PostgreSQL's log sequence number; MySQL's and MariaDB's binlog file, position and row; SQL Server's commit and change
 /// sequence numbers and the event's number in them. Each at a width of its own, so that texts sort as they do.

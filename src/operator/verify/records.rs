@@ -1,6 +1,7 @@
 use super::error::VerifyError;
 use crate::azure::blob::Container;
 use crate::capture::PartitionId;
+use crate::formats::FormatName;
 use crate::ledger::{Coverage, CoveredFile, Forgotten, PrunedRange, Span};
 use crate::operator::progress::Ongoing;
 use crate::store::{Counted, Numbers, Session};
@@ -16,6 +17,8 @@ pub(super) struct Records<'a> {
     pub(super) pruned: Option<&'a PrunedRange>,
     /// Forgotten records that are not there, in order.
     pub(super) gone: &'a [Forgotten],
+    /// What bodies are.
+    pub(super) format: FormatName,
     /// Numbers may be left out.
     pub(super) sparse: bool,
     pub(super) container: Option<&'a Container>,

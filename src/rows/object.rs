@@ -10,36 +10,36 @@ use crate::base::{nature, without_bom};
 
 /// An object's fields in their order, their values as they were sent.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(pub(super) Vec<(Cow<'a, str>, &'a str)>);
+pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Object<'a> {
     /// Reads one.
-    pub(super) fn parse(text: &'a str) -> serde_json::Result<Self> {
+    pub(crate) fn parse(text: &'a str) -> serde_json::Result<Self> {
         serde_json::from_str(text)
     }
 
     /// The value of that name, unless it is null.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.raw(name).filter(|value| *value != "null")
     }
 
     /// The value of that name, be it null.
-    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
     }
 
     /// The object of that name.
-    pub(super) fn object(&self, name: &str) -> Option<Object<'a>> {
+    pub(crate) fn object(&self, name: &str) -> Option<Object<'a>> {
         Object::parse(self.get(name)?).ok()
     }
 
     /// The text of that name.
-    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         text(self.get(name)?)
     }
 
     /// The whole number of that name.
-    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
     }
 }
@@ -96,19 +96,19 @@ impl<'de> Visitor<'de> for Name {
 }
 
 /// Writes an object field by field.
-pub(super) struct Writer<'o> {
+pub(crate) struct Writer<'o> {
     out: &'o mut String,
     first: bool,
 }
 
 impl<'o> Writer<'o> {
-    pub(super) fn new(out: &'o mut String) -> Self {
+    pub(crate) fn new(out: &'o mut String) -> Self {
         out.push('{');
         Writer { out, first: true }
     }
 
     /// A field whose value is JSON already.
-    pub(super) fn raw(&mut self, name: &str, value: &str) {
+    pub(crate) fn raw(&mut self, name: &str, value: &str) {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
         }
@@ -118,18 +118,18 @@ impl<'o> Writer<'o> {
     }
 
     /// A field whose value is a text.
-    pub(super) fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
         self.raw(name, "");
         push_text(self.out, value);
     }
 
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         self.out.push('}');
     }
 }
 
 /// Appends a text as JSON has it.
-pub(super) fn push_text(out: &mut String, text: &str) {
+pub(crate) fn push_text(out: &mut String, text: &str) {
     if text.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
         out.push_str(&serde_json::Value::from(text).to_string());
         return;
@@ -140,7 +140,7 @@ pub(super) fn push_text(out: &mut String, text: &str) {
 }
 
 /// The text that a JSON value is, if it is one.
-pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     match inner.contains('\\') {
         false => Some(Cow::Borrowed(inner)),
@@ -149,7 +149,7 @@ pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A body as text.
-pub(super) fn utf8(body: &[u8]) -> Result<&str, String> {
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(without_bom(body)).map_err(|error| match nature(body) {
         Some(nature) => format!("body is not JSON: it is {nature}"),
         None => format!("body is not JSON: {error}"),
@@ -157,7 +157,7 @@ pub(super) fn utf8(body: &[u8]) -> Result<&str, String> {
 }
 
 /// What is said of a body that is no JSON.
-pub(super) fn not_json(body: &str, error: &serde_json::Error) -> String {
+pub(crate) fn not_json(body: &str, error: &serde_json::Error) -> String {
     match nature(body.as_bytes()) {
         Some(nature) => format!("body is not JSON: it is {nature}"),
         None => format!("body is not JSON: {error}"),
