@@ -12,6 +12,7 @@ mod cloudevents;
 mod debezium;
 mod documents;
 mod gzip;
+mod reader;
 mod rower;
 mod wanted;
 
@@ -19,7 +20,8 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use documents::Documents;
-pub use rower::{Decoding, Rower, Taken};
+pub use reader::{Decoding, Reader};
+pub use rower::{Rower, Taken};
 pub use wanted::Wanted;
 
 use crate::capture::Attributes;
@@ -65,22 +67,9 @@ impl FormatName {
 
     /// Whether a record makes no rows and is not to be rejected.
     pub fn makes_nothing(self, body: Option<&[u8]>, attributes: &Attributes<'_>) -> bool {
-        let mut unpacked = Vec::new();
-        let body = match body {
-            Some(packed) if gzip::is_packed(packed) => {
-                gzip::unpack(packed, &mut unpacked).is_ok().then_some(&*unpacked)
-            }
-            body => body,
-        };
-        match self.decoder(Wanted::all()) {
-            None => body.is_none_or(<[u8]>::is_empty),
-            Some(mut decoder) => {
-                let mut documents = Documents::default();
-                match decoder.decode(body, attributes, &mut documents) {
-                    Ok(()) => documents.is_empty(),
-                    Err(undecodable) => undecodable == Undecodable::Nothing,
-                }
-            }
+        match Reader::new(&Decoding { format: self }, Wanted::all()).read(body, attributes) {
+            Ok(documents) => documents.len() == 0,
+            Err(undecodable) => undecodable == Undecodable::Nothing,
         }
     }
 

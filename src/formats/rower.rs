@@ -1,7 +1,8 @@
 //! Records of one route on their way to rows: unpacked, decoded, mapped.
 
 use super::gzip::{is_packed, unpack};
-use super::{Documents, Format, FormatName, Undecodable, Wanted};
+use super::reader::Decoding;
+use super::{Documents, Format, Undecodable, Wanted};
 use crate::capture::Attributes;
 use crate::rows::{Batch, Envelope, Mapper, Reject, Table, Unmapped};
 
@@ -12,13 +13,6 @@ pub enum Taken {
     Rows(u32),
     /// Nothing, as its route wants it: a tombstone, a batch of none.
     Skipped,
-}
-
-/// How a route's bodies are decoded.
-#[derive(Debug, Clone, Default)]
-pub struct Decoding {
-    /// What they are.
-    pub format: FormatName,
 }
 
 /// Turns records into rows of one table.

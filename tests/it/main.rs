@@ -41,6 +41,7 @@
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
 //! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
+//! | `table` | `deltawave table`: the table that files ask for, made, loaded, and held against what is there |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `verify` | `deltawave verify` and `deltawave status`: what is whole is proven, what is not is named |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
@@ -91,5 +92,6 @@ mod secrets;
 mod store_tls;
 mod store_users;
 mod support;
+mod table;
 mod up;
 mod verify;
