@@ -9,7 +9,9 @@
 
 mod batch;
 mod cloudevents;
+mod conversion;
 mod debezium;
+mod decimal;
 mod documents;
 mod gzip;
 mod reader;

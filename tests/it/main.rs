@@ -7,6 +7,7 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
+//! | `debezium` | Debezium's connector on a PostgreSQL under random changes, every program killed: the latest state is the source |
 //! | `docs` | that the documentation's commands, links and flags exist |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
@@ -57,6 +58,7 @@ mod azure;
 mod blob;
 mod capture;
 mod circles;
+mod debezium;
 mod docs;
 mod eventhubs;
 mod forget;

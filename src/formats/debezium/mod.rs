@@ -3,14 +3,12 @@
 //! The row is what stands under `after`, for a delete what stands under `before`, or the record's key. Beside it go,
 //! into columns that the table has, `op` (insert, update, delete), `source_ts`, `source_lsn` and `source_position`.
 
-mod conversion;
-mod decimal;
 mod position;
 mod schema;
 
 use std::borrow::Cow;
 
-use conversion::Conversion;
+use super::conversion::Conversion;
 use schema::Schemas;
 
 use super::{Documents, Format, Undecodable, Wanted};
@@ -107,9 +105,9 @@ fn around(wanted: &Wanted, op: &str, envelope: &Object<'_>, writer: &mut Writer<
         }
     }
     if wanted.has(SOURCE_LSN)
-        && let Some(lsn) = source.get("lsn")
+        && let Some(lsn) = position::lsn(&source)
     {
-        writer.raw(SOURCE_LSN, lsn);
+        writer.raw(SOURCE_LSN, &lsn.to_string());
     }
     if wanted.has(SOURCE_POSITION)
         && let Some(position) = position::of(&source)

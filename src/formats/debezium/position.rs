@@ -2,10 +2,20 @@
 
 use crate::rows::object::Object;
 
+/// PostgreSQL's log sequence number. A row that an incremental snapshot has read has none of its own: it stands behind
+/// the last change that was read before it, whose number stands in `sequence`.
+pub(super) fn lsn(source: &Object<'_>) -> Option<i64> {
+    if let Some(lsn) = source.integer("lsn") {
+        return Some(lsn);
+    }
+    let sequence: Vec<Option<String>> = serde_json::from_str(&source.text("sequence")?).ok()?;
+    sequence.into_iter().rev().flatten().find_map(|number| number.parse().ok())
+}
+
 /// PostgreSQL's log sequence number; MySQL's and MariaDB's binlog file, position and row; SQL Server's commit and change
 /// sequence numbers and the event's number in them. Each at a width of its own, so that texts sort as they do.
 pub(super) fn of(source: &Object<'_>) -> Option<String> {
-    if let Some(lsn) = source.integer("lsn") {
+    if let Some(lsn) = lsn(source) {
         return Some(format!("{lsn:020}"));
     }
     if let Some(file) = source.text("file").filter(|file| !file.is_empty()) {

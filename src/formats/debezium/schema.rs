@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::conversion::Conversion;
+use crate::formats::conversion::Conversion;
 
 /// Fields whose values are converted, by name.
 pub(super) type Conversions = HashMap<String, Conversion>;

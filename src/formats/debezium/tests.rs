@@ -114,6 +114,12 @@ fn positions_sort_as_each_sources_changes_follow_each_other() {
     };
     for ordered in [
         vec![json!({"lsn": 9}), json!({"lsn": 10}), json!({"lsn": 24_023_128_000_i64})],
+        // An incremental snapshot's row, between the changes that it was read between.
+        vec![
+            json!({"lsn": 29_826_199, "sequence": "[\"29826064\",\"29826199\"]"}),
+            json!({"lsn": null, "sequence": "[\"29826064\",\"29826200\"]", "snapshot": "incremental"}),
+            json!({"lsn": 29_826_201, "sequence": "[\"29826200\",\"29826201\"]"}),
+        ],
         vec![
             json!({"file": "mysql-bin.000009", "pos": 154, "row": 0}),
             json!({"file": "mysql-bin.000010", "pos": 4, "row": 0}),

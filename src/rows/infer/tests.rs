@@ -112,7 +112,7 @@ fn values() -> impl Strategy<Value = Vec<Value>> {
     ]
     .boxed();
     let list = prop::collection::vec(scalar.clone(), 0..4).prop_map(Value::from).boxed();
-    let kinds = vec![
+    let kinds = [
         (-100i64..100).prop_map(Value::from).boxed(),
         any::<i64>().prop_map(Value::from).boxed(),
         (-1e6f64..1e6).prop_map(Value::from).boxed(),

@@ -11,7 +11,7 @@ use crate::rows::object::{Object, text};
 
 /// What a field's JSON stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conversion {
+pub(in crate::formats) enum Conversion {
     /// Days since 1970.
     Days,
     /// A moment, in milliseconds since 1970.
@@ -38,7 +38,7 @@ const DAY_NANOS: i128 = 86_400_000_000_000;
 
 impl Conversion {
     /// What the type of that name is, if its JSON is not what it means.
-    pub(super) fn of(name: &str, scale: Option<i64>) -> Option<Self> {
+    pub(in crate::formats) fn of(name: &str, scale: Option<i64>) -> Option<Self> {
         Some(match name {
             "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Conversion::Days,
             "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => Conversion::Millis,
@@ -55,7 +55,7 @@ impl Conversion {
     }
 
     /// The value as JSON that a column of its type takes; as it is, where it is nothing of the kind.
-    pub(super) fn apply(self, value: &str) -> Cow<'_, str> {
+    pub(in crate::formats) fn apply(self, value: &str) -> Cow<'_, str> {
         match self.converted(value) {
             Some(converted) => Cow::Owned(converted),
             None => Cow::Borrowed(value),

@@ -1,5 +1,5 @@
 /// A number of so many decimal places, given without its point as big-endian bytes in two's complement.
-pub(in crate::formats) fn decimal(bytes: &[u8], scale: i64) -> Option<String> {
+pub(super) fn decimal(bytes: &[u8], scale: i64) -> Option<String> {
     const WIDEST: i64 = 100_000;
     let negative = bytes.first()? & 0x80 != 0;
     let mut magnitude: Vec<u8> = bytes.to_vec();
