@@ -18,13 +18,14 @@
 //! | outside | [`azure`]: [`blob`](azure::blob), [`queue`](azure::queue), [`eventhub`](azure::eventhub), [`identity`](azure::identity), Key Vault | each submodule the only importer of its SDK crate |
 //! | outside | [`kafka`] · [`store`] | each the only importer of its client crate: Kafka with the login to event hubs; SQL with TLS and users |
 //! | outside | [`traces`] | what is done to each file, for a collector: the only importer of OpenTelemetry |
-//! | pure | [`rows`] · [`ledger`] · [`capture`] | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
+//! | pure | [`formats`] · [`rows`] · [`ledger`] · [`capture`] | what bodies are, the row mapping, the ledger's rules, Capture's files: no network, no tokio, no clap |
 //! | base | [`base`] | what everything may use |
 
 pub mod azure;
 pub mod base;
 pub mod capture;
 pub mod capturer;
+pub mod formats;
 pub mod kafka;
 pub mod ledger;
 pub mod loader;

@@ -23,6 +23,7 @@ use super::progress::Progress;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::identity::Identity;
+use crate::formats::Decoding;
 use crate::ledger::{FileVersion, Outcome};
 use crate::rows::{Table, Unmapped};
 use crate::settings::{LoaderSettings, Route};
@@ -105,16 +106,18 @@ pub async fn dry_run(
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
     let budget = Budget::of(settings, 1);
-    let means = Reading {
-        container: &container,
-        patience: &patience,
-        unmapped: &progress.unmapped_fields,
-        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
-        parallel_files: budget.parallel_files,
-    };
     let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
     let mut found = false;
     for route in &settings.routes {
+        let decoding = Decoding { format: route.format };
+        let means = Reading {
+            container: &container,
+            patience: &patience,
+            unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
+            batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
+            parallel_files: budget.parallel_files,
+        };
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(settings.fit(route, table?)?),
             None => {
@@ -170,8 +173,8 @@ async fn read(
     let files: Arc<[FileVersion]> = group.into();
     let (sender, mut receiver) = mpsc::channel::<Decoded>(means.parallel_files);
     let count = async {
-        while let Some(Decoded { batch, rejected, reasons, .. }) = receiver.recv().await {
-            run.rows += batch.rows as u64;
+        while let Some(Decoded { records, rejected, reasons, .. }) = receiver.recv().await {
+            run.rows += records.len() as u64;
             run.rejected += rejected.len() as u64;
             for (record, reason) in rejected.iter().zip(reasons) {
                 let FileVersion { blob, name, .. } = &files[record.file];

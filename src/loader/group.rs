@@ -21,6 +21,7 @@ use super::unmapped::UnmappedFields;
 use super::write::{Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
+use crate::formats::Decoding;
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
 use crate::traces::{self, counted};
@@ -31,6 +32,7 @@ pub(super) struct Reading<'l> {
     pub(super) container: &'l Container,
     pub(super) patience: &'l Patience,
     pub(super) unmapped: &'l Arc<UnmappedFields>,
+    pub(super) decoding: &'l Decoding,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
 }
@@ -96,7 +98,7 @@ async fn write_on(
         Some(journeys) => journeys.only(&files),
         None => Journeys::begin(means.route, table.name(), &files, means.sightings),
     };
-    let target = Target { hub, table, files: &files, journeys: &journeys };
+    let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys };
     let attempted = attempt(means, &target, table, &files).await;
     let (contents, unread, written) = attempted.inspect_err(|error| journeys.failed(error))?;
     drop(place);
@@ -135,7 +137,7 @@ pub(super) async fn prove(
     let mut group = group;
     loop {
         let Acknowledged { files, journeys, contents, written, unread } = group;
-        let target = Target { hub, table, files: &files, journeys: &journeys };
+        let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys };
         receipt.gone = unread.gone.or(receipt.gone.take());
         receipt.refused.extend(unread.refused);
         let counted = async {
@@ -221,7 +223,7 @@ pub(super) async fn decode_all(
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.batch, means.unmapped, sender.clone());
+        let mut decoder = Decoder::new(hub, table, means.decoding, means.batch, means.unmapped, sender.clone());
         let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {

@@ -18,6 +18,7 @@ use super::slots::Slots;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
+use crate::formats::Decoding;
 use crate::ledger::{FileVersion, TO_BE_LOADED_AGAIN};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
@@ -51,15 +52,17 @@ pub async fn load_again(
     let store = Pool::new(address, settings.connections, settings.store_timeout).store(false, &patience);
     let (budget, slots) = (Budget::of(settings, 1), Slots::new(1));
     let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
-    let reading = Reading {
-        container: &container,
-        patience: &patience,
-        unmapped: &progress.unmapped_fields,
-        batch,
-        parallel_files: budget.parallel_files,
-    };
     let mut gone = 0;
     for Again { route, files } in work {
+        let decoding = Decoding { format: route.format };
+        let reading = Reading {
+            container: &container,
+            patience: &patience,
+            unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
+            batch,
+            parallel_files: budget.parallel_files,
+        };
         let table = open_table(&store, settings, &route).await?;
         let name = route.to_string().into();
         let readable = Mutex::default();

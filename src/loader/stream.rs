@@ -24,6 +24,7 @@ use super::queue::{Age, Queue};
 use super::slots::{Pace, Slots};
 use crate::azure::blob::Container;
 use crate::capture::ListingOrder;
+use crate::formats::Decoding;
 use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
@@ -179,10 +180,12 @@ impl<'l> Stream<'l> {
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
+        let decoding = Decoding { format: self.route.format };
         let reading = Reading {
             container,
             patience: &in_hand,
             unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
             batch,
             parallel_files: budget.parallel_files,
         };
@@ -314,10 +317,17 @@ pub(super) async fn open_table(
         }
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
     }
-    if route.tombstones == Tombstones::Skip
-        && !store.persist(async |session| session.ledger_has("skipped").await).await?
-    {
-        return Err(LoadError::OldLedger { store: settings.store.to_string() });
+    let skips = route.tombstones == Tombstones::Skip || route.format.skips();
+    if skips && !store.persist(async |session| session.ledger_has("skipped").await).await? {
+        return Err(LoadError::OldLedger {
+            store: settings.store.to_string(),
+            column: "skipped",
+            for_what: "tombstones",
+        });
+    }
+    if table.is_indexed() && !store.persist(async |session| session.ledger_has("table_rows").await).await? {
+        let for_what = "a table with event_index";
+        return Err(LoadError::OldLedger { store: settings.store.to_string(), column: "table_rows", for_what });
     }
     Ok(Arc::new(table))
 }

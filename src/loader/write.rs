@@ -10,8 +10,9 @@ use super::journey::Journeys;
 use super::pool::Store;
 use super::records::{Record, Records};
 use crate::base::killpoint::{Side, Step, pass};
+use crate::formats::{Decoding, Rower};
 use crate::ledger::{FileVersion, Runs};
-use crate::rows::{Envelope, Mapper, Table};
+use crate::rows::{Envelope, Table};
 use crate::store::{Fault, Rejected};
 use crate::traces::{self, counted};
 
@@ -34,6 +35,8 @@ pub(super) struct Tally {
 pub(super) struct Target<'g> {
     pub(super) hub: &'g str,
     pub(super) table: &'g Table,
+    /// What bodies are.
+    pub(super) decoding: &'g Decoding,
     /// The group's files, for their partitions and names.
     pub(super) files: &'g [FileVersion],
     pub(super) journeys: &'g Journeys,
@@ -45,7 +48,8 @@ impl Decoded {
     /// # Errors
     /// When patience ends; some of it may then be written.
     pub(super) async fn write(self, target: &Target<'_>, store: &Store) -> Result<Written, LoadError> {
-        let Decoded { batch, records, rejected, reasons, unmapped } = self;
+        let Decoded { batch, records, rows, rejected, reasons, unmapped } = self;
+        let rows = |index: usize| rows.get(index).copied().unwrap_or(1);
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
         pass(Side::Before, Step::Written);
@@ -53,15 +57,20 @@ impl Decoded {
         let inserted = store.persist(async |session| session.insert(target.table, &batch).await).await;
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
-            Ok(()) => records.iter().for_each(|record| add(&mut tallies.of(record.file).loaded, record)),
+            Ok(()) => {
+                let loaded = |(index, record): (usize, Record<'_>)| {
+                    add(&mut tallies.of(record.file).loaded, record, rows(index));
+                };
+                records.iter().enumerate().for_each(loaded);
+            }
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 drop(batch);
                 refused = split(target, store, &records, error.reason()).await?;
                 let mut bad = refused.iter().map(|(index, _)| *index).peekable();
                 for (index, record) in records.iter().enumerate() {
                     match bad.next_if_eq(&index) {
-                        Some(_) => add(&mut tallies.of(record.file).rejected, record),
-                        None => add(&mut tallies.of(record.file).loaded, record),
+                        Some(_) => add(&mut tallies.of(record.file).rejected, record, 1),
+                        None => add(&mut tallies.of(record.file).loaded, record, rows(index)),
                     }
                 }
             }
@@ -74,7 +83,7 @@ impl Decoded {
             .collect();
         if !rejects.is_empty() {
             store.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
-            rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record));
+            rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record, 1));
         }
         pass(Side::After, Step::Written);
         for (file, Tally { loaded, rejected }) in &tallies.0 {
@@ -97,13 +106,13 @@ async fn split(
     let mut ranges = Vec::new();
     halve(0..records.len(), first_reason, &mut ranges, &mut refused);
     while let Some(range) = ranges.pop() {
-        let mut mapper = Mapper::new(target.table);
+        let mut rower = Rower::new(target.table, target.decoding);
         for index in range.clone() {
             let record = records.get(index);
             // It fitted before, so it fits now.
-            let _ = mapper.push(envelope(target, record), record.body);
+            let _ = rower.push(envelope(target, record), &record.attributes, record.body);
         }
-        let batch = mapper.take();
+        let batch = rower.take();
         match store.persist(async |session| session.insert(target.table, &batch).await).await {
             Ok(()) => {}
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
@@ -131,8 +140,8 @@ fn halve(
     ranges.push(range.start..middle);
 }
 
-fn add(runs: &mut Runs, record: Record<'_>) {
-    runs.push(record.sequence_number, record.enqueued_time);
+fn add(runs: &mut Runs, record: Record<'_>, rows: u32) {
+    runs.push_rows(record.sequence_number, record.enqueued_time, rows);
 }
 
 fn envelope<'a>(target: &Target<'a>, record: Record<'_>) -> Envelope<'a> {

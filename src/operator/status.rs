@@ -4,9 +4,9 @@ use std::io::Write as _;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::aligned::aligned;
 use super::source::{self, SourceError};
 use super::store::{address, connect_current};
-use super::table::aligned;
 use crate::base::SecretError;
 use crate::capture::PartitionId;
 use crate::ledger::{EndsError, PartitionEnds};

@@ -21,7 +21,7 @@ pub enum Exit {
     Failed,
     /// The flags or the environment are wrong; nothing was started.
     Usage,
-    /// `verify` found a hole or a double.
+    /// `verify` found a hole or a double, or `table --diff` a difference.
     Hole,
     /// A second SIGINT or SIGTERM came before the first was honoured.
     Interrupted,

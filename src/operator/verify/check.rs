@@ -173,6 +173,7 @@ impl Check<'_> {
             coverage: &coverage,
             pruned: pruned.as_ref(),
             gone: &gone,
+            format: route.format,
             sparse: self.settings.sparse,
             container: self.container.as_ref(),
             every_file: self.depth == Depth::EveryFile,
