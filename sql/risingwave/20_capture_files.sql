@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS capture_files (
     damaged_at bigint,
     loaded_at timestamp,
     skipped bigint,
+    unmapped bigint,
     table_rows bigint,
     PRIMARY KEY (container, target, blob)
 );

@@ -102,6 +102,11 @@ impl Rower {
         self.mapper.take()
     }
 
+    /// How many values had no column and were not rescued, of all records so far.
+    pub fn unmapped(&self) -> u64 {
+        self.mapper.unmapped()
+    }
+
     /// Which fields of loaded records had no column and were not rescued, and how often, since this was last asked.
     pub fn take_unmapped(&mut self) -> Unmapped {
         self.mapper.take_unmapped()

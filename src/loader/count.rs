@@ -13,6 +13,7 @@ use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::PartitionId;
 use crate::ledger::{Contents, Entry, Runs, Several};
 use crate::store::{KeyRange, Shelf};
+use crate::traces;
 
 /// Records that the store was asked to make durable, and may have lost before. Made only of [`Written`].
 pub(super) struct Flushed {
@@ -54,9 +55,10 @@ impl Flushed {
         store: &Store,
     ) -> Result<Self, LoadError> {
         pass(Side::Before, Step::Flushed);
-        let began = Instant::now();
+        let (began, since) = (Instant::now(), traces::now());
         store.persist(async |session| session.flush().await).await?;
         histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
+        target.journeys.together("flush", since);
         pass(Side::After, Step::Flushed);
         let unmapped = written.iter().map(|written| written.unmapped).sum();
         let mut tallies = vec![Tally::default(); target.files.len()];
@@ -74,10 +76,11 @@ impl Flushed {
     pub(super) async fn count(self, target: &Target<'_>, store: &Store) -> Result<Counted, LoadError> {
         let Flushed { contents, tallies, unmapped } = self;
         pass(Side::Before, Step::Counted);
-        let began = Instant::now();
+        let (began, since) = (Instant::now(), traces::now());
         let rows = lacking(target, Shelf::Rows, &tallies, store).await?;
         let rejected = lacking(target, Shelf::Rejected, &tallies, store).await?;
         histogram!("deltawave_loader_count_seconds").record(began.elapsed());
+        target.journeys.together("count", since);
         pass(Side::After, Step::Counted);
         let loaded_at = OffsetDateTime::now_utc();
         let mut counted = Counted { whole: Vec::new(), unmapped, lacking: Vec::new() };

@@ -48,6 +48,16 @@ pub(super) enum FileEnd {
     Refused(BlobError),
 }
 
+impl FileEnd {
+    /// What was in it, if it was read.
+    pub(super) fn records(&self) -> Option<u64> {
+        match self {
+            FileEnd::Read(contents) => Some(contents.records),
+            FileEnd::Gone(_) | FileEnd::Refused(_) => None,
+        }
+    }
+}
+
 /// Decodes one file after another into batches that may span files.
 pub(super) struct Decoder {
     hub: String,
@@ -99,9 +109,10 @@ impl Decoder {
         file: &FileVersion,
         mut source: Source,
     ) -> Result<FileEnd, LoadError> {
-        let mut contents = Contents { span: None, records: 0, skipped: 0, outcome: Outcome::Loaded };
+        let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
+        let unmapped = self.rower.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
             // Neighbours nearly always share their second.
@@ -145,6 +156,7 @@ impl Decoder {
                 };
             }
         }
+        contents.unmapped = self.rower.unmapped() - unmapped;
         pass(Side::After, Step::Decoded);
         Ok(FileEnd::Read(contents))
     }

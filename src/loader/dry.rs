@@ -16,6 +16,7 @@ use super::budget::Budget;
 use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
 use super::group::{Reading, decode_all};
+use super::journey::Journeys;
 use super::patience::Patience;
 use super::pool::{self, Pool};
 use super::progress::Progress;
@@ -182,7 +183,8 @@ async fn read(
             }
         }
     };
-    let (decoded, ()) = join(decode_all(means, route.hub.name(), table, &files, sender), count).await;
+    let (decoded, ()) =
+        join(decode_all(means, route.hub.name(), table, &files, &Journeys::default(), sender), count).await;
     run.busy += began.elapsed();
     for (file, contents) in files.iter().zip(decoded?.0) {
         let Some(contents) = contents else { continue };

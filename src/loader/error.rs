@@ -78,8 +78,7 @@ pub enum LoadError {
     },
     /// The ledger was made by an earlier version.
     #[error(
-        "table `capture_files` in {store} has no column `{column}`, which {for_what} needs: ALTER TABLE capture_files \
-         ADD COLUMN {column} bigint"
+        "table `capture_files` in {store} has no column `{column}`, which {for_what} needs; `deltawave init` adds it"
     )]
     OldLedger {
         /// The store.

@@ -11,6 +11,7 @@ use super::count::{Counted, Flushed};
 use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
 use super::error::LoadError;
 use super::fetch::fetch;
+use super::journey::{Journeys, Sightings};
 use super::patience::Patience;
 use super::pool::Store;
 use super::progress::{Counts, Progress};
@@ -23,6 +24,7 @@ use crate::base::killpoint::{Side, Step, pass};
 use crate::formats::Decoding;
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
+use crate::traces::{self, counted};
 
 /// What reading files needs, and how much of it at once.
 #[derive(Clone, Copy)]
@@ -42,6 +44,8 @@ pub(super) struct Means<'l> {
     pub(super) slots: &'l Slots,
     pub(super) progress: &'l Progress,
     pub(super) route: &'l Arc<str>,
+    /// How the files were found.
+    pub(super) sightings: &'l Sightings,
     /// A blob that could be read.
     pub(super) readable: &'l AsyncMutex<Option<String>>,
 }
@@ -56,12 +60,56 @@ pub(super) struct Receipt {
     pub(super) gone: Option<BlobError>,
 }
 
-/// Loads a group of one hub's files into one table, and adds to the receipt what it has noted. What the store turns out
-/// not to have is written again. Memory is held only while something is done, never through a pause.
+/// A group whose rows the store has acknowledged, which proves nothing yet.
+pub(super) struct Acknowledged {
+    files: Arc<[FileVersion]>,
+    journeys: Journeys,
+    contents: Vec<Option<Contents>>,
+    written: Vec<Written>,
+    /// What the receipt says of files that were not read.
+    unread: Receipt,
+}
+
+/// Decodes a group of one hub's files and writes it into one table. Memory is held only while something is done, never
+/// through a pause.
 ///
 /// # Errors
-/// When patience ends, trouble lasts, or the store or a file's container refuses for good. What is not in the receipt
-/// then may be repeated.
+/// When patience ends, trouble lasts, or the store or a file's container refuses for good.
+pub(super) async fn write(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: Vec<FileVersion>,
+) -> Result<Acknowledged, LoadError> {
+    write_on(means, hub, table, files, None).await
+}
+
+/// As [`write`], of files that were written before, with what is told of them.
+async fn write_on(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: Vec<FileVersion>,
+    before: Option<Journeys>,
+) -> Result<Acknowledged, LoadError> {
+    let files: Arc<[FileVersion]> = files.into();
+    let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
+    let journeys = match before {
+        Some(journeys) => journeys.only(&files),
+        None => Journeys::begin(means.route, table.name(), &files, means.sightings),
+    };
+    let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys };
+    let attempted = attempt(means, &target, table, &files).await;
+    let (contents, unread, written) = attempted.inspect_err(|error| journeys.failed(error))?;
+    drop(place);
+    let unread = set_aside(means, &files, &contents, unread).await?;
+    Ok(Acknowledged { files, journeys, contents, written, unread })
+}
+
+/// Writes a group and proves it.
+///
+/// # Errors
+/// As [`write`]. What is not in the receipt then may be repeated.
 pub(super) async fn load(
     means: &Means<'_>,
     hub: &str,
@@ -69,15 +117,34 @@ pub(super) async fn load(
     files: Vec<FileVersion>,
     receipt: &mut Receipt,
 ) -> Result<(), LoadError> {
+    let group = write(means, hub, table, files).await?;
+    prove(means, hub, table, group, receipt).await
+}
+
+/// Flushes and counts a group, and adds to the receipt what it has noted. What the store turns out not to have is written
+/// again.
+///
+/// # Errors
+/// As [`write`]. What is not in the receipt then may be repeated.
+pub(super) async fn prove(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    group: Acknowledged,
+    receipt: &mut Receipt,
+) -> Result<(), LoadError> {
     let mut rewriting = Rewriting::of(means.route, means.reading.patience, means.progress);
-    let mut files: Arc<[FileVersion]> = files.into();
+    let mut group = group;
     loop {
-        let target = Target { hub, table, decoding: means.reading.decoding, files: &files };
-        let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
-        let (mut counted, Unread { gone, refused }) = attempt(means, &target, table, &files).await?;
-        drop(place);
-        receipt.gone = gone.or(receipt.gone.take());
-        set_aside(means, &target, refused, &counted, receipt).await?;
+        let Acknowledged { files, journeys, contents, written, unread } = group;
+        let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys };
+        receipt.gone = unread.gone.or(receipt.gone.take());
+        receipt.refused.extend(unread.refused);
+        let counted = async {
+            let flushed = Flushed::flush(&target, contents, written, means.store).await?;
+            flushed.count(&target, means.store).await
+        };
+        let mut counted = counted.await.inspect_err(|error| journeys.failed(error))?;
         let kind = means.store.persist(async |session| Ok(session.kind())).await?;
         let again = rewriting.judge(&mut counted, table.name(), kind);
         receipt.entries.extend(counted.receipt(means, &target).await?);
@@ -85,7 +152,8 @@ pub(super) async fn load(
             rewriting.done();
             return Ok(());
         }
-        files = rewriting.again(again, &target).await?.into();
+        let again = rewriting.again(again, &target).await?;
+        group = write_on(means, hub, table, again, Some(journeys)).await?;
     }
 }
 
@@ -104,15 +172,14 @@ pub(super) struct Unread {
 /// When it is the container's trouble.
 async fn set_aside(
     means: &Means<'_>,
-    target: &Target<'_>,
-    refused: Vec<(usize, BlobError)>,
-    counted: &Counted,
-    receipt: &mut Receipt,
-) -> Result<(), LoadError> {
+    files: &[FileVersion],
+    contents: &[Option<Contents>],
+    unread: Unread,
+) -> Result<Receipt, LoadError> {
+    let Unread { gone, refused } = unread;
     let Reading { container, patience, .. } = means.reading;
-    let read = counted.whole.iter().map(|entry| &entry.file).chain(counted.lacking.iter().map(|file| &file.entry.file));
-    if let Some(file) = read.last() {
-        *means.readable.lock().await = Some(file.blob.clone());
+    if let Some(read) = contents.iter().rposition(Option::is_some) {
+        *means.readable.lock().await = Some(files[read].blob.clone());
     } else if let Some((_, error)) = refused.iter().find(|(_, error)| !error.is_its_own()) {
         // None of the group could be read: see whether one can that could before.
         let readable = means.readable.lock().await.clone();
@@ -121,29 +188,28 @@ async fn set_aside(
             None => false,
         };
         if !others {
-            return patience.trouble().pause(error.clone()).await;
+            patience.trouble().pause(error.clone()).await?;
+            return Ok(Receipt { gone, ..Receipt::default() });
         }
     }
-    let refused = refused.into_iter().map(|(number, error)| (target.files[number].clone(), error));
-    receipt.refused.extend(refused);
-    Ok(())
+    let refused = refused.into_iter().map(|(number, error)| (files[number].clone(), error)).collect();
+    Ok(Receipt { gone, refused, ..Receipt::default() })
 }
 
-/// Decodes, writes, flushes and counts all of the files once.
+/// Decodes and writes all of the files once.
 async fn attempt(
     means: &Means<'_>,
     target: &Target<'_>,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
-) -> Result<(Counted, Unread), LoadError> {
+) -> Result<(Vec<Option<Contents>>, Unread, Vec<Written>), LoadError> {
     let (sender, receiver) = mpsc::channel(means.store.width);
     let receiver = AsyncMutex::new(receiver);
     let writers = (0..means.store.width).map(|_| write_all(&receiver, target, means.store));
     let ((contents, unread), written) =
-        try_join(decode_all(&means.reading, target.hub, table, files, sender), try_join_all(writers)).await?;
-    let written: Vec<Written> = written.into_iter().flatten().collect();
-    let flushed = Flushed::flush(target, contents, written, means.store).await?;
-    Ok((flushed.count(target, means.store).await?, unread))
+        try_join(decode_all(&means.reading, target.hub, table, files, target.journeys, sender), try_join_all(writers))
+            .await?;
+    Ok((contents, unread, written.into_iter().flatten().collect()))
 }
 
 /// Decodes all files, several at once, and says what was in each; `None` for one that was not read.
@@ -152,22 +218,27 @@ pub(super) async fn decode_all(
     hub: &str,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
+    journeys: &Journeys,
     sender: mpsc::Sender<Decoded>,
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
         let mut decoder = Decoder::new(hub, table, means.decoding, means.batch, means.unmapped, sender.clone());
-        let (queue, files) = (queue.clone(), files.clone());
+        let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let mut ends = Vec::new();
             // The file after the one at hand is fetched meanwhile.
-            let start = |index: usize| (index, fetch(&container, &files[index], &patience));
+            let start = |index: usize| (index, fetch(&container, &files[index], &patience, journeys.of(index)));
             let mut ahead = next().map(start);
             while let Some((index, source)) = ahead {
                 ahead = next().map(start);
-                ends.push((index, decoder.decode(index, &files[index], source)?));
+                let began = traces::now();
+                let end = decoder.decode(index, &files[index], source)?;
+                let records = || end.records().map(|records| counted("deltawave.records", records));
+                journeys.step(index, "decode", began, || records().into_iter().collect());
+                ends.push((index, end));
             }
             decoder.finish()?;
             Ok::<_, LoadError>(ends)
@@ -181,10 +252,15 @@ pub(super) async fn decode_all(
         match end {
             FileEnd::Read(found) => contents[index] = Some(found),
             FileEnd::Gone(error) => {
-                tracing::warn!("{error}; the next listing decides");
+                let trace = journeys.of(index);
+                trace.failed(|| error.to_string());
+                tracing::warn!(trace_id = trace.id(), "{error}; the next listing decides");
                 unread.gone = Some(error);
             }
-            FileEnd::Refused(error) => unread.refused.push((index, error)),
+            FileEnd::Refused(error) => {
+                journeys.of(index).failed(|| error.to_string());
+                unread.refused.push((index, error));
+            }
         }
     }
     Ok((contents, unread))
@@ -210,26 +286,30 @@ impl Counted {
         let Counted { whole: entries, unmapped, .. } = self;
         let (container, table) = (means.reading.container.name(), target.table);
         pass(Side::Before, Step::Receipted);
+        let began = traces::now();
         means.store.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
         pass(Side::After, Step::Receipted);
+        target.journeys.together("note", began);
         let mut counts = Counts { unmapped, ..Counts::default() };
-        for Entry { file, contents, loaded, rejected, .. } in &entries {
+        for entry in &entries {
+            let Entry { file, contents, loaded, rejected, .. } = entry;
+            let trace_id = target.journeys.arrived(entry);
             counts.files += 1;
             counts.loaded += loaded;
             counts.rejected += rejected;
             counts.bytes += file.size;
             let (blob, table) = (&file.blob, table.name());
             if contents.skipped > 0 {
-                tracing::info!(%blob, %table, skipped = contents.skipped, "tombstones skipped");
+                tracing::info!(%blob, %table, skipped = contents.skipped, trace_id, "tombstones skipped");
             }
             match &contents.outcome {
                 Outcome::Loaded if *rejected > 0 => {
-                    tracing::warn!(%blob, %table, loaded, rejected, "file loaded, but for what is in rejected_events");
+                    tracing::warn!(%blob, %table, loaded, rejected, trace_id, "file loaded, but for what is in rejected_events");
                 }
-                Outcome::Loaded => tracing::info!(%blob, %table, loaded, rejected, "file loaded"),
+                Outcome::Loaded => tracing::info!(%blob, %table, loaded, rejected, trace_id, "file loaded"),
                 Outcome::Quarantined { reason, .. } => {
                     counts.quarantined += 1;
-                    tracing::error!(%blob, %table, loaded, rejected, %reason, "file quarantined");
+                    tracing::error!(%blob, %table, loaded, rejected, trace_id, %reason, "file quarantined");
                 }
             }
         }

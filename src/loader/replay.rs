@@ -9,6 +9,7 @@ use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::error::LoadError;
 use super::group::{Means, Reading, Receipt, load};
+use super::journey::Sightings;
 use super::patience::Patience;
 use super::pool::{self, Pool};
 use super::progress::Progress;
@@ -65,8 +66,16 @@ pub async fn load_again(
         let table = open_table(&store, settings, &route).await?;
         let name = route.to_string().into();
         let readable = Mutex::default();
-        let means =
-            Means { reading, store: &store, slots: &slots, progress: &progress, route: &name, readable: &readable };
+        let sightings = Sightings::default();
+        let means = Means {
+            reading,
+            store: &store,
+            slots: &slots,
+            progress: &progress,
+            route: &name,
+            sightings: &sightings,
+            readable: &readable,
+        };
         let (mut group, mut bytes, mut unsettled) = (Vec::new(), 0, Unsettled::default());
         for file in files {
             bytes += file.size;

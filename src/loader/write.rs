@@ -6,6 +6,7 @@ use metrics::histogram;
 
 use super::decode::Decoded;
 use super::error::LoadError;
+use super::journey::Journeys;
 use super::pool::Store;
 use super::records::{Record, Records};
 use crate::base::killpoint::{Side, Step, pass};
@@ -13,6 +14,7 @@ use crate::formats::{Decoding, Rower};
 use crate::ledger::{FileVersion, Runs};
 use crate::rows::{Envelope, Table};
 use crate::store::{Fault, Rejected};
+use crate::traces::{self, counted};
 
 /// Rows and rejected records that the store has taken, though it may yet lose them. Made only of [`Decoded`].
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(super) struct Target<'g> {
     pub(super) decoding: &'g Decoding,
     /// The group's files, for their partitions and names.
     pub(super) files: &'g [FileVersion],
+    pub(super) journeys: &'g Journeys,
 }
 
 impl Decoded {
@@ -50,7 +53,7 @@ impl Decoded {
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
         pass(Side::Before, Step::Written);
-        let began = Instant::now();
+        let (began, since) = (Instant::now(), traces::now());
         let inserted = store.persist(async |session| session.insert(target.table, &batch).await).await;
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
@@ -83,6 +86,10 @@ impl Decoded {
             rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record, 1));
         }
         pass(Side::After, Step::Written);
+        for (file, Tally { loaded, rejected }) in &tallies.0 {
+            let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
+            target.journeys.step(*file, "write", since, records);
+        }
         Ok(Written { tallies: tallies.0, unmapped })
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Strangers {
     record: Vec<usize>,
     /// Where those of its row at hand begin.
     row: usize,
+    /// How many values were in records that were kept, ever.
+    kept: u64,
 }
 
 impl Strangers {
@@ -44,6 +46,7 @@ impl Strangers {
 
     /// The record at hand becomes rows.
     pub(super) fn keep(&mut self) {
+        self.kept += self.record.len() as u64;
         for number in self.record.drain(..) {
             self.names[number].1 += 1;
         }
@@ -65,6 +68,11 @@ impl Strangers {
             self.record[self.row..].iter().take(SHOWN).map(|number| excerpt(&self.names[*number].0)).collect();
         let more = if self.of_row() > SHOWN { ", …" } else { "" };
         format!("{}{more}", shown.join(", "))
+    }
+
+    /// How many values were in records that were kept, ever.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// Those that were kept since this was last asked.

@@ -42,7 +42,7 @@ pub use columns::ColumnRule;
 pub use command_line::command_line;
 pub use event_hub::{EventHub, InvalidEventHub};
 pub use faults::Faults;
-pub use guard::{FrontSettings, GuardArgs, GuardSettings};
+pub use guard::{CertificateSource, FrontSettings, GuardArgs, GuardSettings};
 pub use https::HttpsSettings;
 pub use init::{InitArgs, InitSettings, Recreate};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};

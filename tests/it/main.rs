@@ -13,6 +13,7 @@
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
+//! | `guard_vault` | `deltawave guard` with its certificate and its passwords in a Key Vault: missing, new, of no use |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
@@ -43,6 +44,7 @@
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
 //! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
 //! | `table` | `deltawave table`: the table that files ask for, made, loaded, and held against what is there |
+//! | `traces` | what programs tell an OpenTelemetry collector and Application Insights, which are played, of each file |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `verify` | `deltawave verify` and `deltawave status`: what is whole is proven, what is not is named |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
@@ -65,6 +67,7 @@ mod forget;
 mod formats;
 mod guard;
 mod guard_recover;
+mod guard_vault;
 mod https;
 mod kafka;
 mod latest_state;
@@ -95,5 +98,6 @@ mod store_tls;
 mod store_users;
 mod support;
 mod table;
+mod traces;
 mod up;
 mod verify;
