@@ -24,6 +24,7 @@ mod producer;
 mod prune;
 mod rate;
 mod reference;
+mod registry;
 mod replay;
 mod route;
 mod scope;
@@ -52,6 +53,7 @@ pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Tra
 pub use prune::{Keep, Prune, PruneArgs, PruneSettings};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;
+pub use registry::Registries;
 pub use replay::{Pick, ReplayArgs, ReplaySettings};
 pub use route::{Route, Tombstones};
 pub use seconds::Seconds;
