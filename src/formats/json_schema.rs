@@ -112,8 +112,13 @@ mod tests {
         let schemas = Arc::new(Schemas::default());
         let text = SchemaText {
             kind: SchemaKind::Json,
-            text: r#"{"type":"object","properties":{"a":{"type":"integer"},"b":{"$ref":"money.json"}},"required":["a"]}"#.to_owned(),
-            references: vec![("money.json".to_owned(), r#"{"type":"object","properties":{"cents":{"minimum":0}}}"#.to_owned())],
+            text:
+                r#"{"type":"object","properties":{"a":{"type":"integer"},"b":{"$ref":"money.json"}},"required":["a"]}"#
+                    .to_owned(),
+            references: vec![(
+                "money.json".to_owned(),
+                r#"{"type":"object","properties":{"cents":{"minimum":0}}}"#.to_owned(),
+            )],
         };
         schemas.put(SchemaId::Number(7), Ok(Arc::new(text)));
         let mut format = JsonSchema::new(schemas);
@@ -127,7 +132,10 @@ mod tests {
         assert_eq!(decode(good).unwrap(), [good]);
         for (json, reason) in [
             (r#"{"a":"x"}"#, "it does not fit its schema 7: `/a`: \"x\" is not of type \"integer\""),
-            (r#"{"a":1,"b":{"cents":-1}}"#, "it does not fit its schema 7: `/b/cents`: -1 is less than the minimum of 0"),
+            (
+                r#"{"a":1,"b":{"cents":-1}}"#,
+                "it does not fit its schema 7: `/b/cents`: -1 is less than the minimum of 0",
+            ),
             ("{}", "it does not fit its schema 7: the body: \"a\" is a required property"),
             ("{", "body is not JSON"),
         ] {

@@ -57,8 +57,7 @@ impl Rower {
 
     /// Whether what a record says beside its body matters.
     pub fn needs_attributes(table: &Table, decoding: &Decoding) -> bool {
-        table.takes_attributes()
-            || decoding.decoder(Wanted::all()).is_some_and(|format| format.needs_attributes())
+        table.takes_attributes() || decoding.decoder(Wanted::all()).is_some_and(|format| format.needs_attributes())
     }
 
     /// Adds a record.

@@ -14,8 +14,8 @@ use super::fetch::fetch;
 use super::journey::{Journeys, Sightings};
 use super::patience::Patience;
 use super::pool::Store;
-use super::registrar::Registrar;
 use super::progress::{Counts, Progress};
+use super::registrar::Registrar;
 use super::rewrite::Rewriting;
 use super::slots::Slots;
 use super::unmapped::UnmappedFields;
@@ -228,7 +228,8 @@ pub(super) async fn decode_all(
     means.decoding.schemas.forget_unknown();
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.decoding, means.registrar, means.batch, means.unmapped, sender.clone());
+        let mut decoder =
+            Decoder::new(hub, table, means.decoding, means.registrar, means.batch, means.unmapped, sender.clone());
         let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {

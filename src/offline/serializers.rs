@@ -38,6 +38,10 @@ impl Serializers {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let status = output.status.to_string();
-        Err(OfflineError::Command { program, status, output: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+        Err(OfflineError::Command {
+            program,
+            status,
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
     }
 }

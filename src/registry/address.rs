@@ -24,7 +24,8 @@ impl FromStr for RegistryAddress {
             if namespace.is_empty() || !namespace.chars().all(sound) {
                 return Err(format!("`{text}` is not azure:NAMESPACE"));
             }
-            let host = if namespace.contains('.') { namespace.to_owned() } else { format!("{namespace}.{PUBLIC_CLOUD}") };
+            let host =
+                if namespace.contains('.') { namespace.to_owned() } else { format!("{namespace}.{PUBLIC_CLOUD}") };
             return Ok(RegistryAddress::Azure(host.to_ascii_lowercase()));
         }
         // What may stand in it is no text to be quoted.
@@ -33,7 +34,10 @@ impl FromStr for RegistryAddress {
             return Err("is neither http://… nor https://… nor azure:NAMESPACE".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("holds a user or a password: give them by --schema-registry-user and --schema-registry-password".to_owned());
+            return Err(
+                "holds a user or a password: give them by --schema-registry-user and --schema-registry-password"
+                    .to_owned(),
+            );
         }
         if url.query().is_some() {
             return Err("has a query behind it: leave it out".to_owned());

@@ -48,7 +48,9 @@ impl Azure {
                 let text = String::from_utf8(got.body).map_err(|error| self.away(error.to_string()))?;
                 Ok(SchemaText { kind, text, references: Vec::new() })
             }
-            404 => Err(RegistryError::Unknown(format!("schema registry {self} does not have schema {id} ({})", reason()))),
+            404 => {
+                Err(RegistryError::Unknown(format!("schema registry {self} does not have schema {id} ({})", reason())))
+            }
             401 | 403 => Err(RegistryError::Denied {
                 address: self.to_string(),
                 reason: reason(),

@@ -50,12 +50,7 @@ struct Refusal {
 }
 
 impl Confluent {
-    pub(super) fn new(
-        base: &Url,
-        getter: Getter,
-        user: Option<String>,
-        password: Option<RotatingSecret>,
-    ) -> Self {
+    pub(super) fn new(base: &Url, getter: Getter, user: Option<String>, password: Option<RotatingSecret>) -> Self {
         Confluent { base: base.clone(), getter, user, password }
     }
 
@@ -66,7 +61,9 @@ impl Confluent {
             Some("PROTOBUF") => SchemaKind::Protobuf,
             Some("JSON") => SchemaKind::Json,
             Some(other) => {
-                return Err(RegistryError::Unknown(format!("schema {id} in {self} is of type {other}, which is none of ours")));
+                return Err(RegistryError::Unknown(format!(
+                    "schema {id} in {self} is of type {other}, which is none of ours"
+                )));
             }
         };
         // Those that others need come before them.
@@ -84,7 +81,9 @@ impl Confluent {
                 continue;
             }
             if seen.len() > MOST_REFERENCES {
-                return Err(RegistryError::Unknown(format!("schema {id} in {self} names more than {MOST_REFERENCES} others")));
+                return Err(RegistryError::Unknown(format!(
+                    "schema {id} in {self} names more than {MOST_REFERENCES} others"
+                )));
             }
             let found = self.ask(&["subjects", &reference.subject, "versions", &reference.version.to_string()]).await?;
             texts.insert(reference.name.clone(), found.schema);
@@ -119,7 +118,8 @@ impl Confluent {
 
     fn refusal(&self, status: u16, what: &str, got: &Got) -> RegistryError {
         let refusal: Option<Refusal> = serde_json::from_slice(&got.body).ok();
-        let said = refusal.as_ref().map_or(String::new(), |refusal| format!(" {}", one_line(&refusal.message, REASON_LIMIT)));
+        let said =
+            refusal.as_ref().map_or(String::new(), |refusal| format!(" {}", one_line(&refusal.message, REASON_LIMIT)));
         let reason = format!("{status}{said}");
         match (status, refusal) {
             // A registry says which it has not; a page in its place does not.

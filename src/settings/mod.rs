@@ -49,7 +49,9 @@ pub use init::{InitArgs, InitSettings, Recreate};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
-pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file};
+pub use producer::{
+    EventFormat, EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
+};
 pub use prune::{Keep, Prune, PruneArgs, PruneSettings};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;

@@ -56,7 +56,14 @@ const OPTIONS: [&str; 4] = ["tombstones", "format", "validate", "registry"];
 impl Route {
     /// A route that says nothing else.
     pub fn new(hub: Hub, table: &str) -> Self {
-        Route { hub, table: table.to_owned(), tombstones: Tombstones::default(), format: FormatName::default(), validate: false, registry: None }
+        Route {
+            hub,
+            table: table.to_owned(),
+            tombstones: Tombstones::default(),
+            format: FormatName::default(),
+            validate: false,
+            registry: None,
+        }
     }
 
     fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
@@ -67,7 +74,9 @@ impl Route {
             ("validate", "true") => self.validate = true,
             ("validate", "false") => self.validate = false,
             ("validate", _) => return Err(format!("`{option}={value}` is neither validate=true nor validate=false")),
-            ("registry", address) => self.registry = Some(address.parse().map_err(|fault| format!("registry= {fault}"))?),
+            ("registry", address) => {
+                self.registry = Some(address.parse().map_err(|fault| format!("registry= {fault}"))?)
+            }
             _ => return Err(format!("`{option}={value}` is neither tombstones=skip nor tombstones=reject")),
         }
         Ok(())
@@ -104,7 +113,10 @@ impl RouteArgs {
             sound &= faults.check("--route", checked).is_some();
         }
         for route in routes.iter().filter(|route| route.validate && route.format != FormatName::Json) {
-            faults.add("--route", format_args!("validate=true is for format=json, and {route} has format={}", route.format));
+            faults.add(
+                "--route",
+                format_args!("validate=true is for format=json, and {route} has format={}", route.format),
+            );
             sound = false;
         }
         sound.then_some(routes)

@@ -200,7 +200,6 @@ pub(super) const PRUNED: &str = "pruned";
 
 /// What a row says beside whose file it is.
 struct Row<'r> {
-    table_rows: Option<u64>,
     file: &'r FileVersion,
     etag: &'r str,
     span: Option<Span>,
@@ -213,6 +212,7 @@ struct Row<'r> {
     loaded_at: Option<OffsetDateTime>,
     skipped: u64,
     unmapped: u64,
+    table_rows: Option<u64>,
 }
 
 fn batch<'r>(

@@ -90,12 +90,22 @@ async fn records_of_an_ordinary_serializer_are_read_by_the_schemas_of_a_real_reg
             ["130", "note 130 \"ü\"", "6.42", "2025-02-11", "2026-01-31 13:04:05.123586+00", "NEW", "{t0,t1}", "NULL"],
         ]
     );
-    let protobuf = "SELECT id, note, lines, done, raw, ratio, kind, \"leftOver\" FROM protobuf WHERE id IN (0, 5) ORDER BY id";
+    let protobuf =
+        "SELECT id, note, lines, done, raw, ratio, kind, \"leftOver\" FROM protobuf WHERE id IN (0, 5) ORDER BY id";
     assert_eq!(
         bench.store.rows(protobuf).await,
         [
             ["0", "note 0", "[]", "t", "AAA=", "0.0", "NEW", "0"],
-            ["5", "note 5", "[{\"item\": \"i0\", \"pieces\": 0}, {\"item\": \"i1\", \"pieces\": 1}]", "f", "AAU=", "1.25", "OLD", "0"],
+            [
+                "5",
+                "note 5",
+                "[{\"item\": \"i0\", \"pieces\": 0}, {\"item\": \"i1\", \"pieces\": 1}]",
+                "f",
+                "AAU=",
+                "1.25",
+                "OLD",
+                "0"
+            ],
         ]
     );
     for table in ["avro", "protobuf", "json"] {
@@ -114,7 +124,18 @@ async fn a_registry_that_is_away_holds_up_its_stream_alone_and_is_told() {
     bench.files.of_hub("framed").add(0, 0, (0..20).map(|n| event(n, framed(1, 7))).collect()).await;
     bench.files.of_hub("plain").add(0, 0, vec![event(0, r#"{"a":1}"#)]).await;
     let url = format!("http://127.0.0.1:{}/base", registry.port());
-    let flags = ["--route", "framed=framed,format=avro,plain=plain", "--require", "", "--poll", "0.1", "--slow-retry", "0.3", "--http", "127.0.0.1:0"];
+    let flags = [
+        "--route",
+        "framed=framed,format=avro,plain=plain",
+        "--require",
+        "",
+        "--poll",
+        "0.1",
+        "--slow-retry",
+        "0.3",
+        "--http",
+        "127.0.0.1:0",
+    ];
     let loading = bench.start(&[&flags[..], &CREDENTIALS, &["--schema-registry", &url]].concat());
     bench.until("SELECT count(*) FROM plain", 1).await;
     let http = Http::of(&loading).await;
@@ -178,14 +199,28 @@ async fn azures_registry_is_asked_with_the_programs_own_identity() {
     let other = "avro/binary+ffffffffffffffffffffffffffffffff".to_owned();
     unknown.properties = vec![("content-type".to_owned(), PropertyValue::String(other))];
     bench.files.of_hub("azure").add(0, 0, vec![good, unknown]).await;
-    let mut command = bench.loader(&["--once", "--route", "azure=azure,format=avro", "--require", "", "--schema-registry", "azure:contoso"]);
+    let mut command = bench.loader(&[
+        "--once",
+        "--route",
+        "azure=azure,format=avro",
+        "--require",
+        "",
+        "--schema-registry",
+        "azure:contoso",
+    ]);
     cloud.show(&mut command);
     let ended = Running::start(command).end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(bench.store.rows("SELECT a FROM azure").await, [["7"]]);
     let rejected = bench.store.rows("SELECT reason FROM rejected_events").await;
-    assert!(rejected[0][0].starts_with("schema registry azure:contoso.servicebus.windows.net does not have schema fff"), "{rejected:?}");
+    assert!(
+        rejected[0][0].starts_with("schema registry azure:contoso.servicebus.windows.net does not have schema fff"),
+        "{rejected:?}"
+    );
     let tokens = cloud.identity.asked();
-    assert!(tokens.iter().any(|asked| asked.query("resource").as_deref() == Some("https://eventhubs.azure.net")), "{tokens:?}");
+    assert!(
+        tokens.iter().any(|asked| asked.query("resource").as_deref() == Some("https://eventhubs.azure.net")),
+        "{tokens:?}"
+    );
     bench.passed().await;
 }

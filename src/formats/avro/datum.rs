@@ -48,11 +48,19 @@ impl<'d> Datum<'d> {
             Node::Float => {
                 let number = f32::from_le_bytes(self.take(4)?.try_into().unwrap_or_default());
                 // By way of its own digits: widened, it would have others.
-                if number.is_finite() { push(out, format_args!("{number:?}")) } else { push_text(out, &number.to_string()) }
+                if number.is_finite() {
+                    push(out, format_args!("{number:?}"))
+                } else {
+                    push_text(out, &number.to_string())
+                }
             }
             Node::Double => {
                 let number = f64::from_le_bytes(self.take(8)?.try_into().unwrap_or_default());
-                if number.is_finite() { push(out, format_args!("{number:?}")) } else { push_text(out, &number.to_string()) }
+                if number.is_finite() {
+                    push(out, format_args!("{number:?}"))
+                } else {
+                    push_text(out, &number.to_string())
+                }
             }
             Node::Bytes(meaning) => {
                 let bytes = self.bytes()?;
@@ -139,7 +147,8 @@ impl<'d> Datum<'d> {
 
     fn take(&mut self, length: usize) -> Result<&'d [u8], String> {
         let end = self.position.checked_add(length).filter(|end| *end <= self.data.len());
-        let end = end.ok_or_else(|| format!("it ends after {} bytes, where {length} more should follow", self.data.len()))?;
+        let end =
+            end.ok_or_else(|| format!("it ends after {} bytes, where {length} more should follow", self.data.len()))?;
         let taken = &self.data[self.position..end];
         self.position = end;
         Ok(taken)

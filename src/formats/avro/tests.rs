@@ -18,7 +18,8 @@ fn body(id: u32, schema: &str, datum: Datum) -> Vec<u8> {
     let schema = Schema::parse_str(schema).unwrap();
     let mut body = vec![0];
     body.extend(id.to_be_bytes());
-    body.extend(apache_avro::to_avro_datum(&schema, datum).unwrap());
+    let writer = apache_avro::writer::datum::GenericDatumWriter::builder(&schema).build().unwrap();
+    writer.write_value(&mut body, datum).unwrap();
     body
 }
 
@@ -94,13 +95,18 @@ fn schemas_are_asked_for_and_what_does_not_fit_is_told() {
         (&[0, 0, 0, 0, 7, 2], "it is not what its schema 7 says: field \"note\": it ends after 1 bytes"),
         (&[0, 0, 0, 0, 7, 2, 9], "it is not what its schema 7 says: field \"note\": branch -5 of a union of 2"),
         (b"{\"a\":1}", "it is no Avro by a schema registry"),
-        (b"", "it is no Avro by a schema registry: it has neither Confluent's prefix nor a content type avro/binary+ID: it is empty"),
+        (
+            b"",
+            "it is no Avro by a schema registry: it has neither Confluent's prefix nor a content type avro/binary+ID: it is empty",
+        ),
     ] {
         let Err(Undecodable::Bad(said)) = decode(&mut format, body) else { panic!("{body:?}") };
         assert!(said.starts_with(reason), "{said}");
     }
     let mut other = Avro::new(schemas(1, r#""string""#, &[]));
-    assert!(matches!(decode(&mut other, &[0, 0, 0, 0, 1, 0]), Err(Undecodable::Bad(said)) if said.contains("it is no record")));
+    assert!(
+        matches!(decode(&mut other, &[0, 0, 0, 0, 1, 0]), Err(Undecodable::Bad(said)) if said.contains("it is no record"))
+    );
 }
 
 #[test]

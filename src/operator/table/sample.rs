@@ -94,12 +94,7 @@ impl Sample {
         usize::try_from(self.records).is_ok_and(|records| records < settings.sample) && self.bytes < MOST_BYTES
     }
 
-    async fn add(
-        &mut self,
-        container: &Container,
-        blob: &str,
-        most: usize,
-    ) -> Result<(), TableError> {
+    async fn add(&mut self, container: &Container, blob: &str, most: usize) -> Result<(), TableError> {
         let (sender, chunks) = mpsc::channel(2);
         let mut stream = container.read(blob, None, 0);
         let (decoding, registry) = (self.decoding.clone(), self.registry.clone());
