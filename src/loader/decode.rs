@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 use super::error::LoadError;
 use super::fetch::Source;
 use super::records::{Record, Records};
+use super::registrar::Registrar;
 use super::unmapped::UnmappedFields;
 use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{Attributes, EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
-use crate::formats::{Decoding, Rower, Taken};
+use crate::formats::{Decoding, Refusal, Rower, Taken};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
 use crate::rows::{Batch, Envelope, Table};
 
@@ -63,6 +64,8 @@ pub(super) struct Decoder {
     hub: String,
     table: String,
     rower: Rower,
+    /// Who is asked for schemas, if bodies name any.
+    registrar: Option<Registrar>,
     keeps_attributes: bool,
     records: Records,
     rows: Vec<u32>,
@@ -79,6 +82,7 @@ impl Decoder {
         hub: &str,
         table: &Table,
         decoding: &Decoding,
+        registrar: Option<&Registrar>,
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
         out: mpsc::Sender<Decoded>,
@@ -87,6 +91,7 @@ impl Decoder {
             hub: hub.to_owned(),
             table: table.name().to_owned(),
             rower: Rower::new(table, decoding),
+            registrar: registrar.cloned(),
             keeps_attributes: Rower::needs_attributes(table, decoding),
             records: Records::default(),
             rows: Vec::new(),
@@ -111,7 +116,7 @@ impl Decoder {
     ) -> Result<FileEnd, LoadError> {
         let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
-        let mut abandoned = false;
+        let mut abandoned = None;
         let unmapped = self.rower.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
@@ -131,15 +136,20 @@ impl Decoder {
             contents.span = Some(Span::include(contents.span, sequence_number));
             let attributes = if self.keeps_attributes { event.attributes } else { Attributes::NOTHING };
             let record = Record { file: index, sequence_number, enqueued_time, body: event.body, attributes };
-            contents.skipped += u64::from(self.push(record, file) == Some(Taken::Skipped));
-            if self.is_full() && self.hand_on().is_err() {
-                abandoned = true;
-                return ControlFlow::Break(Stop::Enough);
+            let pushed = self.push(record, file).and_then(|taken| {
+                contents.skipped += u64::from(taken == Some(Taken::Skipped));
+                if self.is_full() { self.hand_on() } else { Ok(()) }
+            });
+            match pushed {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    abandoned = Some(error);
+                    ControlFlow::Break(Stop::Enough)
+                }
             }
-            ControlFlow::Continue(())
         });
-        if abandoned {
-            return Err(LoadError::Stopped);
+        if let Some(error) = abandoned {
+            return Err(error);
         }
         match result {
             Ok(()) => {}
@@ -169,29 +179,35 @@ impl Decoder {
         self.hand_on()
     }
 
-    /// `None` for a record that is rejected.
-    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Option<Taken> {
+    /// `None` for a record that is rejected. Asks for a schema that it names.
+    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Result<Option<Taken>, LoadError> {
         let envelope = Envelope {
             event_hub: &self.hub,
             partition: file.name.partition,
             sequence_number: record.sequence_number,
             enqueued_time: record.enqueued_time,
         };
-        match self.rower.push(envelope, &record.attributes, record.body) {
-            Ok(Taken::Rows(rows)) => {
-                if rows > 1 || !self.rows.is_empty() {
-                    // Those before had one each.
-                    self.rows.resize(self.records.len(), 1);
-                    self.rows.push(rows);
+        loop {
+            match self.rower.push(envelope, &record.attributes, record.body) {
+                Ok(Taken::Rows(rows)) => {
+                    if rows > 1 || !self.rows.is_empty() {
+                        // Those before had one each.
+                        self.rows.resize(self.records.len(), 1);
+                        self.rows.push(rows);
+                    }
+                    self.records.push(record);
+                    return Ok(Some(Taken::Rows(rows)));
                 }
-                self.records.push(record);
-                Some(Taken::Rows(rows))
-            }
-            Ok(Taken::Skipped) => Some(Taken::Skipped),
-            Err(reject) => {
-                self.rejected.push(record);
-                self.reasons.push(reject.to_string());
-                None
+                Ok(Taken::Skipped) => return Ok(Some(Taken::Skipped)),
+                Err(Refusal::Reject(reject)) => {
+                    self.rejected.push(record);
+                    self.reasons.push(reject.to_string());
+                    return Ok(None);
+                }
+                Err(Refusal::Schema(id)) => match &self.registrar {
+                    Some(registrar) => registrar.obtain(&id)?,
+                    None => return Err(LoadError::Broken("asking for a schema")),
+                },
             }
         }
     }

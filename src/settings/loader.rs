@@ -7,6 +7,7 @@ use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
+use super::registry::{Registries, RegistryArgs};
 use super::route::RouteArgs;
 use super::scope::ScopeArgs;
 use super::store::StoreArgs;
@@ -47,6 +48,8 @@ pub struct LoaderArgs {
     require: Vec<String>,
     #[command(flatten)]
     columns: ColumnArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
@@ -139,6 +142,8 @@ pub struct LoaderSettings {
     pub require: Vec<String>,
     /// What is said of single columns, beside the catalog.
     pub columns: Vec<ColumnRule>,
+    /// Where schemas are that bodies name.
+    pub registries: Registries,
     /// Whether to end when all there is was loaded.
     pub once: bool,
     /// Whether a run that finds no file ends well.
@@ -211,6 +216,7 @@ impl LoaderSettings {
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
             columns: Vec::new(),
+            registries: Registries::default(),
             once: false,
             allow_empty: false,
             dry_run: false,
@@ -281,6 +287,8 @@ impl LoaderArgs {
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
         let columns = self.columns.check(routes.as_deref(), &mut faults);
+        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let registries = self.registry.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
@@ -305,6 +313,7 @@ impl LoaderArgs {
             ("--blob-sas", blob_sas.as_ref()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
+            ("--schema-registry-password", schema_registry_password.as_ref()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
@@ -318,6 +327,7 @@ impl LoaderArgs {
                 routes: routes?,
                 require: self.require,
                 columns: columns?,
+                registries: registries?,
                 once: self.once,
                 allow_empty: self.allow_empty,
                 dry_run: self.dry_run,

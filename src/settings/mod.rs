@@ -25,6 +25,7 @@ mod producer;
 mod prune;
 mod rate;
 mod reference;
+mod registry;
 mod replay;
 mod route;
 mod scope;
@@ -50,10 +51,13 @@ pub use inspect::{InspectArgs, InspectSettings, InspectedFile};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
-pub use producer::{EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file};
+pub use producer::{
+    EventFormat, EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
+};
 pub use prune::{Keep, Prune, PruneArgs, PruneSettings};
 pub use rate::{Rate, RateError};
 pub use reference::settings_page;
+pub use registry::Registries;
 pub use replay::{Pick, ReplayArgs, ReplaySettings};
 pub use route::{Route, Tombstones};
 pub use seconds::Seconds;

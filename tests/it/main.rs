@@ -40,6 +40,7 @@
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `prune` | `deltawave prune --before`: what is old goes, the latest state stays, and all stays provable |
+//! | `registry` | bodies by a schema registry: a real one and another's serializer, and registries that are away or refuse |
 //! | `replay` | `deltawave replay`: what lacks is loaded again, that and nothing else, and proven |
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
@@ -94,6 +95,7 @@ mod offline;
 mod pipeline;
 mod producer;
 mod prune;
+mod registry;
 mod replay;
 mod secrets;
 mod store_tls;
