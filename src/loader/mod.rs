@@ -45,6 +45,7 @@ mod stream;
 mod unmapped;
 mod write;
 
+pub use beside::{Instead, what_stands_there};
 pub use dry::{DryRun, dry_run};
 pub use error::{Forgotten, LoadError};
 pub use progress::{Counts, Progress};
