@@ -17,6 +17,7 @@
 //! | `guard_vault` | `deltawave guard` with its certificate and its passwords in a Key Vault: missing, new, of no use |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
+//! | `inspect` | `deltawave inspect`: a Capture file told to people and to jq, whole and damaged |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
@@ -72,6 +73,7 @@ mod guard;
 mod guard_recover;
 mod guard_vault;
 mod https;
+mod inspect;
 mod kafka;
 mod latest_state;
 mod loader;
