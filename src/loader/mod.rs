@@ -21,6 +21,7 @@ mod decode;
 mod discover;
 mod dry;
 mod error;
+mod evolve;
 mod fetch;
 mod group;
 mod health;
