@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::error::LoadError;
 use super::fetch::Source;
+use super::live::{Common, Prints};
 use super::records::{Record, Records};
 use super::unmapped::UnmappedFields;
 use crate::azure::blob::BlobError;
@@ -65,6 +66,8 @@ pub(super) struct Decoder {
     limits: BatchLimits,
     read_limits: ReadLimits,
     unmapped: Arc<UnmappedFields>,
+    /// Who wants to know what records look like, if anybody does.
+    live: Option<Arc<Common>>,
     out: mpsc::Sender<Decoded>,
 }
 
@@ -74,6 +77,7 @@ impl Decoder {
         table: &Table,
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
+        live: Option<&Arc<Common>>,
         out: mpsc::Sender<Decoded>,
     ) -> Self {
         Decoder {
@@ -86,6 +90,7 @@ impl Decoder {
             limits,
             read_limits: ReadLimits::default(),
             unmapped: Arc::clone(unmapped),
+            live: live.cloned(),
             out,
         }
     }
@@ -103,6 +108,7 @@ impl Decoder {
         let mut contents = Contents { span: None, records: 0, skipped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
+        let mut prints = self.live.is_some().then(Prints::default);
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
             // Neighbours nearly always share their second.
@@ -120,6 +126,9 @@ impl Decoder {
             contents.records += 1;
             contents.span = Some(Span::include(contents.span, sequence_number));
             let record = Record { file: index, sequence_number, enqueued_time, body: event.body };
+            if let Some(prints) = &mut prints {
+                prints.add(sequence_number, enqueued_time, event.body);
+            }
             contents.skipped += u64::from(self.push(record, file) == Taken::Skipped);
             if self.is_full() && self.hand_on().is_err() {
                 abandoned = true;
@@ -146,6 +155,9 @@ impl Decoder {
             }
         }
         pass(Side::After, Step::Decoded);
+        if let (Some(live), Some(prints)) = (&self.live, prints) {
+            live.decoded(&file.blob, prints);
+        }
         Ok(FileEnd::Read(contents))
     }
 

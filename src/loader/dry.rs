@@ -110,6 +110,7 @@ pub async fn dry_run(
         unmapped: &progress.unmapped_fields,
         batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
         parallel_files: budget.parallel_files,
+        live: None,
     };
     let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
     let mut found = false;

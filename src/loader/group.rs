@@ -11,6 +11,7 @@ use super::count::{Counted, Flushed};
 use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
 use super::error::LoadError;
 use super::fetch::fetch;
+use super::live::Common;
 use super::patience::Patience;
 use super::pool::Store;
 use super::progress::{Counts, Progress};
@@ -31,6 +32,8 @@ pub(super) struct Reading<'l> {
     pub(super) unmapped: &'l Arc<UnmappedFields>,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
+    /// What the live lane knows, where there is one.
+    pub(super) live: Option<&'l Arc<Common>>,
 }
 
 /// What loading a group needs.
@@ -70,7 +73,7 @@ pub(super) async fn load(
     let mut rewriting = Rewriting::of(means.route, means.reading.patience, means.progress);
     let mut files: Arc<[FileVersion]> = files.into();
     loop {
-        let target = Target { hub, table, files: &files };
+        let target = Target { hub, table, files: &files, live: means.reading.live.map(Arc::as_ref) };
         let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
         let (mut counted, Unread { gone, refused }) = attempt(means, &target, table, &files).await?;
         drop(place);
@@ -154,7 +157,7 @@ pub(super) async fn decode_all(
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.batch, means.unmapped, sender.clone());
+        let mut decoder = Decoder::new(hub, table, means.batch, means.unmapped, means.live, sender.clone());
         let (queue, files) = (queue.clone(), files.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {
@@ -210,6 +213,9 @@ impl Counted {
         pass(Side::Before, Step::Receipted);
         means.store.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
         pass(Side::After, Step::Receipted);
+        if let Some(live) = target.live {
+            live.noted(&entries);
+        }
         let mut counts = Counts { unmapped, ..Counts::default() };
         for Entry { file, contents, loaded, rejected, .. } in &entries {
             counts.files += 1;

@@ -56,6 +56,7 @@ pub async fn load_again(
         unmapped: &progress.unmapped_fields,
         batch,
         parallel_files: budget.parallel_files,
+        live: None,
     };
     let mut gone = 0;
     for Again { route, files } in work {

@@ -1,6 +1,7 @@
 //! One route's way from its hub's files to its table, beside those of the other routes: its listing, its queue, its group
 //! in hand and its trouble are its own.
 
+use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::discover::Discovery;
 use super::error::{Interrupted, LoadError};
 use super::group::{Means, Reading, Receipt, load};
 use super::lister::Lister;
+use super::live::{Common, Lane};
 use super::notify::{Letters, Places, Told};
 use super::party::Party;
 use super::patience::Patience;
@@ -21,6 +23,7 @@ use super::queue::{Age, Queue};
 use super::settle::Unsettled;
 use super::slots::{Pace, Slots};
 use crate::azure::blob::{BlobError, Container};
+use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route, Tombstones};
@@ -46,6 +49,7 @@ pub(super) struct Shared<'l> {
     pub(super) slots: &'l Slots,
     pub(super) budget: Budget,
     pub(super) progress: &'l Progress,
+    pub(super) identity: &'l Arc<Identity>,
 }
 
 pub(super) struct Stream<'l> {
@@ -56,6 +60,8 @@ pub(super) struct Stream<'l> {
     store: Store,
     queue: Queue,
     letters: Mutex<Letters>,
+    /// What files and the live lane know of each other, where there is one.
+    live: Option<Arc<Common>>,
     /// What stands there instead, if no file was found.
     nothing: std::sync::Mutex<Option<String>>,
 }
@@ -75,6 +81,7 @@ impl<'l> Stream<'l> {
             store,
             queue,
             letters: Mutex::default(),
+            live: shared.settings.live.as_ref().map(|_| Arc::default()),
             nothing: std::sync::Mutex::default(),
         }
     }
@@ -143,7 +150,19 @@ impl<'l> Stream<'l> {
             ended = self.load(&table) => ended,
             ended = lister.run() => ended,
             ended = self.hear(told, &table) => ended,
+            never = self.read_live(&table) => match never {},
         }
+    }
+
+    /// Writes what no file has yet.
+    async fn read_live(&self, table: &Arc<Table>) -> Infallible {
+        let Shared { settings, container, progress, identity, .. } = *self.shared;
+        let Some((live, common)) = settings.live.as_ref().zip(self.live.as_ref()) else {
+            return std::future::pending().await;
+        };
+        let (route, name, store, patience) = (self.route, &self.name, &self.store, &self.patience);
+        let lane = Lane { live, settings, identity, route, name, container, store, patience, progress, common };
+        lane.run(table).await
     }
 
     /// Puts what notifications tell of into the queue.
@@ -167,7 +186,7 @@ impl<'l> Stream<'l> {
 
     /// Loads what is in the queue, group by group.
     async fn load(&self, table: &Arc<Table>) -> Result<(), LoadError> {
-        let Shared { settings, container, slots, budget, progress } = *self.shared;
+        let Shared { settings, container, slots, budget, progress, .. } = *self.shared;
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
@@ -177,6 +196,7 @@ impl<'l> Stream<'l> {
             unmapped: &progress.unmapped_fields,
             batch,
             parallel_files: budget.parallel_files,
+            live: self.live.as_ref(),
         };
         let readable = Mutex::default();
         let means = Means { reading, store: &store, slots, progress, route: &self.name, readable: &readable };

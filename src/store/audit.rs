@@ -60,7 +60,53 @@ pub struct Summary {
     pub window_ago: Option<f64>,
 }
 
+/// A partition's file with the newest window that has records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestFile {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its name in the container that was asked for.
+    pub blob: String,
+    /// The version that was loaded.
+    pub etag: String,
+    /// The last number in it.
+    pub last: SequenceNumber,
+}
+
 impl Session {
+    /// The newest file with records of each partition of a hub that was loaded from a container.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn newest_files(
+        &self,
+        container: &str,
+        target: &str,
+        hub: &str,
+    ) -> Result<Vec<NewestFile>, StoreError> {
+        let of_hub = format!(
+            "container = {} AND target = {} AND event_hub = {} AND status = 'loaded' AND records > 0",
+            literal(container),
+            literal(target),
+            literal(hub)
+        );
+        let sql = format!(
+            "SELECT f.partition_id, f.blob, f.etag, f.last_sequence_number FROM capture_files f JOIN (\
+             SELECT partition_id, max(window_start) AS newest FROM capture_files WHERE {of_hub} GROUP BY partition_id) n \
+             ON n.partition_id = f.partition_id AND n.newest = f.window_start WHERE {of_hub}"
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        let file = |row: &Vec<Cell>| {
+            Some(NewestFile {
+                partition: PartitionId(number(row, 0)?),
+                blob: text(row, 1),
+                etag: text(row, 2),
+                last: SequenceNumber(number(row, 3)?),
+            })
+        };
+        Ok(rows.iter().filter_map(file).collect())
+    }
+
     /// Which hubs' files the ledger has, and for which tables: (target, hub).
     ///
     /// # Errors

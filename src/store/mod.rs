@@ -26,7 +26,7 @@ mod tls;
 mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
-pub use audit::{Counted, Numbers, Summary};
+pub use audit::{Counted, NewestFile, Numbers, Summary};
 pub use count::{KeyRange, Shelf};
 pub use error::StoreError;
 pub use fault::Fault;

@@ -30,6 +30,12 @@ pub enum EventHubError {
     /// The service is too busy for this identity or hub at the moment.
     #[error("{address} is busy ({reason}): see whether the namespace has enough throughput units")]
     Busy { address: String, reason: String },
+    /// A partition has as many readers of one consumer group as the service allows.
+    #[error(
+        "{address} lets no more readers in ({reason}): at most 5 may read a partition by one consumer group, so name one of \
+         the loader's own by --live-group"
+    )]
+    Readers { address: String, reason: String },
     /// It may work later: no connection, one that broke, throttling, a fault of the service.
     #[error("{address} cannot be reached over AMQP now ({reason}): see that port 5671 is open")]
     Transient { address: String, reason: String },
@@ -44,7 +50,7 @@ const REASON_LIMIT: usize = 200;
 impl EventHubError {
     /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
     pub fn is_transient(&self) -> bool {
-        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. } | EventHubError::Busy { .. })
+        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. } | EventHubError::Busy { .. } | EventHubError::Readers { .. })
     }
 
     /// Whether the connection and its links are as good as before.
@@ -60,6 +66,7 @@ impl EventHubError {
             | EventHubError::NoToken { reason, .. }
             | EventHubError::Transient { reason, .. }
             | EventHubError::Busy { reason, .. }
+            | EventHubError::Readers { reason, .. }
             | EventHubError::Other { reason, .. } => reason.clone(),
             EventHubError::TooLarge { size, .. } => format!("an event of {size} bytes is too large"),
         }
@@ -76,6 +83,16 @@ impl EventHubError {
     pub(super) fn silent(address: &EventHubAddress, waited: Duration) -> Self {
         let reason = format!("no answer within {} s", waited.as_secs());
         EventHubError::Transient { address: address.to_string(), reason }
+    }
+
+    /// As [`new`](Self::new), of one who reads.
+    pub(super) fn of_reader(address: &EventHubAddress, error: &EventHubsError) -> Self {
+        match Self::new(address, error) {
+            EventHubError::Busy { address, reason } if reason.contains("receivers") => {
+                EventHubError::Readers { address, reason }
+            }
+            error => error,
+        }
     }
 
     /// What an error of the SDK means. Its own text is left out where a part of it says what happened: it repeats
