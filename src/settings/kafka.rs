@@ -119,7 +119,8 @@ impl KafkaArgs {
             Some(None) => return Kafka { settings: None, event_hub: Some(event_hub) },
             broker => broker.flatten(),
         };
-        let access = Access { broker: broker.map(|broker| broker.to_string()), connection_string, authorities: kafka_ca };
+        let access =
+            Access { broker: broker.map(|broker| broker.to_string()), connection_string, authorities: kafka_ca };
         let settings = access.check(event_hub.clone(), faults);
         Kafka { settings, event_hub: Some(event_hub) }
     }

@@ -78,12 +78,7 @@ impl Session {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn newest_files(
-        &self,
-        container: &str,
-        target: &str,
-        hub: &str,
-    ) -> Result<Vec<NewestFile>, StoreError> {
+    pub async fn newest_files(&self, container: &str, target: &str, hub: &str) -> Result<Vec<NewestFile>, StoreError> {
         let of_hub = format!(
             "container = {} AND target = {} AND event_hub = {} AND status = 'loaded' AND records > 0",
             literal(container),

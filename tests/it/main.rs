@@ -15,6 +15,7 @@
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
+//! | `live` | `loader --live`: rows before their file, once after it, and none where the key is not the file's |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
@@ -63,6 +64,7 @@ mod guard_recover;
 mod https;
 mod kafka;
 mod latest_state;
+mod live;
 mod loader;
 mod loader_bad;
 mod loader_faults;

@@ -50,7 +50,13 @@ const REASON_LIMIT: usize = 200;
 impl EventHubError {
     /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
     pub fn is_transient(&self) -> bool {
-        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. } | EventHubError::Busy { .. } | EventHubError::Readers { .. })
+        matches!(
+            self,
+            EventHubError::Transient { .. }
+                | EventHubError::NoToken { .. }
+                | EventHubError::Busy { .. }
+                | EventHubError::Readers { .. }
+        )
     }
 
     /// Whether the connection and its links are as good as before.

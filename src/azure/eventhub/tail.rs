@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_messaging_eventhubs::models::ReceivedEventData;
-use azure_messaging_eventhubs::{ConsumerClient, EventReceiver, OpenReceiverOptions, RetryOptions, StartLocation, StartPosition};
+use azure_messaging_eventhubs::{
+    ConsumerClient, EventReceiver, OpenReceiverOptions, RetryOptions, StartLocation, StartPosition,
+};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use time::OffsetDateTime;

@@ -57,10 +57,16 @@ impl fmt::Display for Shut {
             }
             Shut::Anew { captured, last } => {
                 let last = last.map_or_else(|| "is empty".to_owned(), |last| format!("ends at {last}"));
-                write!(f, "the log {last}, before the last captured record {captured}: the hub was made anew; its first file opens the lane")
+                write!(
+                    f,
+                    "the log {last}, before the last captured record {captured}: the hub was made anew; its first file opens the lane"
+                )
             }
             Shut::Gone { captured } => {
-                write!(f, "the broker no longer has the captured record {captured}, so there is nothing to compare; the next file opens the lane")
+                write!(
+                    f,
+                    "the broker no longer has the captured record {captured}, so there is nothing to compare; the next file opens the lane"
+                )
             }
         }
     }
@@ -153,6 +159,11 @@ impl Course {
         };
         self.phase = phase;
         todo
+    }
+
+    /// Whether this was said before.
+    pub(super) fn knows(&self, captured: &Captured) -> bool {
+        self.captured.as_ref() == Some(captured)
     }
 
     /// A file gave records of a window that is no older than that of any before.

@@ -62,14 +62,14 @@ impl Lane<'_> {
         self.look_at_files(&state).await;
         let mut said = false;
         loop {
-            let error = match source::open(&self.live.source, self.route.hub.name(), &self.live.group, self.identity).await
-            {
-                Ok(log) => match self.serve(&log, table, &state).await {
-                    Ok(never) => match never {},
+            let error =
+                match source::open(&self.live.source, self.route.hub.name(), &self.live.group, self.identity).await {
+                    Ok(log) => match self.serve(&log, table, &state).await {
+                        Ok(never) => match never {},
+                        Err(error) => error,
+                    },
                     Err(error) => error,
-                },
-                Err(error) => error,
-            };
+                };
             if !std::mem::replace(&mut said, true) {
                 tracing::warn!(route = &**self.name, "live: {error}; trying again until it works");
             }
@@ -89,7 +89,8 @@ impl Lane<'_> {
                 return;
             }
         };
-        let ours = files.into_iter().filter(|file| self.settings.scope.takes_partition(&self.route.hub, file.partition));
+        let ours =
+            files.into_iter().filter(|file| self.settings.scope.takes_partition(&self.route.hub, file.partition));
         let format = &self.settings.name_format;
         let find = |file: crate::store::NewestFile| async move {
             (file.partition, found(self.container, format, self.route, &file, self.patience).await)
@@ -168,6 +169,8 @@ impl Lane<'_> {
                             memory: Arc::clone(&memory),
                             out: out.clone(),
                             shutdown: self.patience.shutdown.clone(),
+                            told: None,
+                            warned: None,
                         };
                         tasks.spawn(reading.run());
                     }

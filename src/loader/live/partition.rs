@@ -44,6 +44,10 @@ pub(super) struct Reading {
     pub(super) memory: Arc<Semaphore>,
     pub(super) out: mpsc::Sender<Fresh>,
     pub(super) shutdown: CancellationToken,
+    /// The phase that was told last.
+    pub(super) told: Option<Phase>,
+    /// Why it was said to be shut.
+    pub(super) warned: Option<&'static str>,
 }
 
 /// What comes first.
@@ -95,7 +99,9 @@ impl Reading {
             None => Todo::Begin,
         };
         let (mut heard, mut looked) = (Instant::now(), Instant::now());
+        self.told = None;
         loop {
+            self.tell();
             match todo {
                 Todo::Hold | Todo::Go => {}
                 Todo::Seek(number) => {
@@ -106,7 +112,6 @@ impl Reading {
                     let ends = self.look(&mut log).await?;
                     looked = Instant::now();
                     todo = self.course.begin(&ends);
-                    self.tell();
                     continue;
                 }
                 Todo::Jump => {
@@ -132,8 +137,9 @@ impl Reading {
                 Event::Captured => {
                     let newest = captured.borrow_and_update().get(&self.id).cloned();
                     match newest {
-                        Some(newest) => self.newest(newest),
-                        None => Todo::Go,
+                        // Another partition's may have changed.
+                        Some(newest) if !self.course.knows(&newest) => self.newest(newest),
+                        _ => Todo::Go,
                     }
                 }
                 Event::Read(read) => {
@@ -144,13 +150,10 @@ impl Reading {
                             if write && !self.hand_on(record).await {
                                 return Ok(());
                             }
-                            if todo != Todo::Go {
-                                self.tell();
-                            }
                             todo
                         }
                         LogRead::Unreadable(number) => {
-                            self.state.left(1);
+                            self.state.counted(0, 1);
                             self.course.unreadable(number)
                         }
                         LogRead::End => {
@@ -210,13 +213,23 @@ impl Reading {
     }
 
     /// Says in which phase it is, and once why nothing is written.
-    fn tell(&self) {
-        let (phase, shut) = match self.course.phase() {
+    fn tell(&mut self) {
+        let now = self.course.phase();
+        if self.told.as_ref() == Some(now) {
+            return;
+        }
+        self.told = Some(now.clone());
+        let (phase, shut) = match now {
             Phase::Waiting => ("waiting for the first file", None),
             Phase::Proving(_) => ("proving", None),
-            Phase::Reading => ("reading", None),
+            Phase::Reading => {
+                self.warned = None;
+                ("reading", None)
+            }
             Phase::Shut(shut) => {
-                tracing::warn!(route = &*self.state.route, partition = %self.id, "the live lane stays shut: {shut}");
+                if self.warned.replace(shut.code()) != Some(shut.code()) {
+                    tracing::warn!(route = &*self.state.route, partition = %self.id, "the live lane stays shut: {shut}");
+                }
                 ("shut", Some((shut.code(), shut.to_string())))
             }
         };

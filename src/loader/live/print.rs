@@ -106,7 +106,10 @@ mod tests {
         assert_eq!(said(captured), None);
         let time = "record 7 was taken at 1970-01-01 00:00:05 by its file and at 1970-01-01 00:00:06 by the broker";
         assert_eq!(said(print(7, 6, Some(b"abc"))).as_deref(), Some(time));
-        assert_eq!(said(print(7, 5, None)).as_deref(), Some("record 7 has 3 bytes in its file and no body at the broker"));
+        assert_eq!(
+            said(print(7, 5, None)).as_deref(),
+            Some("record 7 has 3 bytes in its file and no body at the broker")
+        );
         let bytes = "record 7 has other bytes in its file than at the broker";
         assert_eq!(said(print(7, 5, Some(b"abd"))).as_deref(), Some(bytes));
     }

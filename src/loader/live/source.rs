@@ -24,8 +24,7 @@ pub(super) async fn open(
         LiveSource::EventHubs { hubs, endpoint } => {
             let found = hubs.iter().find(|event_hub| event_hub.hub == hub);
             let found = found.ok_or_else(|| LogError(format!("no --event-hub is named for {hub}")))?;
-            let address =
-                EventHubAddress { host: found.host.clone(), hub: hub.to_owned(), endpoint: endpoint.clone() };
+            let address = EventHubAddress { host: found.host.clone(), hub: hub.to_owned(), endpoint: endpoint.clone() };
             let credential = identity.credential().map_err(|error| failed(&error))?;
             Ok(Arc::new(EventHubTail::new(address, credential, group)))
         }

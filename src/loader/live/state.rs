@@ -113,8 +113,7 @@ impl Lanes {
     pub(in crate::loader) fn refresh_metrics(&self) {
         for (route, lane) in &*self.lock() {
             for (id, partition) in &lane.partitions {
-                let labels =
-                    [("hub", lane.hub.clone()), ("route", route.to_string()), ("partition", id.to_string())];
+                let labels = [("hub", lane.hub.clone()), ("route", route.to_string()), ("partition", id.to_string())];
                 gauge!("deltawave_loader_live_lag_events", &labels).set(partition.behind() as f64);
                 gauge!("deltawave_loader_live_lag_seconds", &labels).set(partition.behind_seconds());
                 let unproven = partition.unproven().unwrap_or_default().as_secs_f64();
@@ -171,13 +170,12 @@ impl LaneState {
             partition.jumps += 1;
             partition.next = Some(to);
         });
-        let labels =
-            [("hub", self.hub.to_string()), ("route", self.route.to_string()), ("partition", id.to_string())];
+        let labels = [("hub", self.hub.to_string()), ("route", self.route.to_string()), ("partition", id.to_string())];
         counter!("deltawave_loader_live_jumps_total", &labels).increment(1);
     }
 
     /// Rows up to this number were written.
-    pub(super) fn wrote(&self, id: PartitionId, number: SequenceNumber, rows: usize) {
+    pub(super) fn wrote(&self, id: PartitionId, number: SequenceNumber) {
         self.partition(id, |partition| {
             let unproven = &mut partition.unproven;
             // Numbers that began again.
@@ -190,12 +188,15 @@ impl LaneState {
                 unproven.push_back((number, Instant::now()));
             }
         });
-        self.count("written", rows);
     }
 
-    /// Records that did not become rows were left to their files.
-    pub(super) fn left(&self, records: usize) {
-        self.count("left", records);
+    /// So many records became rows, and so many were left to their files.
+    pub(super) fn counted(&self, written: usize, left: usize) {
+        for (outcome, records) in [("written", written), ("left", left)] {
+            let labels =
+                [("hub", self.hub.to_string()), ("route", self.route.to_string()), ("outcome", outcome.to_owned())];
+            counter!("deltawave_loader_live_events_total", &labels).increment(records as u64);
+        }
     }
 
     /// Files have given what a partition has up to this number.
@@ -229,14 +230,6 @@ impl LaneState {
                 }
             }
         });
-    }
-
-    fn count(&self, outcome: &'static str, records: usize) {
-        if records > 0 {
-            let labels =
-                [("hub", self.hub.to_string()), ("route", self.route.to_string()), ("outcome", outcome.to_owned())];
-            counter!("deltawave_loader_live_events_total", &labels).increment(records as u64);
-        }
     }
 
     fn lane<T>(&self, change: impl FnOnce(&mut Lane) -> T) -> Option<T> {

@@ -64,7 +64,7 @@ impl Writing {
                     if pause == FIRST_PAUSE {
                         tracing::warn!(route = &*self.state.route, "live: {error}; the rows come with their files");
                     }
-                    self.state.left(batch.len());
+                    self.state.counted(0, batch.len());
                     self.state.trouble(Some(error.to_string()));
                     tokio::select! {
                         () = sleep(pause) => {}
@@ -130,20 +130,19 @@ impl Writing {
                 Err(error) => return Err(error),
             }
         }
-        self.state.left(batch.len() - written);
+        self.state.counted(written, batch.len() - written);
         Ok(newest)
     }
 
     fn note(&self, batch: &[Fresh], last: &Fresh) {
-        let mut spans: BTreeMap<PartitionId, (Span, usize)> = BTreeMap::new();
+        let mut spans: BTreeMap<PartitionId, Span> = BTreeMap::new();
         for fresh in batch {
-            let known = spans.get(&fresh.partition).map(|(span, _)| *span);
-            let rows = spans.get(&fresh.partition).map_or(0, |(_, rows)| *rows) + 1;
-            spans.insert(fresh.partition, (Span::include(known, fresh.record.number), rows));
+            let span = Span::include(spans.get(&fresh.partition).copied(), fresh.record.number);
+            spans.insert(fresh.partition, span);
         }
-        for (partition, (span, rows)) in spans {
+        for (partition, span) in spans {
             self.common.wrote(partition, span);
-            self.state.wrote(partition, span.last, rows);
+            self.state.wrote(partition, span.last);
         }
         self.newest.send_replace(Some((last.partition, last.record.clone())));
     }
