@@ -3,6 +3,7 @@
 //! proves that nothing was lost or came twice, `replay` loads again what it finds lacking, `prune` deletes what is old or
 //! of a key.
 
+mod ahead;
 mod backfill;
 mod guard;
 mod init;

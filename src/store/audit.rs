@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use super::ahead::Behind;
 use super::error::StoreError;
 use super::ledger::{PRUNED, WAITING};
 use super::session::{Cell, Session};
@@ -24,6 +25,8 @@ pub struct Numbers<'a> {
     pub span: Span,
     /// Only what the broker took at that time or later, if one is given.
     pub since: Option<EnqueuedTime>,
+    /// But for these, if any are left out.
+    pub but: Option<Behind>,
 }
 
 /// How many rows there are.
@@ -58,6 +61,8 @@ pub struct Summary {
     pub loaded_ago: Option<f64>,
     /// How long ago the newest window began, by the server's clock, in seconds.
     pub window_ago: Option<f64>,
+    /// The highest number of any file, which is more where the hub was made anew.
+    pub highest: Option<SequenceNumber>,
 }
 
 /// A partition's file with the newest window that has records.
@@ -263,7 +268,8 @@ impl Session {
              sum(f.records)::bigint, sum(f.rejected)::bigint, \
              max(CASE WHEN f.window_start = n.newest THEN f.last_sequence_number END), \
              extract(epoch FROM now()) - extract(epoch FROM max(f.loaded_at)), \
-             extract(epoch FROM now()) - extract(epoch FROM max(f.window_start)) \
+             extract(epoch FROM now()) - extract(epoch FROM max(f.window_start)), \
+             max(f.last_sequence_number) \
              FROM capture_files f LEFT JOIN (\
              SELECT target, event_hub, partition_id, max(window_start) AS newest FROM capture_files \
              WHERE records > 0 GROUP BY target, event_hub, partition_id) n \
@@ -282,6 +288,7 @@ impl Session {
             last: number(row, 7).map(SequenceNumber),
             loaded_ago: number(row, 8),
             window_ago: number(row, 9),
+            highest: number(row, 10).map(SequenceNumber),
         };
         Ok(rows.iter().map(summary).collect())
     }
@@ -300,8 +307,9 @@ impl Numbers<'_> {
     pub(super) fn condition(&self) -> String {
         let Span { first, last } = self.span;
         let since = self.since.map(|at| format!(" AND enqueued_at >= {}", time(at))).unwrap_or_default();
+        let but = self.but.map(|but| format!(" AND NOT ({})", but.condition())).unwrap_or_default();
         format!(
-            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}{since}",
+            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}{since}{but}",
             literal(self.hub),
             self.partition
         )

@@ -4,6 +4,7 @@
 //! column, unnested by the server; nothing is durable before FLUSH; and only a primary key makes a repeat safe.
 
 mod address;
+mod ahead;
 mod audit;
 mod catalog;
 mod count;
@@ -26,6 +27,7 @@ mod tls;
 mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
+pub use ahead::{Ahead, Behind};
 pub use audit::{Counted, NewestFile, Numbers, Summary};
 pub use count::{KeyRange, Shelf};
 pub use error::StoreError;

@@ -3,7 +3,7 @@
 //! | module | tests |
 //! |---|---|
 //! | `azure` | programs towards Azure: tokens, signatures and secrets that change, and every refusal in one sentence |
-//! | `amqp` | the `producer` binary over AMQP, and partition properties, on a played event hub |
+//! | `amqp` | the `producer` binary and `loader --live` over AMQP, and partition properties, on a played event hub |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |

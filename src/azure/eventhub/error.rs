@@ -91,13 +91,18 @@ impl EventHubError {
         EventHubError::Transient { address: address.to_string(), reason }
     }
 
-    /// As [`new`](Self::new), of one who reads.
+    /// As [`new`](Self::new), of one who reads: a link that the service closes while it is read from comes as the text of the
+    /// protocol library's own error.
     pub(super) fn of_reader(address: &EventHubAddress, error: &EventHubsError) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        let mut last = error.to_string();
+        while let Some(error) = cause {
+            last = error.to_string();
+            cause = error.source();
+        }
         match Self::new(address, error) {
-            EventHubError::Busy { address, reason } if reason.contains("receivers") => {
-                EventHubError::Readers { address, reason }
-            }
-            error => error,
+            known if !last.contains("RemoteClosed") && !last.contains("RemoteDetached") => known,
+            _ => closed(address.to_string(), &last),
         }
     }
 
@@ -173,6 +178,22 @@ fn by_status(address: String, code: u16, reason: String) -> EventHubError {
     }
 }
 
+/// What a link was closed with, as the protocol library shows it: `…Error { condition: …, description: Some("…"), …`.
+fn closed(address: String, text: &str) -> EventHubError {
+    let described = text.split_once("description: Some(\"").map(|(_, rest)| rest.split('"').next().unwrap_or(rest));
+    let reason = cut(described.unwrap_or("the link was closed"));
+    if text.contains("ResourceLimitExceeded") {
+        return EventHubError::Readers { address, reason };
+    }
+    if text.contains("UnauthorizedAccess") {
+        return EventHubError::Denied { address, reason };
+    }
+    if text.contains("server-busy") {
+        return EventHubError::Busy { address, reason };
+    }
+    EventHubError::Transient { address, reason }
+}
+
 fn cut(text: &str) -> String {
     one_line(text, REASON_LIMIT)
 }
@@ -191,6 +212,11 @@ mod tests {
             by_condition("ns/hub".to_owned(), &AmqpDescribedError::new(condition, None, Default::default()))
         };
         assert!(described(AmqpErrorCondition::ServerBusyError).is_transient());
+        let text = |condition: &str| format!("Local error: RemoteClosedWithError(Error {{ condition: {condition}, description: \
+                                              Some(\"of 5. List\"), info: None }})");
+        let sixth = closed("ns/hub".to_owned(), &text("AmqpError(ResourceLimitExceeded)")).to_string();
+        assert!(sixth.starts_with("ns/hub lets no more readers in (of 5. List)") && sixth.contains("--live-group"), "{sixth}");
+        assert!(closed("ns/hub".to_owned(), &text("LinkError(Stolen)")).is_transient());
         let unknown = described(AmqpErrorCondition::NotFound).to_string();
         assert_eq!(unknown, "event hub ns/hub does not exist (amqp:not-found): create it, or correct --event-hub");
     }

@@ -3,7 +3,7 @@ use crate::azure::blob::Container;
 use crate::capture::PartitionId;
 use crate::ledger::{Coverage, CoveredFile, Forgotten, PrunedRange, Span};
 use crate::operator::progress::Ongoing;
-use crate::store::{Counted, Numbers, Session};
+use crate::store::{Behind, Counted, Numbers, Session};
 
 /// Holds the rows of one partition against the ledger.
 pub(super) struct Records<'a> {
@@ -14,6 +14,8 @@ pub(super) struct Records<'a> {
     pub(super) coverage: &'a Coverage,
     /// What was deleted for its age, if anything was.
     pub(super) pruned: Option<&'a PrunedRange>,
+    /// What is ahead of the files, which is neither surplus nor missing.
+    pub(super) behind: Option<Behind>,
     /// Forgotten records that are not there, in order.
     pub(super) gone: &'a [Forgotten],
     /// Numbers may be left out.
@@ -56,7 +58,8 @@ impl Records<'_> {
     }
 
     pub(super) fn numbers(&self, span: Span) -> Numbers<'_> {
-        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None }
+        let but = self.behind.filter(Behind::is_of_a_life);
+        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None, but }
     }
 
     pub(super) fn file(&self, at: usize) -> &CoveredFile {

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::capture::bench::{FAST, TOPIC, broker, capture, producer};
 use crate::loader::Bench;
-use crate::support::{Http, Running, eventually, plain};
+use crate::support::{Http, Running, eventually, plain, program, run};
 
 const PARTITIONS: i32 = 2;
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ impl Pipe {
 }
 
 /// A metric's value, summed over its labels.
-async fn metric(http: &Http, name: &str) -> f64 {
+pub async fn metric(http: &Http, name: &str) -> f64 {
     let (_, _, text) = http.get("/metrics").await;
     let samples = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
@@ -76,10 +76,16 @@ async fn metric(http: &Http, name: &str) -> f64 {
 
 /// Waits until each partition's lane is in that state, and gives what is said of them.
 async fn lanes(http: &Http, state: &str) -> Vec<Value> {
+    lanes_of(http, state, PARTITIONS as usize).await
+}
+
+/// The same of so many partitions.
+pub async fn lanes_of(http: &Http, state: &str, partitions: usize) -> Vec<Value> {
+    let wanted = partitions;
     eventually(state, async || {
         let (_, answer) = http.ready().await;
         let partitions = answer["live"][0]["partitions"].as_array().cloned().unwrap_or_default();
-        let all = partitions.len() == PARTITIONS as usize && partitions.iter().all(|lane| lane["state"] == state);
+        let all = partitions.len() == wanted && partitions.iter().all(|lane| lane["state"] == state);
         if all { Ok(partitions) } else { Err(answer["live"].to_string()) }
     })
     .await
@@ -90,6 +96,16 @@ async fn ends(running: Running) -> String {
     let ended = running.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     ended.err
+}
+
+/// What `deltawave verify` says, and how it ends.
+async fn verify(pipe: &Pipe, code: i32, flags: &[&str]) -> Value {
+    let always = ["verify", "--json", "--broker", &pipe.bootstrap];
+    let mut command = program(env!("CARGO_BIN_EXE_deltawave"), &[&always[..], flags].concat());
+    command.env("DELTAWAVE_STORE_URL", pipe.bench.store.url()).env("DELTAWAVE_BLOB", pipe.bench.files.url());
+    let ended = run(command).await;
+    assert_eq!(ended.code, Some(code), "{}{}", ended.out, ended.err);
+    serde_json::from_str(&ended.out).unwrap()
 }
 
 const NOW: Duration = Duration::ZERO;
@@ -106,6 +122,19 @@ async fn the_newest_rows_are_there_before_their_file_which_needs_no_writing() {
     pipe.send(50..80, NOW);
     pipe.rows(160).await;
     assert_eq!(pipe.bench.store.count("capture_files").await, 2, "no file has them");
+    let report = verify(&pipe, 0, &[]).await;
+    for partition in report["partitions"].as_array().unwrap() {
+        let ahead = &partition["ahead"];
+        assert_eq!([&partition["rows"], &ahead["rows"], &ahead["first"], &ahead["last"]], [50, 30, 50, 79], "{report}");
+        assert_eq!(partition["lag"], 30, "{report}");
+    }
+    assert_eq!(report["findings"].as_array().unwrap().len(), 0, "{report}");
+    let late = eventually("no file for long", async || {
+        let report = verify(&pipe, 1, &["--live-unproven", "1", "--settle", "0"]).await;
+        if report["findings"].as_array().unwrap().len() == 2 { Ok(report) } else { Err(report.to_string()) }
+    })
+    .await;
+    assert!(late["findings"][0]["text"].as_str().unwrap().contains("30 rows came live"), "{late}");
     eventually("unproven", async || {
         let (_, answer) = http.ready().await;
         let partitions = answer["live"][0]["partitions"].as_array().cloned().unwrap_or_default();
