@@ -212,10 +212,17 @@ mod tests {
             by_condition("ns/hub".to_owned(), &AmqpDescribedError::new(condition, None, Default::default()))
         };
         assert!(described(AmqpErrorCondition::ServerBusyError).is_transient());
-        let text = |condition: &str| format!("Local error: RemoteClosedWithError(Error {{ condition: {condition}, description: \
-                                              Some(\"of 5. List\"), info: None }})");
+        let text = |condition: &str| {
+            format!(
+                "Local error: RemoteClosedWithError(Error {{ condition: {condition}, description: \
+                                              Some(\"of 5. List\"), info: None }})"
+            )
+        };
         let sixth = closed("ns/hub".to_owned(), &text("AmqpError(ResourceLimitExceeded)")).to_string();
-        assert!(sixth.starts_with("ns/hub lets no more readers in (of 5. List)") && sixth.contains("--live-group"), "{sixth}");
+        assert!(
+            sixth.starts_with("ns/hub lets no more readers in (of 5. List)") && sixth.contains("--live-group"),
+            "{sixth}"
+        );
         assert!(closed("ns/hub".to_owned(), &text("LinkError(Stolen)")).is_transient());
         let unknown = described(AmqpErrorCondition::NotFound).to_string();
         assert_eq!(unknown, "event hub ns/hub does not exist (amqp:not-found): create it, or correct --event-hub");
