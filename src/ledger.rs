@@ -89,6 +89,8 @@ pub struct Contents {
     pub records: u64,
     /// Those of them that make no rows and were to make none: tombstones, where the route says that there are some.
     pub skipped: u64,
+    /// Values of loaded records that went nowhere, for want of a column.
+    pub unmapped: u64,
     /// How it ended.
     pub outcome: Outcome,
 }

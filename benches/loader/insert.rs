@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use deltawave::azure::blob::Container;
 use deltawave::capture::{EnqueuedTime, PartitionId, ReadLimits, SequenceNumber, Stop, read_events};
+use deltawave::ledger::{Run, Span};
 use deltawave::rows::{Batch, Envelope, Mapper, Table};
-use deltawave::store::Session;
+use deltawave::store::{KeyRange, Session, Shelf};
 use futures::TryStreamExt as _;
 use futures::future::try_join_all;
 
@@ -14,7 +15,7 @@ use super::Outcome;
 use super::data::{self, Shape};
 use super::place::{Place, Store, container};
 use super::program::{LOADER, program, timed};
-use super::report::{Report, median, rate, ratio};
+use super::report::{Report, median, percent, rate, ratio};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,7 +62,7 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     let table = store.session().await?.table("user_event_log", &[]).await??;
     let batches = batches(&files, &table, args.batch_rows).await?;
 
-    let (mut bare, mut whole, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bare, mut whole, mut ratios, mut counting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..args.repeat {
         let mut rates = [0.0; 2];
         // Whoever goes second finds a server that has more to tidy up: they take turns.
@@ -75,6 +76,10 @@ pub async fn run(args: &Args) -> Outcome<Report> {
             if rows != shape.total() {
                 return Err(format!("{rows} rows are there, not {}", shape.total()).into());
             }
+            if which == 0 {
+                let connected = took.as_secs_f64() * args.connections as f64;
+                counting.push(count(&store, &table, shape).await?.as_secs_f64() / connected);
+            }
             rates[which] = rows as f64 / took.as_secs_f64();
         }
         bare.push(rates[0]);
@@ -86,37 +91,42 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     report.note("bare INSERT", rate(median(&bare)));
     report.note("loader, from listing to ledger", rate(median(&whole)));
     report.at_least("loader / bare INSERT", median(&ratios), 0.9, ratio);
+    report.at_most("counting back / the connections' time", median(&counting), 0.03, percent);
     store.drop().await?;
     Ok(report)
 }
 
 /// The files' rows in batches, made before anything is measured.
 async fn batches(files: &Container, table: &Table, rows: usize) -> Outcome<Vec<Batch>> {
-    let (mut mapper, mut batches) = (Mapper::new(table), Vec::new());
+    let mut names = Vec::new();
     let mut pages = std::pin::pin!(files.list("", None));
     while let Some(page) = pages.try_next().await? {
-        for entry in page {
-            let partition = entry.name.split('/').nth(2).ok_or("a name without a partition")?.parse()?;
-            let bytes = files.get(&entry.name, u64::MAX).await?;
-            read_events(&bytes[..], ReadLimits::default(), |event| {
-                let Ok(enqueued_time) = EnqueuedTime::parse(event.enqueued_time) else {
-                    return ControlFlow::Break(Stop::Bad("a time of another form".to_owned()));
-                };
-                let envelope = Envelope {
-                    event_hub: data::HUB,
-                    partition: PartitionId(partition),
-                    sequence_number: SequenceNumber(event.sequence_number),
-                    enqueued_time,
-                };
-                if let Err(reject) = mapper.push(envelope, event.body) {
-                    return ControlFlow::Break(Stop::Bad(reject.to_string()));
-                }
-                if mapper.rows() >= rows {
-                    batches.push(mapper.take());
-                }
-                ControlFlow::Continue(())
-            })?;
-        }
+        names.extend(page.into_iter().map(|entry| entry.name));
+    }
+    // `NAMESPACE/HUB/PARTITION/TIME`, the newest time first, as the loader takes a backlog.
+    names.sort_by_key(|name| std::cmp::Reverse(name.splitn(4, '/').nth(3).map(str::to_owned)));
+    let (mut mapper, mut batches) = (Mapper::new(table), Vec::new());
+    for name in names {
+        let partition = name.split('/').nth(2).ok_or("a name without a partition")?.parse()?;
+        let bytes = files.get(&name, u64::MAX).await?;
+        read_events(&bytes[..], ReadLimits::default(), |event| {
+            let Ok(enqueued_time) = EnqueuedTime::parse(event.enqueued_time) else {
+                return ControlFlow::Break(Stop::Bad("a time of another form".to_owned()));
+            };
+            let envelope = Envelope {
+                event_hub: data::HUB,
+                partition: PartitionId(partition),
+                sequence_number: SequenceNumber(event.sequence_number),
+                enqueued_time,
+            };
+            if let Err(reject) = mapper.push(envelope, event.body) {
+                return ControlFlow::Break(Stop::Bad(reject.to_string()));
+            }
+            if mapper.rows() >= rows {
+                batches.push(mapper.take());
+            }
+            ControlFlow::Continue(())
+        })?;
     }
     batches.push(mapper.take());
     Ok(batches)
@@ -148,4 +158,27 @@ async fn load(store: &Store, files: &Container, args: &Args) -> Outcome<Duration
     let mut arguments = vec!["--once", "--log-level", "warn", "--blob", &blob, "--store-url", &store.url];
     arguments.extend(["--batch-rows", &rows, "--connections", &connections]);
     timed(program(LOADER, &arguments)).await
+}
+
+/// How long counting all rows back takes, over one connection.
+async fn count(store: &Store, table: &Table, shape: Shape) -> Outcome<Duration> {
+    let session = store.session().await?;
+    let until = EnqueuedTime::parse("12/31/9999 11:59:59 PM").map_err(|error| error.to_string())?;
+    let from = EnqueuedTime::parse("1/1/2000 12:00:00 AM").map_err(|error| error.to_string())?;
+    let span = Span { first: SequenceNumber(0), last: SequenceNumber(i64::MAX) };
+    let range = |partition| KeyRange {
+        target: table.name(),
+        hub: data::HUB,
+        partition: PartitionId(partition),
+        shelf: Shelf::Rows,
+        run: Run { span, from, until },
+    };
+    let ranges: Vec<_> = (0..shape.partitions).map(range).collect();
+    let began = Instant::now();
+    let counted: u64 = session.count_ranges(&ranges).await?.iter().sum();
+    let took = began.elapsed();
+    if i64::try_from(counted)? != shape.total() {
+        return Err(format!("{counted} rows were counted, not {}", shape.total()).into());
+    }
+    Ok(took)
 }

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::data::Shape;
 use super::place::{Place, Store, container};
-use super::program::background;
+use super::program::observed;
 use super::report::{Report, percentile, seconds};
 use super::{Outcome, data};
 
@@ -77,12 +77,13 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     } else {
         arguments.extend(["--poll", "1"]);
     }
-    let mut loader = background(&arguments)?;
+    let (mut loader, metrics) = observed(&arguments).await?;
 
     let pending = Pending::default();
     let arriving = tokio::spawn(arrive(files, queue, args.files, args.events, args.seconds, pending.clone()));
     let delays = watch(&store, &pending, arriving).await?;
     let loaded = store.rows().await?;
+    let counts = metrics.observed("deltawave_loader_count_seconds").await?;
     loader.start_kill()?;
     loader.wait().await?;
 
@@ -108,6 +109,7 @@ pub async fn run(args: &Args) -> Outcome<Report> {
         report.at_most("blob committed to row visible: p50", percentile(&delays, 50), 1.0, seconds);
         report.at_most("blob committed to row visible: p99", p99, 2.0, seconds);
     }
+    report.at_most("counting a group back, on average", counts.mean(), 0.1, seconds);
     report.note("longest", seconds(percentile(&delays, 100)));
     store.drop().await?;
     Ok(report)

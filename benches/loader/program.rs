@@ -1,8 +1,11 @@
 //! Programs under measurement.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use super::Outcome;
@@ -36,6 +39,49 @@ pub async fn timed(mut command: Command) -> Outcome<Duration> {
 /// A loader that keeps running; it ends with the value.
 pub fn background(arguments: &[&str]) -> Outcome<Child> {
     Ok(program(LOADER, arguments).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?)
+}
+
+/// A loader that keeps running and says at an address how it does.
+pub async fn observed(arguments: &[&str]) -> Outcome<(Child, Metrics)> {
+    let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let child = background(&[arguments, &["--http", &address.to_string()]].concat())?;
+    Ok((child, Metrics(address)))
+}
+
+/// Where a loader says how it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Metrics(SocketAddr);
+
+/// Observations of a histogram without labels, or of all of its labels together.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed {
+    pub count: u64,
+    /// Of all of them.
+    pub seconds: f64,
+}
+
+impl Observed {
+    pub fn mean(self) -> f64 {
+        self.seconds / self.count.max(1) as f64
+    }
+}
+
+impl Metrics {
+    /// What it observed so far; an error as long as it does not listen or has observed nothing.
+    pub async fn observed(self, name: &str) -> Outcome<Observed> {
+        let mut stream = TcpStream::connect(self.0).await?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        let sum = |suffix: &str| {
+            let values = text.lines().filter_map(|line| {
+                let rest = line.strip_prefix(name)?.strip_prefix(suffix)?;
+                rest.starts_with([' ', '{']).then(|| rest.rsplit_once(' ')?.1.parse::<f64>().ok())?
+            });
+            values.reduce(|sum, value| sum + value).ok_or_else(|| format!("no {name}{suffix} yet"))
+        };
+        Ok(Observed { count: sum("_count")? as u64, seconds: sum("_sum")? })
+    }
 }
 
 /// A field of `/proc/PID/status`, in MiB.

@@ -70,6 +70,11 @@ pub fn seconds(value: f64) -> String {
     format!("{value:.3} s")
 }
 
+/// `1.2 %`
+pub fn percent(value: f64) -> String {
+    format!("{:.1} %", value * 100.0)
+}
+
 /// The middle one; the lower of two in the middle.
 pub fn median(values: &[f64]) -> f64 {
     percentile(values, 50)

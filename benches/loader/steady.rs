@@ -1,18 +1,15 @@
 //! What a poll costs that finds nothing new, when very many files are loaded already.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use deltawave::capture::{FileName, Hub, NameFormat, PartitionId, SequenceNumber};
 use deltawave::ledger::{Contents, Entry, FileVersion, Outcome as FileOutcome, Span};
 use time::OffsetDateTime;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::listing::{ETAG, Listing};
 use super::place::{Place, Store};
-use super::program::{background, status_mib};
+use super::program::{Metrics, Observed, observed, status_mib};
 use super::report::{Report, ratio, seconds};
 use super::{Outcome, data};
 
@@ -72,14 +69,12 @@ async fn measure(store: &Store, files: i64, polls: u64) -> Outcome<Measured> {
     }
     session.flush().await?;
     let listing = Listing::serve(done.into_iter().map(|entry| entry.file.blob).collect()).await?;
-    let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let http = address.to_string();
     let arguments = ["--poll", "0.5", "--log-level", "warn", "--blob", &listing.address, "--store-url", &store.url];
-    let mut loader = background(&[&arguments[..], &["--http", &http]].concat())?;
+    let (mut loader, metrics) = observed(&arguments).await?;
 
-    let first = polled(address, 1).await?;
+    let first = polled(metrics, 1).await?;
     let before = listing.requests();
-    let last = polled(address, first.count + polls).await?;
+    let last = polled(metrics, first.count + polls).await?;
     let between = (last.count - first.count) as f64;
     let measured = Measured {
         first: first.seconds,
@@ -106,7 +101,8 @@ fn files_done(files: i64) -> Outcome<Vec<Entry>> {
         let name = FileName { hub: hub.clone(), partition: PartitionId(partition), window_start };
         let blob = NameFormat::default().format(&name);
         let span = Span { first: SequenceNumber(file * 10), last: SequenceNumber(file * 10 + 9) };
-        let contents = Contents { span: Some(span), records: 10, skipped: 0, outcome: FileOutcome::Loaded };
+        let contents =
+            Contents { span: Some(span), records: 10, skipped: 0, unmapped: 0, outcome: FileOutcome::Loaded };
         let file = FileVersion { blob, etag: ETAG.to_owned(), size: 508, name };
         Entry { file, contents, loaded: 10, rejected: 0, loaded_at: now }
     };
@@ -114,19 +110,11 @@ fn files_done(files: i64) -> Outcome<Vec<Entry>> {
     Ok(files.map(|(partition, file)| entry(partition, file)).collect())
 }
 
-/// What the loader says of its polls.
-#[derive(Debug, Clone, Copy)]
-struct Polls {
-    count: u64,
-    /// Of all of them.
-    seconds: f64,
-}
-
 /// Waits for so many polls, and comes back in the pause after the last.
-async fn polled(address: SocketAddr, count: u64) -> Outcome<Polls> {
+async fn polled(metrics: Metrics, count: u64) -> Outcome<Observed> {
     let wait = async {
         loop {
-            match metrics(address).await {
+            match metrics.observed("deltawave_loader_poll_seconds").await {
                 Ok(polls) if polls.count >= count => return polls,
                 // Not listening yet, or no poll has ended.
                 _ => sleep(Duration::from_millis(10)).await,
@@ -134,17 +122,4 @@ async fn polled(address: SocketAddr, count: u64) -> Outcome<Polls> {
         }
     };
     timeout(Duration::from_secs(300), wait).await.map_err(|_| format!("poll {count} did not end within 300 s").into())
-}
-
-async fn metrics(address: SocketAddr) -> Outcome<Polls> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await?;
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse::<f64>().ok()).ok_or("no such metric yet")
-    };
-    let count = value("deltawave_loader_poll_seconds_count")? as u64;
-    Ok(Polls { count, seconds: value("deltawave_loader_poll_seconds_sum")? })
 }

@@ -18,5 +18,6 @@ CREATE TABLE IF NOT EXISTS capture_files (
     damaged_at bigint,
     loaded_at timestamp,
     skipped bigint,
+    unmapped bigint,
     PRIMARY KEY (container, target, blob)
 );

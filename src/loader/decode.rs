@@ -105,10 +105,11 @@ impl Decoder {
         file: &FileVersion,
         mut source: Source,
     ) -> Result<FileEnd, LoadError> {
-        let mut contents = Contents { span: None, records: 0, skipped: 0, outcome: Outcome::Loaded };
+        let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
         let mut prints = self.live.is_some().then(Prints::default);
+        let unmapped = self.mapper.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
             // Neighbours nearly always share their second.
@@ -154,6 +155,7 @@ impl Decoder {
                 };
             }
         }
+        contents.unmapped = self.mapper.unmapped() - unmapped;
         pass(Side::After, Step::Decoded);
         if let (Some(live), Some(prints)) = (&self.live, prints) {
             live.decoded(&file.blob, prints);

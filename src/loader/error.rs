@@ -78,8 +78,7 @@ pub enum LoadError {
     },
     /// The ledger was made by an earlier version.
     #[error(
-        "table `capture_files` in {store} has no column `skipped`, which tombstones=skip needs: ALTER TABLE capture_files \
-         ADD COLUMN skipped bigint"
+        "table `capture_files` in {store} has no column `skipped`, which tombstones=skip needs; `deltawave init` adds it"
     )]
     OldLedger {
         /// The store.

@@ -57,12 +57,39 @@ pub(super) struct Receipt {
     pub(super) gone: Option<BlobError>,
 }
 
-/// Loads a group of one hub's files into one table, and adds to the receipt what it has noted. What the store turns out
-/// not to have is written again. Memory is held only while something is done, never through a pause.
+/// A group whose rows the store has acknowledged, which proves nothing yet.
+pub(super) struct Acknowledged {
+    files: Arc<[FileVersion]>,
+    contents: Vec<Option<Contents>>,
+    written: Vec<Written>,
+    /// What the receipt says of files that were not read.
+    unread: Receipt,
+}
+
+/// Decodes a group of one hub's files and writes it into one table. Memory is held only while something is done, never
+/// through a pause.
 ///
 /// # Errors
-/// When patience ends, trouble lasts, or the store or a file's container refuses for good. What is not in the receipt
-/// then may be repeated.
+/// When patience ends, trouble lasts, or the store or a file's container refuses for good.
+pub(super) async fn write(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: Vec<FileVersion>,
+) -> Result<Acknowledged, LoadError> {
+    let files: Arc<[FileVersion]> = files.into();
+    let target = Target { hub, table, files: &files, live: means.reading.live.map(Arc::as_ref) };
+    let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
+    let (contents, unread, written) = attempt(means, &target, table, &files).await?;
+    drop(place);
+    let unread = set_aside(means, &files, &contents, unread).await?;
+    Ok(Acknowledged { files, contents, written, unread })
+}
+
+/// Writes a group and proves it.
+///
+/// # Errors
+/// As [`write`]. What is not in the receipt then may be repeated.
 pub(super) async fn load(
     means: &Means<'_>,
     hub: &str,
@@ -70,15 +97,31 @@ pub(super) async fn load(
     files: Vec<FileVersion>,
     receipt: &mut Receipt,
 ) -> Result<(), LoadError> {
+    let group = write(means, hub, table, files).await?;
+    prove(means, hub, table, group, receipt).await
+}
+
+/// Flushes and counts a group, and adds to the receipt what it has noted. What the store turns out not to have is written
+/// again.
+///
+/// # Errors
+/// As [`write`]. What is not in the receipt then may be repeated.
+pub(super) async fn prove(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    group: Acknowledged,
+    receipt: &mut Receipt,
+) -> Result<(), LoadError> {
     let mut rewriting = Rewriting::of(means.route, means.reading.patience, means.progress);
-    let mut files: Arc<[FileVersion]> = files.into();
+    let mut group = group;
     loop {
+        let Acknowledged { files, contents, written, unread } = group;
         let target = Target { hub, table, files: &files, live: means.reading.live.map(Arc::as_ref) };
-        let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
-        let (mut counted, Unread { gone, refused }) = attempt(means, &target, table, &files).await?;
-        drop(place);
-        receipt.gone = gone.or(receipt.gone.take());
-        set_aside(means, &target, refused, &counted, receipt).await?;
+        receipt.gone = unread.gone.or(receipt.gone.take());
+        receipt.refused.extend(unread.refused);
+        let flushed = Flushed::flush(&target, contents, written, means.store).await?;
+        let mut counted = flushed.count(&target, means.store).await?;
         let kind = means.store.persist(async |session| Ok(session.kind())).await?;
         let again = rewriting.judge(&mut counted, table.name(), kind);
         receipt.entries.extend(counted.receipt(means, &target).await?);
@@ -86,7 +129,7 @@ pub(super) async fn load(
             rewriting.done();
             return Ok(());
         }
-        files = rewriting.again(again, &target).await?.into();
+        group = write(means, hub, table, rewriting.again(again, &target).await?).await?;
     }
 }
 
@@ -105,15 +148,14 @@ pub(super) struct Unread {
 /// When it is the container's trouble.
 async fn set_aside(
     means: &Means<'_>,
-    target: &Target<'_>,
-    refused: Vec<(usize, BlobError)>,
-    counted: &Counted,
-    receipt: &mut Receipt,
-) -> Result<(), LoadError> {
+    files: &[FileVersion],
+    contents: &[Option<Contents>],
+    unread: Unread,
+) -> Result<Receipt, LoadError> {
+    let Unread { gone, refused } = unread;
     let Reading { container, patience, .. } = means.reading;
-    let read = counted.whole.iter().map(|entry| &entry.file).chain(counted.lacking.iter().map(|file| &file.entry.file));
-    if let Some(file) = read.last() {
-        *means.readable.lock().await = Some(file.blob.clone());
+    if let Some(read) = contents.iter().rposition(Option::is_some) {
+        *means.readable.lock().await = Some(files[read].blob.clone());
     } else if let Some((_, error)) = refused.iter().find(|(_, error)| !error.is_its_own()) {
         // None of the group could be read: see whether one can that could before.
         let readable = means.readable.lock().await.clone();
@@ -122,29 +164,27 @@ async fn set_aside(
             None => false,
         };
         if !others {
-            return patience.trouble().pause(error.clone()).await;
+            patience.trouble().pause(error.clone()).await?;
+            return Ok(Receipt { gone, ..Receipt::default() });
         }
     }
-    let refused = refused.into_iter().map(|(number, error)| (target.files[number].clone(), error));
-    receipt.refused.extend(refused);
-    Ok(())
+    let refused = refused.into_iter().map(|(number, error)| (files[number].clone(), error)).collect();
+    Ok(Receipt { gone, refused, ..Receipt::default() })
 }
 
-/// Decodes, writes, flushes and counts all of the files once.
+/// Decodes and writes all of the files once.
 async fn attempt(
     means: &Means<'_>,
     target: &Target<'_>,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
-) -> Result<(Counted, Unread), LoadError> {
+) -> Result<(Vec<Option<Contents>>, Unread, Vec<Written>), LoadError> {
     let (sender, receiver) = mpsc::channel(means.store.width);
     let receiver = AsyncMutex::new(receiver);
     let writers = (0..means.store.width).map(|_| write_all(&receiver, target, means.store));
     let ((contents, unread), written) =
         try_join(decode_all(&means.reading, target.hub, table, files, sender), try_join_all(writers)).await?;
-    let written: Vec<Written> = written.into_iter().flatten().collect();
-    let flushed = Flushed::flush(target, contents, written, means.store).await?;
-    Ok((flushed.count(target, means.store).await?, unread))
+    Ok((contents, unread, written.into_iter().flatten().collect()))
 }
 
 /// Decodes all files, several at once, and says what was in each; `None` for one that was not read.

@@ -100,6 +100,13 @@ impl Health {
         gauge!("deltawave_loader_waiting_files", &of_route).set(aside as f64);
     }
 
+    /// How many files wait on all routes, and how many seconds the route that takes longest needs, if that is known.
+    pub(super) fn backlog(&self) -> (usize, Option<f64>) {
+        let state = self.lock();
+        let files = state.routes.values().map(|route| route.backlog.files).sum();
+        (files, state.routes.values().filter_map(|route| route.left).reduce(f64::max))
+    }
+
     /// Notes files as done in the metrics.
     pub(super) fn loaded(&self, route: &Arc<str>, hub: &str, entries: &[Entry], unmapped: u64) {
         let mut state = self.lock();

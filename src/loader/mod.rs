@@ -33,6 +33,7 @@ mod party;
 mod patience;
 mod pool;
 mod progress;
+mod proving;
 mod queue;
 mod records;
 mod recovery;

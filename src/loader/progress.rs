@@ -78,6 +78,11 @@ impl Progress {
         }
     }
 
+    /// How many files wait, and how many seconds that takes at the rate of late, if it is known.
+    pub fn backlog(&self) -> (usize, Option<f64>) {
+        self.health.backlog()
+    }
+
     /// Notes what stands where no file of a hub was found, or that one was.
     pub(super) fn nothing_found(&self, hub: &str, instead: Option<String>) {
         let mut nothing = self.nothing_found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -199,6 +199,9 @@ impl Queue {
             taken.push(file);
         }
         state.bytes -= size;
+        drop(state);
+        // Neighbours in the primary key go in one after the other, which an index takes faster.
+        taken.sort_by(|one, other| one.blob.cmp(&other.blob));
         taken
     }
 
@@ -321,7 +324,7 @@ mod tests {
         assert_eq!(taken(&queue, 10), ["2/0"], "alone");
         assert!(taken(&queue, 10).is_empty(), "not before all is listed");
         queue.listed();
-        assert_eq!(taken(&queue, 2), ["1/3", "0/2"]);
+        assert_eq!(taken(&queue, 2), ["0/2", "1/3"], "in the order of the key");
         assert_eq!(queue.backlog(), Backlog { files: 2, bytes: 20 });
         // Told of, it is news.
         queue.offer(file(1, 1), Age::Fresh);
@@ -349,7 +352,7 @@ mod tests {
         let queue = Queue::new(3);
         (0..5).for_each(|minute| queue.offer(file(0, minute), Age::Backlog));
         queue.listed();
-        assert_eq!(taken(&queue, 5), ["0/4", "0/3", "0/2"]);
+        assert_eq!(taken(&queue, 5), ["0/2", "0/3", "0/4"]);
         assert!(!queue.wants_listing(), "not while some are in hand");
         queue.done(&[file(0, 4), file(0, 3), file(0, 2)], &[], None);
         assert!(queue.wants_listing() && !queue.is_done());

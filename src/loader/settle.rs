@@ -24,6 +24,10 @@ impl Unsettled {
         self.entries.extend(entries);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether it is time to settle, though more is to be loaded.
     pub(super) fn is_due(&self) -> bool {
         self.entries.len() >= MOST || self.since.is_some_and(|since| since.elapsed() >= LONGEST)

@@ -2,6 +2,7 @@
 //! in hand and its trouble are its own.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::Discovery;
 use super::error::{Interrupted, LoadError};
-use super::group::{Means, Reading, Receipt, load};
+use super::group::{Means, Reading, write};
 use super::lister::Lister;
 use super::live::{Common, Lane};
 use super::notify::{Letters, Places, Told};
@@ -19,13 +20,13 @@ use super::party::Party;
 use super::patience::Patience;
 use super::pool::Store;
 use super::progress::Progress;
+use super::proving::{Group, Proving};
 use super::queue::{Age, Queue};
-use super::settle::Unsettled;
 use super::slots::{Pace, Slots};
-use crate::azure::blob::{BlobError, Container};
+use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
-use crate::rows::Table;
+use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
 
@@ -184,7 +185,7 @@ impl<'l> Stream<'l> {
         }
     }
 
-    /// Loads what is in the queue, group by group.
+    /// Loads what is in the queue, group by group: one is proven while the next is written.
     async fn load(&self, table: &Arc<Table>) -> Result<(), LoadError> {
         let Shared { settings, container, slots, budget, progress, .. } = *self.shared;
         let in_hand = self.patience.in_hand();
@@ -200,24 +201,41 @@ impl<'l> Stream<'l> {
         };
         let readable = Mutex::default();
         let means = Means { reading, store: &store, slots, progress, route: &self.name, readable: &readable };
+        let proving = Proving {
+            means: &means,
+            hub: &self.route.hub,
+            table,
+            queue: &self.queue,
+            letters: &self.letters,
+            store: &self.store,
+            patience: &self.patience,
+        };
+        let (sender, groups) = mpsc::channel(1);
+        let (mut writing, mut proving) = (pin!(self.write(&means, table, sender)), pin!(proving.run(groups)));
+        tokio::select! {
+            // What was written is proven all the same.
+            written = &mut writing => written.and(proving.await),
+            proven = &mut proving => proven,
+        }
+    }
+
+    /// Writes what is in the queue, group by group, and hands each on to be proven.
+    async fn write(&self, means: &Means<'_>, table: &Arc<Table>, groups: mpsc::Sender<Group>) -> Result<(), LoadError> {
+        let settings = self.shared.settings;
         let (began, mut changed) = (Instant::now(), self.queue.subscribe());
-        let (mut pace, mut unsettled, mut told) = (Pace::default(), Unsettled::default(), Instant::now());
+        let (mut pace, mut told) = (Pace::default(), Instant::now());
         let mut trouble = self.patience.trouble();
         loop {
-            let stopping = self.patience.shutdown.is_cancelled();
+            if self.patience.shutdown.is_cancelled() {
+                return Err(LoadError::Stopped);
+            }
             changed.mark_unchanged();
             let impatient = began.elapsed() >= LISTING;
             let next_try = self.queue.wake();
             self.note_aside(table).await?;
             // Nothing is fresh to a loader that ends.
             let bytes = if settings.once { GROUP_BYTES } else { pace.group() };
-            let taken = if stopping { Vec::new() } else { self.queue.take(GROUP_FILES, bytes, impatient) };
-            if taken.is_empty() || unsettled.is_due() {
-                unsettled.settle(container.name(), table.name(), &self.store, &self.patience).await?;
-            }
-            if stopping {
-                return Err(LoadError::Stopped);
-            }
+            let taken = self.queue.take(GROUP_FILES, bytes, impatient);
             self.tell(&pace, &mut told);
             if taken.is_empty() {
                 if settings.once && self.queue.is_done() {
@@ -235,31 +253,16 @@ impl<'l> Stream<'l> {
                 continue;
             }
             let (bytes, started) = (taken.iter().map(|file| file.size).sum(), Instant::now());
-            let mut receipt = Receipt::default();
-            let ended = load(&means, self.route.hub.name(), table, taken.clone(), &mut receipt).await;
-            let settled = self.letters.lock().await.of(&receipt, &taken);
-            settled.acknowledge().await;
-            let Receipt { entries, gone, refused } = receipt;
-            let taken: Vec<_> =
-                taken.into_iter().filter(|file| !refused.iter().any(|(other, _)| other.blob == file.blob)).collect();
-            for (file, error) in refused {
-                tracing::warn!(route = &*self.name, "{error}; it waits, and the others go on");
-                let archived = matches!(error, BlobError::Archived { .. });
-                self.queue.set_aside(file, archived, &error.to_string());
-            }
-            match ended {
-                Ok(()) => {
+            match write(means, self.route.hub.name(), table, taken.clone()).await {
+                Ok(acknowledged) => {
                     trouble.healed();
-                    self.queue.done(&taken, &entries, gone);
-                    unsettled.add(entries);
                     pace.loaded(bytes, started.elapsed());
+                    if groups.send(Group { taken, acknowledged }).await.is_err() {
+                        return Err(LoadError::Stopped);
+                    }
                 }
                 Err(error) => {
-                    let (noted, left): (Vec<_>, Vec<_>) =
-                        taken.into_iter().partition(|file| entries.iter().any(|entry| entry.file.blob == file.blob));
-                    self.queue.done(&noted, &entries, gone);
-                    self.queue.put_back(left);
-                    unsettled.add(entries);
+                    self.queue.put_back(taken);
                     match error {
                         LoadError::Interrupted(error) => trouble.pause(error).await?,
                         error => return Err(error),
@@ -315,9 +318,17 @@ pub(super) async fn open_table(
     let table = store.persist(async |session| session.table(&route.table, &settings.require).await).await??;
     let table = settings.fit(route, table)?;
     if let Some(table) = store.persist(async |session| missing_ledger_table(session).await).await? {
+        // The catalog may hide it from this user.
+        if let Err(refusal @ InvalidTable::NoGrant { .. }) =
+            store.persist(async |session| session.table(table, &[]).await).await?
+        {
+            return Err(refusal.into());
+        }
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
     }
-    if route.tombstones == Tombstones::Skip && !store.persist(Session::ledger_notes_skipped).await? {
+    if route.tombstones == Tombstones::Skip
+        && !store.persist(async |session| session.ledger_has("skipped").await).await?
+    {
         return Err(LoadError::OldLedger { store: settings.store.to_string() });
     }
     Ok(Arc::new(table))

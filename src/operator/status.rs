@@ -92,6 +92,12 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
         rows.push(row);
     }
     let mut text = aligned(&rows, 2);
+    for (target, values) in unmapped(&summaries) {
+        text.push_str(&format!(
+            "{target}: {values} values of loaded records had no column and are not there; the loader's log names their \
+             fields: add columns of those names, or `rescued jsonb` for all of them, then `deltawave replay`\n"
+        ));
+    }
     if summaries.is_empty() {
         text.push_str("nothing is loaded yet\n");
     }
@@ -111,6 +117,15 @@ async fn ahead(session: &Session, summary: &Summary) -> Result<Option<Ahead>, St
         Some(behind) => session.ahead(target, hub, *partition, behind).await,
         None => Ok(None),
     }
+}
+
+/// By table, where there are any.
+fn unmapped(summaries: &[Summary]) -> BTreeMap<&str, u64> {
+    let mut values = BTreeMap::new();
+    for summary in summaries.iter().filter(|summary| summary.unmapped > 0) {
+        *values.entry(summary.target.as_str()).or_default() += summary.unmapped;
+    }
+    values
 }
 
 fn row(summary: &Summary, ahead: Option<&Ahead>, end: Option<&PartitionEnds>) -> Vec<String> {

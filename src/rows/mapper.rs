@@ -136,6 +136,11 @@ impl Mapper {
         self.fields.strangers.take()
     }
 
+    /// How many values of loaded records had no column and were not rescued, ever.
+    pub fn unmapped(&self) -> u64 {
+        self.fields.strangers.kept()
+    }
+
     fn push_body(&mut self, body: &[u8]) -> Result<(), Reject> {
         self.fields.seen.fill(false);
         self.fields.filled = 0;

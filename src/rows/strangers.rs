@@ -20,6 +20,8 @@ pub(super) struct Strangers {
     names: Vec<(String, u64)>,
     /// The numbers of those in the record at hand.
     record: Vec<usize>,
+    /// How many values were in records that were kept, ever.
+    kept: u64,
 }
 
 impl Strangers {
@@ -37,6 +39,7 @@ impl Strangers {
 
     /// The record at hand becomes a row.
     pub(super) fn keep(&mut self) {
+        self.kept += self.record.len() as u64;
         for number in self.record.drain(..) {
             self.names[number].1 += 1;
         }
@@ -57,6 +60,11 @@ impl Strangers {
         let shown: Vec<_> = self.record.iter().take(SHOWN).map(|number| excerpt(&self.names[*number].0)).collect();
         let more = if self.record.len() > SHOWN { ", …" } else { "" };
         format!("{}{more}", shown.join(", "))
+    }
+
+    /// How many values were in records that were kept, ever.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// Those that were kept since this was last asked.

@@ -1,5 +1,6 @@
 use clap::Args;
 
+use super::columns::ColumnArgs;
 use super::loader::{BATCH_ROWS, CONNECTIONS, MEMORY, PARALLEL_FILES, REQUIRE, STORE_TIMEOUT, check_sizes};
 use super::scope::ScopeArgs;
 use super::verify::{VerifyArgs, VerifySettings};
@@ -30,6 +31,8 @@ pub struct ReplayArgs {
         default_values = REQUIRE
     )]
     require: Vec<String>,
+    #[command(flatten)]
+    columns: ColumnArgs,
     /// How long the store may take to answer one statement before the connection is given up, in seconds
     #[arg(long, env = "DELTAWAVE_STORE_TIMEOUT", value_name = "SECONDS", default_value_t = STORE_TIMEOUT)]
     store_timeout: Seconds,
@@ -99,6 +102,7 @@ impl ReplayArgs {
         if verify.is_some() && blob.is_none() {
             faults.add("--blob", "is missing: it says where the files are that are loaded again");
         }
+        let columns = self.columns.check(verify.as_ref().map(|verify| &*verify.check.routes), &mut faults);
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
         check_sizes(self.batch_rows, self.connections, self.parallel_files, self.memory, &mut faults);
         let settings = (|| {
@@ -109,6 +113,7 @@ impl ReplayArgs {
                 store_password: check.store_password.clone(),
                 name_format: verify.name_format.clone(),
                 require: self.require,
+                columns: columns?,
                 once: true,
                 give_up: check.give_up,
                 store_timeout: store_timeout?,
@@ -158,6 +163,8 @@ mod tests {
         let settings = validate(&["--holes", "--blob", "/tmp"]).unwrap();
         assert_eq!(settings.pick, Pick::Holes(Scope::default()));
         assert_eq!(settings.loader.routes, settings.verify.check.routes);
+        let settings = validate(&["--holes", "--blob", "/tmp", "--column", "user_event_log.ts=epoch-ms"]).unwrap();
+        assert_eq!(settings.loader.columns.len(), 1);
         let settings = validate(&["--partition", "3", "--blob", "/tmp"]).unwrap();
         assert!(matches!(settings.pick, Pick::All(scope) if scope.partitions.len() == 1));
     }

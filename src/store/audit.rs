@@ -55,6 +55,8 @@ pub struct Summary {
     pub records: u64,
     /// Records in `rejected_events`.
     pub rejected: u64,
+    /// Values of their records that went nowhere, for want of a column.
+    pub unmapped: u64,
     /// The last number of the file with the newest window that has any.
     pub last: Option<SequenceNumber>,
     /// How long ago that was, by the server's clock, in seconds.
@@ -141,7 +143,7 @@ impl Session {
         hub: &str,
         partition: PartitionId,
     ) -> Result<Vec<CoveredFile>, StoreError> {
-        let skipped = if self.ledger_notes_skipped().await? { "skipped" } else { "0" };
+        let skipped = if self.ledger_has("skipped").await? { "skipped" } else { "0" };
         let sql = format!(
             "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
              rejected, status, reason, damaged_at, {skipped} FROM capture_files \
@@ -263,9 +265,11 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn ledger_summary(&self) -> Result<Vec<Summary>, StoreError> {
-        const SQL: &str = "SELECT f.target, f.event_hub, f.partition_id, count(*), \
+        let unmapped = if self.ledger_has("unmapped").await? { "sum(f.unmapped)::bigint" } else { "0" };
+        let sql = format!(
+            "SELECT f.target, f.event_hub, f.partition_id, count(*), \
              sum(CASE WHEN f.status = 'quarantined' THEN 1 ELSE 0 END)::bigint, \
-             sum(f.records)::bigint, sum(f.rejected)::bigint, \
+             sum(f.records)::bigint, sum(f.rejected)::bigint, {unmapped}, \
              max(CASE WHEN f.window_start = n.newest THEN f.last_sequence_number END), \
              extract(epoch FROM now()) - extract(epoch FROM max(f.loaded_at)), \
              extract(epoch FROM now()) - extract(epoch FROM max(f.window_start)), \
@@ -275,8 +279,9 @@ impl Session {
              WHERE records > 0 GROUP BY target, event_hub, partition_id) n \
              ON n.target = f.target AND n.event_hub = f.event_hub AND n.partition_id = f.partition_id \
              WHERE f.status <> 'waiting' GROUP BY f.target, f.event_hub, f.partition_id \
-             ORDER BY f.target, f.event_hub, f.partition_id";
-        let (_, rows) = self.query_text(SQL).await?;
+             ORDER BY f.target, f.event_hub, f.partition_id"
+        );
+        let (_, rows) = self.query_text(&sql).await?;
         let summary = |row: &Vec<Cell>| Summary {
             target: text(row, 0),
             hub: text(row, 1),
@@ -285,10 +290,11 @@ impl Session {
             quarantined: number(row, 4).unwrap_or(0),
             records: number(row, 5).unwrap_or(0),
             rejected: number(row, 6).unwrap_or(0),
-            last: number(row, 7).map(SequenceNumber),
-            loaded_ago: number(row, 8),
-            window_ago: number(row, 9),
-            highest: number(row, 10).map(SequenceNumber),
+            unmapped: number(row, 7).unwrap_or(0),
+            last: number(row, 8).map(SequenceNumber),
+            loaded_ago: number(row, 9),
+            window_ago: number(row, 10),
+            highest: number(row, 11).map(SequenceNumber),
         };
         Ok(rows.iter().map(summary).collect())
     }

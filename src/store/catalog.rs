@@ -21,13 +21,16 @@ const PRIMARY_KEY: &str = "SELECT i.indkey::varchar FROM pg_catalog.pg_index i \
 /// PostgreSQL's tables of that name in any case, be a point in it one between schema and table or not, and what this user may do with each.
 const TABLES: &str = "SELECT c.oid::bigint, n.nspname::varchar, c.relname::varchar, current_user::varchar, \
      has_schema_privilege(n.oid, 'USAGE'), has_any_column_privilege(c.oid, 'SELECT'), \
-     has_any_column_privilege(c.oid, 'INSERT') \
+     has_any_column_privilege(c.oid, 'INSERT'), has_any_column_privilege(c.oid, 'UPDATE') \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE lower(c.relname) IN (lower($1), lower($2)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
      AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY n.nspname, c.relname";
 
 /// A PostgreSQL table's columns: domains as their bases, arrays as their elements, with all that a type says.
 const SHAPE: &str = include_str!("shape.sql");
+
+/// The tables behind every load.
+const LEDGER: [&str; 2] = ["capture_files", "rejected_events"];
 
 /// What a `numeric` keeps on RisingWave; it rounds what has more.
 const RISINGWAVE_DIGITS: i64 = 28;
@@ -178,9 +181,12 @@ struct Shape {
 /// What a row of [`TABLES`] says that this user may not do, if a loader has to.
 fn no_grant(name: &str, table: &TableName, row: &Row) -> Option<InvalidTable> {
     let user: String = row.get(3);
-    let (usage, select, insert): (bool, bool, bool) = (row.get(4), row.get(5), row.get(6));
+    let (usage, select, insert, update): (bool, bool, bool, bool) = (row.get(4), row.get(5), row.get(6), row.get(7));
+    // Only rows of the ledger are replaced.
+    let update = update || !LEDGER.contains(&table.table.as_str());
     let (to, quoted) = (quote(&user), table.quoted());
-    let rights: Vec<_> = [(select, "SELECT"), (insert, "INSERT")].into_iter().filter(|(has, _)| !has).collect();
+    let rights = [(select, "SELECT"), (insert, "INSERT"), (update, "UPDATE")];
+    let rights: Vec<_> = rights.into_iter().filter(|(has, _)| !has).collect();
     let rights = rights.iter().map(|(_, right)| *right).collect::<Vec<_>>().join(", ");
     let (mut lacks, mut cure) = (Vec::new(), Vec::new());
     if !usage {

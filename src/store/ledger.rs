@@ -9,7 +9,7 @@ use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
-const COLUMNS: [(&str, ColumnType); 18] = [
+const COLUMNS: [(&str, ColumnType); 19] = [
     ("container", ColumnType::Varchar),
     ("target", ColumnType::Varchar),
     ("blob", ColumnType::Varchar),
@@ -27,9 +27,12 @@ const COLUMNS: [(&str, ColumnType); 18] = [
     ("reason", ColumnType::Varchar),
     ("damaged_at", ColumnType::BigInt),
     ("loaded_at", ColumnType::Timestamp),
-    // Last: a ledger that was made before there was this column is written without it.
     ("skipped", ColumnType::BigInt),
+    ("unmapped", ColumnType::BigInt),
 ];
+
+/// Columns that a ledger made by an earlier version lacks until `init` adds them.
+const ADDED: [&str; 2] = ["skipped", "unmapped"];
 
 const KEY: [&str; 3] = ["container", "target", "blob"];
 
@@ -104,6 +107,7 @@ impl Session {
                 damaged_at,
                 loaded_at: Some(*loaded_at),
                 skipped: contents.skipped,
+                unmapped: contents.unmapped,
             }
         });
         self.note(container, target, rows).await
@@ -132,6 +136,7 @@ impl Session {
             damaged_at: None,
             loaded_at: None,
             skipped: 0,
+            unmapped: 0,
         });
         self.note(container, target, rows).await
     }
@@ -143,22 +148,43 @@ impl Session {
         rows: impl Iterator<Item = Row<'r>>,
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = rows.collect();
-        // A ledger that an earlier version made has no such column.
         let skips = rows.iter().any(|row| row.skipped > 0);
-        let columns = if skips { &COLUMNS[..] } else { &COLUMNS[..COLUMNS.len() - 1] };
-        let mut batch = batch(container, target, rows.into_iter());
-        batch.columns.truncate(columns.len());
-        self.insert_own("capture_files", columns, &KEY, &batch).await
+        // Worth a look only where something went nowhere, and then still no reason to fail.
+        let drops = rows.iter().any(|row| row.unmapped > 0) && self.ledger_has("unmapped").await?;
+        let wanted = |name: &str| match name {
+            "skipped" => skips,
+            "unmapped" => drops,
+            _ => true,
+        };
+        let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| wanted(name)).collect();
+        let batch = batch(container, target, &columns, rows.into_iter());
+        self.insert_own("capture_files", &columns, &KEY, &batch).await
     }
 
-    /// Whether the ledger has a place for records that were skipped; one that an earlier version made has none.
+    /// Whether the ledger has a column; one that an earlier version made lacks some.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn ledger_notes_skipped(&self) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
-             AND table_name = 'capture_files' AND column_name = 'skipped'";
-        Ok(self.query_number(SQL).await? > 0)
+    pub async fn ledger_has(&self, column: &str) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name = 'capture_files' AND column_name = {}",
+            literal(column)
+        );
+        Ok(self.query_number(&sql).await? > 0)
+    }
+
+    /// Adds the columns that a ledger of an earlier version lacks.
+    ///
+    /// # Errors
+    /// When the store refuses. It may be called again.
+    pub(super) async fn complete_ledger(&self) -> Result<(), StoreError> {
+        for column in ADDED {
+            if !self.ledger_has(column).await? {
+                self.execute_script(&format!("ALTER TABLE capture_files ADD COLUMN {column} bigint")).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -169,7 +195,6 @@ pub(super) const PRUNED: &str = "pruned";
 
 /// What a row says beside whose file it is.
 struct Row<'r> {
-    skipped: u64,
     file: &'r FileVersion,
     etag: &'r str,
     span: Option<Span>,
@@ -180,16 +205,23 @@ struct Row<'r> {
     reason: Option<&'r str>,
     damaged_at: Option<u64>,
     loaded_at: Option<OffsetDateTime>,
+    skipped: u64,
+    unmapped: u64,
 }
 
-fn batch<'r>(container: &str, target: &str, entries: impl Iterator<Item = Row<'r>>) -> Batch {
-    let mut columns = vec![ArrayLiteral::default(); COLUMNS.len()];
+fn batch<'r>(
+    container: &str,
+    target: &str,
+    wanted: &[(&str, ColumnType)],
+    entries: impl Iterator<Item = Row<'r>>,
+) -> Batch {
+    let mut columns = vec![ArrayLiteral::default(); wanted.len()];
     let mut rows = 0;
     for row in entries {
         rows += 1;
         let integer = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        for (column, (name, _)) in columns.iter_mut().zip(COLUMNS) {
-            match name {
+        for (column, (name, _)) in columns.iter_mut().zip(wanted) {
+            match *name {
                 "container" => column.push_text(container),
                 "target" => column.push_text(target),
                 "blob" => column.push_text(&row.file.blob),
@@ -211,6 +243,7 @@ fn batch<'r>(container: &str, target: &str, entries: impl Iterator<Item = Row<'r
                     None => column.push_null(),
                 },
                 "skipped" => column.push_integer(integer(row.skipped)),
+                "unmapped" => column.push_integer(integer(row.unmapped)),
                 name => unreachable!("column {name} of the ledger has no value"),
             }
         }

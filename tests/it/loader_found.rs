@@ -163,6 +163,24 @@ async fn fields_that_go_nowhere_are_told_once_and_a_record_of_nothing_else_is_re
     }
     let rejected = bench.store.rows("SELECT sequence_number, reason FROM rejected_events").await;
     assert_eq!(rejected, [["1", "none of its fields has a column: `records`"]]);
+    let deltawave = |arguments: &[&str]| {
+        let mut program = program(env!("CARGO_BIN_EXE_deltawave"), arguments);
+        program.env("DELTAWAVE_STORE_URL", bench.store.url());
+        run(program)
+    };
+    let lost = "user_event_log: 5 values of loaded records had no column and are not there";
+    let status = deltawave(&["status"]).await;
+    assert!(status.out.contains(lost), "{}{}", status.out, status.err);
+    // A ledger of before knows nothing of it, until it is completed.
+    bench.store.run("ALTER TABLE capture_files DROP COLUMN unmapped; DELETE FROM capture_files").await;
+    bench.once(&[]).await;
+    let status = deltawave(&["status"]).await;
+    assert!(status.out.contains("user_event_log") && !status.out.contains("had no column"), "{}", status.out);
+    deltawave(&["init"]).await;
+    bench.store.run("DELETE FROM capture_files").await;
+    bench.once(&[]).await;
+    let status = deltawave(&["status"]).await;
+    assert!(status.out.contains(lost), "{}{}", status.out, status.err);
     let mut dry = program(env!("CARGO_BIN_EXE_loader"), &["--dry-run"]);
     dry.env("DELTAWAVE_BLOB", bench.files.url());
     let dry = run(dry).await;

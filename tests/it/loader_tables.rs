@@ -241,6 +241,15 @@ async fn a_table_that_is_not_found_or_not_open_to_the_user_is_told_apart() {
         let wanted = format!("error: table `{table}` exists, but user `{user}` lacks {lacks} on it: {cure}");
         assert!(said.starts_with(&wanted), "{said} instead of {wanted}");
     }
+    // The ledger may be hidden from a user like any other table.
+    bench
+        .store
+        .run(&format!("REVOKE ALL ON rejected_events FROM {user}; GRANT SELECT, INSERT ON half TO {user}"))
+        .await;
+    let said = bench.fails(&["--store-url", &url, "--route", "user-events=half"]).await;
+    let cure = format!("GRANT SELECT, INSERT, UPDATE ON \"public\".\"rejected_events\" TO \"{user}\"");
+    assert!(said.starts_with("error: table `rejected_events` exists, but user") && said.contains(&cure), "{said}");
+    bench.store.run(&format!("GRANT SELECT, INSERT, UPDATE ON rejected_events TO {user}")).await;
     // What it says is what helps.
     bench.store.run(&format!("GRANT SELECT, INSERT ON \"public\".\"closed\" TO \"{user}\"")).await;
     bench.files.add(0, 0, vec![plain(0, 0)]).await;

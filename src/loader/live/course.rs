@@ -270,3 +270,6 @@ impl Course {
 fn end(ends: &PartitionEnds) -> SequenceNumber {
     ends.last.map_or(ends.earliest, |last| last.next().max(ends.earliest))
 }
+
+#[cfg(test)]
+mod tests;

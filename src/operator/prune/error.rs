@@ -2,7 +2,7 @@ use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::base::SecretError;
 use crate::rows::InvalidTable;
-use crate::store::StoreError;
+use crate::store::{Fault, StoreError};
 
 /// Why not everything was deleted that was to be. It may be repeated, and goes on where it was.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +57,9 @@ pub enum PruneError {
 }
 
 fn advice(error: &StoreError) -> &'static str {
-    match error.needs_someone() {
-        true => "whoever deletes must own the tables, as root does",
-        false => "run the same again to go on",
+    match error.fault() {
+        Fault::NeedsRecover => "run RECOVER as root, then the same again to go on",
+        _ if error.needs_someone() => "whoever deletes must own the tables, as root does",
+        _ => "run the same again to go on",
     }
 }

@@ -40,6 +40,9 @@ pub(super) async fn show(pipeline: &Pipeline, session: &Session) -> Result<Infal
         if snapshot.rejected > 0 {
             let _ = write!(line, "  rejected {}", grouped(snapshot.rejected));
         }
+        if let Some(backlog) = &snapshot.backlog {
+            let _ = write!(line, "  {backlog}");
+        }
         println!("{line}");
         if *state != shown {
             println!("        latest_user_state, {} rows: {}", state.count, rows(state));

@@ -146,6 +146,10 @@ fn stages(snapshot: &Snapshot) -> Table<'_> {
             right(rejected),
         ])
     };
+    let title = match &snapshot.backlog {
+        Some(backlog) => format!(" pipeline: {backlog} "),
+        None => " pipeline ".to_owned(),
+    };
     let header = ["stage", "events", "events/s", "lag", "files", "rejected"];
     let header = header.iter().enumerate().map(
         |(index, name)| {
@@ -154,7 +158,7 @@ fn stages(snapshot: &Snapshot) -> Table<'_> {
     );
     Table::new(snapshot.stages.iter().map(row), [10, 14, 12, 12, 12, 12].map(Constraint::Length))
         .header(Row::new(header).style(Style::new().add_modifier(Modifier::BOLD)))
-        .block(Block::bordered().title(" pipeline "))
+        .block(Block::bordered().title(title))
 }
 
 fn latest_state(state: &LatestState) -> Table<'_> {

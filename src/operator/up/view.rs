@@ -12,6 +12,20 @@ pub(super) struct Snapshot {
     pub(super) running: Duration,
     pub(super) stages: [Stage; 3],
     pub(super) rejected: u64,
+    /// Of what was there before, if there is more than is always on its way.
+    pub(super) backlog: Option<String>,
+}
+
+/// So many files are always on their way.
+const ON_THEIR_WAY: usize = 20;
+
+/// `1,234 files wait, about 3 min`
+fn backlog((files, seconds): (usize, Option<f64>)) -> Option<String> {
+    let left = seconds.map(|seconds| match seconds {
+        short if short < 90.0 => format!(", about {:.0} s", short.ceil()),
+        long => format!(", about {:.0} min", (long / 60.0).ceil()),
+    });
+    (files > ON_THEIR_WAY).then(|| format!("{} files wait{}", grouped(files as u64), left.unwrap_or_default()))
 }
 
 /// One stage at one moment.
@@ -69,7 +83,12 @@ impl Meter {
             },
             Stage { name: "loader", events: done, rate: rate(2, done), lag: lag(captured, done), files: loader_files },
         ];
-        Snapshot { running: pipeline.began.elapsed(), stages, rejected: loaded.rejected }
+        Snapshot {
+            running: pipeline.began.elapsed(),
+            stages,
+            rejected: loaded.rejected,
+            backlog: backlog(pipeline.loaded.backlog()),
+        }
     }
 }
 
@@ -131,7 +150,7 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// The last word on a run that was stopped.
 pub(super) fn summary(pipeline: &Pipeline) -> String {
-    let Snapshot { running, stages: [sent, captured, loaded], rejected } = Meter::new(pipeline).read(pipeline);
+    let Snapshot { running, stages: [sent, captured, loaded], rejected, .. } = Meter::new(pipeline).read(pipeline);
     let mut text = format!(
         "ran {:.0} s: {} events sent, {} captured in {} files, {} loaded",
         running.as_secs_f64(),
@@ -149,6 +168,14 @@ pub(super) fn summary(pipeline: &Pipeline) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backlog_is_told_with_its_end() {
+        assert_eq!(backlog((20, Some(1.0))), None);
+        assert_eq!(backlog((1234, None)).unwrap(), "1,234 files wait");
+        assert_eq!(backlog((21, Some(4.2))).unwrap(), "21 files wait, about 5 s");
+        assert_eq!(backlog((21, Some(130.0))).unwrap(), "21 files wait, about 3 min");
+    }
 
     #[test]
     fn thousands_are_set_apart() {
