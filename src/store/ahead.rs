@@ -1,36 +1,12 @@
 //! Rows that came straight from the broker, and that no file has given yet.
 
-use super::audit::{number, time};
+use super::audit::{Behind, number};
 use super::error::StoreError;
 use super::session::Session;
 use super::statement::literal;
 use super::table_name::quote_table;
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::ledger::Span;
-
-/// What is behind the last number that files gave. Where numbers began again, rows of a former life of the hub have higher
-/// ones too: then also only what the broker took at that record's time or later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Behind {
-    last: SequenceNumber,
-    pub(super) since: Option<EnqueuedTime>,
-}
-
-impl Behind {
-    /// Behind no file at all.
-    pub const EVERYTHING: Behind = Behind { last: SequenceNumber(-1), since: None };
-
-    /// Whether rows of a former life are told apart.
-    pub fn is_of_a_life(&self) -> bool {
-        self.since.is_some()
-    }
-
-    /// As a statement has it.
-    pub(super) fn condition(&self) -> String {
-        let since = self.since.map(|at| format!(" AND enqueued_at >= {}", time(at))).unwrap_or_default();
-        format!("sequence_number > {}{since}", self.last)
-    }
-}
 
 /// Rows ahead of the files.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use super::ahead::Behind;
 use super::error::StoreError;
 use super::ledger::{PRUNED, WAITING};
 use super::session::{Cell, Session};
@@ -27,6 +26,30 @@ pub struct Numbers<'a> {
     pub since: Option<EnqueuedTime>,
     /// But for these, if any are left out.
     pub but: Option<Behind>,
+}
+
+/// What is behind the last number that files gave. Where numbers began again, rows of a former life of the hub have higher
+/// ones too: then also only what the broker took at that record's time or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    pub(super) last: SequenceNumber,
+    pub(super) since: Option<EnqueuedTime>,
+}
+
+impl Behind {
+    /// Behind no file at all.
+    pub const EVERYTHING: Behind = Behind { last: SequenceNumber(-1), since: None };
+
+    /// Whether rows of a former life are told apart.
+    pub fn is_of_a_life(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// As a statement has it.
+    pub(super) fn condition(&self) -> String {
+        let since = self.since.map(|at| format!(" AND enqueued_at >= {}", time(at))).unwrap_or_default();
+        format!("sequence_number > {}{since}", self.last)
+    }
 }
 
 /// How many rows there are.

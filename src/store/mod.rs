@@ -27,8 +27,8 @@ mod tls;
 mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
-pub use ahead::{Ahead, Behind};
-pub use audit::{Counted, NewestFile, Numbers, Summary};
+pub use ahead::Ahead;
+pub use audit::{Behind, Counted, NewestFile, Numbers, Summary};
 pub use count::{KeyRange, Shelf};
 pub use error::StoreError;
 pub use fault::Fault;

@@ -1,6 +1,8 @@
 //! `loader --live` beside a Kafka broker and a `capture`: rows before their file, once after it, and none where the key is
 //! not the file's.
 
+mod kills;
+
 use std::time::Duration;
 
 use deltawave::azure::blob::Container;
