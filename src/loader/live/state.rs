@@ -223,8 +223,7 @@ impl LaneState {
                     tracing::error!(
                         route = &*self.route,
                         partition = id.0,
-                        "live rows have been there for {} min and no Capture file has given them (--live-unproven): \
-                         Capture has stopped, or writes elsewhere",
+                        "no Capture file has given live rows of {} min ago (--live-unproven): see that Capture is on",
                         age.as_secs() / 60
                     );
                 }
