@@ -117,7 +117,8 @@ async fn there_already(target: &Target<'_>, records: &Records, store: &Store) ->
     let counts = store.persist(async |session| session.count_ranges(&ranges).await).await?;
     let all = ranges.iter().zip(&counts).all(|(range, count)| range.run.records() == *count);
     if all {
-        let labels = [("hub", target.hub.to_owned()), ("table", target.table.name().to_owned())];
+        let route = format!("{}={}", target.hub, target.table.name());
+        let labels = [("hub", target.hub.to_owned()), ("route", route)];
         counter!("deltawave_loader_rows_already_there_total", &labels).increment(counts.iter().sum());
     }
     Ok(all)

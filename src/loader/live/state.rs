@@ -254,7 +254,7 @@ pub(in crate::loader) fn describe() {
     );
     describe_gauge!(
         "deltawave_loader_live_shut",
-        "1 while the live lane of a partition writes nothing, by reason: differs, anew, gone, broker or store"
+        "1 while the live lane of a partition writes nothing, by reason: differs, anew, gone or broker"
     );
     describe_counter!("deltawave_loader_live_jumps_total", "How often the live lane left a backlog to the files");
     describe_histogram!(
