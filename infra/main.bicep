@@ -109,6 +109,9 @@ param alerts { emails: types.Alerts.emails?, lagMinutes: types.Alerts.lagMinutes
 @maxValue(730)
 param logRetentionDays int = 30
 
+@description('Make an Application Insights component, to which the programs send traces.')
+param applicationInsights bool = false
+
 // ---- sizes and options
 
 @description('Size of RisingWave, for aci.')
@@ -190,6 +193,7 @@ module monitoring 'modules/monitoring.bicep' = {
     location: location
     tags: tags
     logRetentionDays: logRetentionDays
+    applicationInsights: applicationInsights
     emails: alertsOf.emails
   }
 }
@@ -363,6 +367,8 @@ module group 'modules/group.bicep' = if (!onCluster && run) {
     metadata: metadata.outputs.metadata
     metadataPassword: secrets.getSecret('risingwave-metadata-password')
     live: live
+    traced: applicationInsights
+    traces: monitoring.outputs.traces
     ports: ports
     dnsLabel: dnsLabel
     // After the private endpoints: in a VNet the containers find the services by them only.
@@ -450,5 +456,7 @@ output frontAddress string = !onCluster && run ? group!.outputs.frontAddress : '
 output frontPort int = front && run ? ports.front : 0
 @description('Name of the cluster; empty without one. Namespace deltawave, service accounts loader, guard, risingwave.')
 output clusterName string = onCluster ? aks!.outputs.clusterName : ''
+@description('Name of the Application Insights component; empty without one.')
+output applicationInsightsName string = monitoring.outputs.applicationInsightsName
 @description('Name of the Log Analytics workspace.')
 output workspaceName string = monitoring.outputs.workspaceName

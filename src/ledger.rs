@@ -18,7 +18,7 @@ pub use coverage::{Chunk, Cluster, Coverage, CoveredFile, FileState, Gap, merged
 pub use ends::{EndsError, LogEnds, PartitionEnds};
 pub use log::{Log, LogError, LogPartition, LogRead, LogRecord};
 pub use pruned::{Forgotten, PrunedRange};
-pub use runs::{Run, Runs};
+pub use runs::{Found, Run, Runs, Several};
 
 /// One finished file, as found by a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,8 @@ pub struct Entry {
     pub contents: Contents,
     /// Records that are in the target table.
     pub loaded: u64,
+    /// Rows of them, where the table tells several rows of a record apart.
+    pub rows: Option<u64>,
     /// Records that are in `rejected_events`.
     pub rejected: u64,
     /// When its records were durable.

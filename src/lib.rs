@@ -17,13 +17,15 @@
 //! | settings | [`settings`] | flags and environment become validated settings, and the page that lists them |
 //! | outside | [`azure`]: [`blob`](azure::blob), [`queue`](azure::queue), [`eventhub`](azure::eventhub), [`identity`](azure::identity), Key Vault | each submodule the only importer of its SDK crate |
 //! | outside | [`kafka`] · [`store`] | each the only importer of its client crate: Kafka with the login to event hubs; SQL with TLS and users |
-//! | pure | [`rows`] · [`ledger`] · [`capture`] | the format, the row mapping, the ledger's rules: no network, no tokio, no clap |
+//! | outside | [`traces`] | what is done to each file, for a collector: the only importer of OpenTelemetry |
+//! | pure | [`formats`] · [`rows`] · [`ledger`] · [`capture`] | what bodies are, the row mapping, the ledger's rules, Capture's files: no network, no tokio, no clap |
 //! | base | [`base`] | what everything may use |
 
 pub mod azure;
 pub mod base;
 pub mod capture;
 pub mod capturer;
+pub mod formats;
 pub mod kafka;
 pub mod ledger;
 pub mod loader;
@@ -34,3 +36,4 @@ pub mod rows;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod traces;

@@ -104,7 +104,7 @@ fn files_done(files: i64) -> Outcome<Vec<Entry>> {
         let contents =
             Contents { span: Some(span), records: 10, skipped: 0, unmapped: 0, outcome: FileOutcome::Loaded };
         let file = FileVersion { blob, etag: ETAG.to_owned(), size: 508, name };
-        Entry { file, contents, loaded: 10, rejected: 0, loaded_at: now }
+        Entry { file, contents, loaded: 10, rows: None, rejected: 0, loaded_at: now }
     };
     let files = (0..PARTITIONS).flat_map(|partition| (0..files).map(move |file| (partition, file)));
     Ok(files.map(|(partition, file)| entry(partition, file)).collect())

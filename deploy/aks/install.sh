@@ -51,7 +51,8 @@ trap 'rm -rf "$work"' EXIT
 read -r -d '' query <<'END' || true
 properties.outputs.[clusterName.value, keyVaultName.value, keyVaultUrl.value, captureContainerUrl.value, notificationsUrl.value,
 image.value, eventHubNamespace.value, eventHubName.value, loaderClientId.value, guardClientId.value, risingwaveClientId.value,
-stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value, live.value]
+stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value, live.value,
+applicationInsightsName.value]
 END
 # deploy.sh names its deployment so; `az deployment group create -f infra/main.bicep` names it after the file.
 outputs=$(az deployment group show --resource-group "$group" --name deltawave --query "$query" --output tsv 2>/dev/null) ||
@@ -62,6 +63,8 @@ outputs=$(az deployment group show --resource-group "$group" --name deltawave --
   read -r deployed_image; read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
   read -r state_endpoint; read -r state_container
   read -r database_host; read -r database_name; read -r database_user; read -r live
+  # An empty last line does not arrive.
+  read -r insights || insights=''
 } <<<"$(printf %s "$outputs" | tr -d '\r')"
 [[ -n $cluster && $cluster != None ]] || die "$group has no cluster: deploy it with engine=aks"
 image=${image:-$deployed_image}
@@ -85,6 +88,13 @@ printf %s "$password" |
     --from-literal=username="$database_user" --from-file=password=/dev/stdin |
   kubectl apply -f - >/dev/null
 echo "secret/risingwave-metadata configured"
+if [[ -n $insights && $insights != None ]]; then
+  az resource show --resource-group "$group" --name "$insights" --resource-type Microsoft.Insights/components \
+    --query properties.ConnectionString --output tsv | tr -d '\r\n' |
+    kubectl create secret generic traces --namespace deltawave --dry-run=client --output yaml --from-file=connection-string=/dev/stdin |
+    kubectl apply -f - >/dev/null
+  echo "secret/traces configured"
+fi
 
 helm upgrade --install risingwave risingwave --repo https://risingwavelabs.github.io/helm-charts \
   --version "$CHART_VERSION" --namespace deltawave --values "$here/risingwave.values.yaml" \

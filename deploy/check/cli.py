@@ -167,6 +167,12 @@ def commands(root):
                 continue
             words = words_of(text[found.end():])
             yield f"{path.relative_to(root)}:{text.count(chr(10), 0, found.start()) + 1}", words, not (prose or start.endswith("`"))
+    # What programs tell people to do: whole where it is a text of its own, else in a sentence.
+    for path in sorted(root.glob("src/**/*.rs")):
+        text = path.read_text()
+        for found in re.finditer(r'r#"az (.*?)"#|`az ([^`]*)`', text, re.S):
+            words = words_of(re.sub(r"\\\n\s*", "", found[1] or found[2]))
+            yield f"{path.relative_to(root)}:{text.count(chr(10), 0, found.start()) + 1}", words, bool(found[1])
 
 
 def main():

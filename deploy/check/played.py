@@ -14,7 +14,7 @@ from azure.mgmt.containerinstance.models import ContainerGroup
 from azure.mgmt.keyvault.models import Vault
 from azure.mgmt.resource.deployments.models import DeploymentExtended, WhatIfOperationResult
 from azure.mgmt.resource.locks.models import ManagementLockObject
-from azure.mgmt.resource.resources.models import GenericResourceExpanded, Provider, ResourceGroup
+from azure.mgmt.resource.resources.models import GenericResource, GenericResourceExpanded, Provider, ResourceGroup
 
 from cli import Cli, Refused
 
@@ -144,6 +144,11 @@ class Azure:
     def resource_list(self, _):
         return [sdk(GenericResourceExpanded, {"id": f"{GROUP}/providers/Microsoft.KeyVault/vaults/v", "name": "v", "type": "Microsoft.KeyVault/vaults", "location": "westeurope"})]
 
+    def resource_show(self, parsed):
+        assert (parsed.resource_name, parsed.resource_type) == ("deltawave-traces", "Microsoft.Insights/components")
+        return sdk(GenericResource, {"id": f"{GROUP}/providers/Microsoft.Insights/components/deltawave-traces", "name": "deltawave-traces", "type": "microsoft.insights/components",
+                                     "location": "westeurope", "properties": {"ConnectionString": "InstrumentationKey=secret-of-traces"}})
+
     def lock_list(self, _):
         return [sdk(ManagementLockObject, {"id": f"{GROUP}/providers/{of}/providers/Microsoft.Authorization/locks/keep", "name": "keep",
                                            "type": "Microsoft.Authorization/locks", "properties": {"level": "CanNotDelete"}}) for of in self.state["locks"]]
@@ -234,6 +239,7 @@ class Azure:
             "databaseUser": "admin", "loaderClientId": "loader-id", "guardClientId": "guard-id", "risingwaveClientId": "risingwave-id" if cluster else "",
             "registryName": "reg", "registryLoginServer": "reg.azurecr.io", "containerGroupName": "deltawave" if containers else "",
             "frontAddress": front, "frontPort": 4566 if front else 0, "clusterName": "cluster" if cluster else "", "workspaceName": "w", "live": values.get("live") == "true",
+            "applicationInsightsName": "deltawave-traces" if values.get("applicationInsights") == "true" else "",
             "image": values.get("image") or "reg.azurecr.io/deltawave:built",
         }
         kind = {str: "String", int: "Int", bool: "Bool"}

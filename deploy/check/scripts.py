@@ -278,6 +278,12 @@ class Scripts(unittest.TestCase):
         self.assertIn("newName: reg.azurecr.io/deltawave\n    newTag: \"1\"", (self.home / "calls.kustomization.yaml").read_text())
         self.assertIn(self.state["vault"]["risingwave-metadata-password"], (self.home / "calls.input").read_text())
         self.assertIn("metaStore.postgresql.host=db.example", (self.home / "calls").read_text())
+        self.assertNotIn("secret/traces", self.output)
+        self.state["deployed"]["applicationInsights"] = "true"
+        self.assertEqual(self.run_script("aks/install.sh", "-g", "rg"), 0, self.output)
+        self.assertIn("secret/traces configured", self.output)
+        self.assertTrue((self.home / "calls.input").read_text().endswith("InstrumentationKey=secret-of-traces"))
+        self.assertNotIn("secret-of-traces", self.output + (self.home / "calls").read_text())
         # Without -i what the deployment says.
         self.assertEqual(self.run_script("aks/install.sh", "-g", "rg"), 0, self.output)
         self.assertIn("newName: ghcr.io/you/deltawave\n", (self.home / "calls.kustomization.yaml").read_text())

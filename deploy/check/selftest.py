@@ -8,7 +8,7 @@ from pathlib import Path
 import check
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts", "src/operator/guard/watch.rs"]
+FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts", "src/operator/guard/certificate.rs", "src/operator/guard/watch.rs"]
 # check, file, what stands there, the mistake
 MISTAKES = [
     ("workflows", ".github/workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-24.40"),
@@ -48,6 +48,7 @@ MISTAKES = [
     ("azure", "deploy/teardown.sh", "az lock list --resource-group", "az lock list --group"),
     ("azure", "deploy/next.sh", "az keyvault certificate create", "az keyvault certificate make"),
     ("azure", "deploy/checks.sh", "[?registrationState=='Registered'].namespace", "[?registrationState=='Registered'.namespace"),
+    ("azure", "src/operator/guard/certificate.rs", "az keyvault certificate create", "az keyvault certificate make"),
     ("azure", "docs/settings.md", "# ", "```sh\naz group delete -n shop --force\n```\n\n# "),
 ]
 

@@ -117,7 +117,7 @@ def sql(root):
 def variables(root):
     """Containers of our image get variables that their program reads, by docs/settings.md, and show no secret."""
     _, _, table = (root / SETTINGS).read_text().partition("\n## Which program reads which variable\n")
-    known = {name: set(programs.split(", ")) for name, programs in re.findall(r"^\| `(DELTAWAVE_\w+)` \| (.+) \|$", table, re.M)}
+    known = {name: set(programs.split(", ")) for name, programs in re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.M)}
     if not known:
         yield f"{SETTINGS}: there is no table of variables and programs where infra/check looks for it"
     for snapshot, _, name, properties, given in containers(root):

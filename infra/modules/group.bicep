@@ -30,6 +30,13 @@ param stateKey string
 @secure()
 param metadataPassword string
 
+@description('The programs send traces to Application Insights.')
+param traced bool
+
+@description('Its connection string.')
+@secure()
+param traces string
+
 @description('Ports: the guard\'s front, which is there only if `open`, and those for health, which only the VNet sees.')
 param ports { open: bool, front: int, loaderHealth: int, guardHealth: int }
 
@@ -50,10 +57,13 @@ var guardPorts = concat(ports.open ? [ports.front] : [], inVnet ? [ports.guardHe
 var loaderPorts = inVnet ? [ports.loaderHealth] : []
 
 // What every program of ours is told, and then each of them.
-var ours = [
-  { name: 'DELTAWAVE_CREDENTIAL', value: 'managed-identity' }
-  { name: 'DELTAWAVE_LOG', value: 'json' }
-]
+var ours = concat(
+  [
+    { name: 'DELTAWAVE_CREDENTIAL', value: 'managed-identity' }
+    { name: 'DELTAWAVE_LOG', value: 'json' }
+  ],
+  !traced ? [] : [{ name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', secureValue: traces }]
+)
 var guardVariables = concat(
   ours,
   [

@@ -6,6 +6,7 @@ param name string
 param location string
 param tags Tags
 param emails string[]
+param applicationInsights bool
 
 @minValue(30)
 @maxValue(730)
@@ -23,6 +24,15 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
       enableLogAccessUsingOnlyResourcePermissions: true
     }
   }
+}
+
+// Nothing newer keeps what it gets in a workspace.
+resource traces 'Microsoft.Insights/components@2020-02-02' = if (applicationInsights) {
+  name: '${name}-traces'
+  location: location
+  tags: tags
+  kind: 'web'
+  properties: { Application_Type: 'web', WorkspaceResourceId: workspace.id }
 }
 
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
@@ -45,3 +55,8 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
 output workspaceId string = workspace.id
 output workspaceName string = workspace.name
 output actionGroupId string = actionGroup.id
+output applicationInsightsName string = applicationInsights ? traces.name : ''
+
+@description('Where traces are sent, with the key that lets anybody send some; empty without a component.')
+@secure()
+output traces string = applicationInsights ? traces!.properties.ConnectionString : ''

@@ -20,5 +20,6 @@ CREATE TABLE IF NOT EXISTS capture_files (
     loaded_at timestamp,
     skipped bigint,
     unmapped bigint,
+    table_rows bigint,
     PRIMARY KEY (container, target, blob)
 );

@@ -125,9 +125,9 @@ impl Wanted<'_> {
         };
         let stays = |text: String| SecretError::new(text);
         match failure {
-            Failure::Refused { status: 404, .. } => {
-                stays(format!("{vault} has no {secret}: create it, or correct the name (keyvault:NAME[/VERSION])"))
-            }
+            Failure::Refused { status: 404, .. } => SecretError::missing(format!(
+                "{vault} has no {secret}: create it, or correct the name (keyvault:NAME[/VERSION])"
+            )),
             Failure::Refused { status: 403, code } => stays(match &*code {
                 "ForbiddenByFirewall" | "ForbiddenByConnection" => format!(
                     "the firewall of {vault} keeps this network out ({code}): let it through, or use a private endpoint"
@@ -162,7 +162,8 @@ impl Wanted<'_> {
     fn deleted(self) -> SecretError {
         let Wanted { vault, name, .. } = self;
         SecretError::new(format!(
-            "secret {name} of {vault} was deleted: bring it back with `az keyvault secret recover`, or create another"
+            "secret {name} of {vault} was deleted: bring it back with `az keyvault secret recover` (a certificate with \
+             `az keyvault certificate recover`), or create another"
         ))
     }
 }
@@ -195,7 +196,8 @@ mod tests {
             assert_eq!(error.is_transient(), passes, "{error}");
         }
         let version = Wanted { version: Some("0af1"), ..wanted };
-        assert!(version.explain(refused(404, "")).to_string().contains("has no secret sas/0af1"));
+        let missing = version.explain(refused(404, ""));
+        assert!(missing.is_missing() && missing.to_string().contains("has no secret sas/0af1"), "{missing}");
         assert!(wanted.deleted().to_string().contains("az keyvault secret recover"));
     }
 

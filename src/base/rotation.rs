@@ -13,23 +13,40 @@ use super::{Secret, SecretSource};
 #[error("{text}")]
 pub struct SecretError {
     text: String,
-    passes: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stays,
+    Passes,
+    Missing,
 }
 
 impl SecretError {
     /// Of what stays until someone mends it.
     pub fn new(text: impl Into<String>) -> Self {
-        SecretError { text: text.into(), passes: false }
+        SecretError { text: text.into(), kind: Kind::Stays }
     }
 
     /// Of what may pass by itself: a keeper that is away.
     pub fn passing(text: impl Into<String>) -> Self {
-        SecretError { text: text.into(), passes: true }
+        SecretError { text: text.into(), kind: Kind::Passes }
+    }
+
+    /// Of a secret that its keeper does not have.
+    pub fn missing(text: impl Into<String>) -> Self {
+        SecretError { text: text.into(), kind: Kind::Missing }
     }
 
     /// Whether reading it again may help.
     pub fn is_transient(&self) -> bool {
-        self.passes
+        self.kind == Kind::Passes
+    }
+
+    /// Whether its keeper answers and does not have it.
+    pub fn is_missing(&self) -> bool {
+        self.kind == Kind::Missing
     }
 
     /// The same with words before it.

@@ -8,14 +8,14 @@ use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
 use deltawave::settings::{
-    self, BackfillArgs, GuardArgs, InitArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs, UpArgs, VerifyArgs,
+    self, BackfillArgs, GuardArgs, InitArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs, VerifyArgs,
 };
 
 /// Change events through Event Hubs Capture into the latest state of every row
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 verify or replay found a hole or a double, \
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 verify or replay found a hole or a double, or table --diff a difference, \
                                  130 interrupted twice"
 )]
 struct Cli {
@@ -35,6 +35,8 @@ enum Command {
     Guard(GuardArgs),
     /// Load a large history from its Capture files, and make its latest state afterwards, which takes RisingWave less
     Backfill(Box<BackfillArgs>),
+    /// Print the SQL of a table and its latest state, as told from Capture files; or run it, or hold it against what is there
+    Table(Box<TableArgs>),
     /// Show how far each partition is loaded, and how much is on its way
     Status(StatusArgs),
     /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
@@ -61,6 +63,9 @@ fn main() -> ExitCode {
         Command::Init(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::init),
         Command::Guard(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::guard),
         Command::Backfill(args) => service::run(cli.log.settings(), faults.and(args.validate()), operator::backfill),
+        Command::Table(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::table)
+        }
         Command::Status(args) => {
             service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::status)
         }

@@ -10,6 +10,7 @@ use super::files::Newest;
 use super::shared::Shared;
 use crate::capture::{Hub, PartitionId, Window};
 use crate::settings::{EmptyWindows, Until};
+use crate::traces::{self, Moment, Trace, counted, said};
 
 /// Captures one partition, window after window, until it is told to stop or has reached its end.
 ///
@@ -72,6 +73,7 @@ impl Partition {
             }
             let window = Window::open(OffsetDateTime::now_utc(), previous, self.shared.settings.limits);
             let name = self.shared.files.name(&self.hub, self.id, window.start());
+            let (opened, blob) = (traces::now(), name.clone());
             let mut file = OpenFile::begin(name, self.shared.settings.codec)?;
             // What came before records that cannot be read is written: no later run gets past them either.
             let (closed, unreadable) = match self.fill(&mut file, window, &mut cursor).await {
@@ -85,10 +87,14 @@ impl Partition {
                         _ => Err(another(&self.shared.container, &blob)),
                     };
                 }
-                let committed = file.commit(&self.shared.container, &self.shared.blob_trouble).await?;
+                let trace = self.trace(blob, opened);
+                let filled = traces::now();
+                let committed = file.commit(&self.shared.container, &self.shared.blob_trouble).await;
+                let committed = committed.inspect_err(|error| trace.failed(|| error.to_string()))?;
+                trace.step("upload", filled, || vec![counted("deltawave.bytes", committed.bytes)]);
                 previous = Some(window.start());
                 files += 1;
-                self.tell(&committed, &cursor);
+                self.tell(&committed, &cursor, &trace);
             }
             if let Some(error) = unreadable {
                 return Err(error);
@@ -134,13 +140,29 @@ impl Partition {
         file.records() > 0 || (closed == Closed::Over && silent_windows)
     }
 
-    fn tell(&self, file: &Committed, cursor: &Cursor<'_>) {
+    /// Of a file that is full.
+    fn trace(&self, blob: String, opened: Moment) -> Trace {
+        let trace = Trace::begin("capture file", opened, || {
+            vec![
+                said("deltawave.file", blob),
+                said("deltawave.event_hub", self.hub.name().to_owned()),
+                said("deltawave.partition", i64::from(self.id.0)),
+            ]
+        });
+        trace.step("fill", opened, Vec::new);
+        trace
+    }
+
+    fn tell(&self, file: &Committed, cursor: &Cursor<'_>, trace: &Trace) {
         self.shared.progress.wrote_file(file.records, file.bytes);
         cursor.captured();
         let (blob, records, bytes) = (&file.name, file.records, file.bytes);
+        trace.tell(|| vec![counted("deltawave.records", records), counted("deltawave.bytes", bytes)]);
+        trace.done();
+        let trace_id = trace.id();
         match file.offsets {
-            Some((first, last)) => tracing::info!(blob, records, first, last, bytes, "captured"),
-            None => tracing::info!(blob, records, bytes, "captured a silent window"),
+            Some((first, last)) => tracing::info!(blob, records, first, last, bytes, trace_id, "captured"),
+            None => tracing::info!(blob, records, bytes, trace_id, "captured a silent window"),
         }
     }
 }

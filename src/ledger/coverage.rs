@@ -18,6 +18,10 @@ pub struct CoveredFile {
     pub records: u64,
     /// Records that are in the table.
     pub loaded: u64,
+    /// Rows that they are.
+    pub rows: u64,
+    /// Whether the table tells several rows of a record apart.
+    pub is_indexed: bool,
     /// Records that are in `rejected_events`.
     pub rejected: u64,
     /// Records that are in neither, as their route wants it.
@@ -68,6 +72,8 @@ pub struct Chunk {
     pub records: u64,
     /// Records of them that are in the table.
     pub loaded: u64,
+    /// Rows that those are.
+    pub rows: u64,
     /// Records of them that were rejected.
     pub rejected: u64,
     /// Whether some numbers are in several files: the same records twice, or records of a hub that was made anew.
@@ -212,7 +218,7 @@ impl Coverage {
     pub fn chunks(&self, most: u64, across_gaps: bool) -> Vec<Chunk> {
         let mut chunks: Vec<Chunk> = Vec::new();
         for (span, at) in self.by_number() {
-            let CoveredFile { records, loaded, rejected, .. } = self.files[at];
+            let CoveredFile { records, loaded, rows, rejected, .. } = self.files[at];
             match chunks.last_mut() {
                 Some(chunk) if chunk.takes(span, most, across_gaps) => {
                     chunk.overlaps |= span.first <= chunk.span.last;
@@ -220,9 +226,10 @@ impl Coverage {
                     chunk.files.push(at);
                     chunk.records += records;
                     chunk.loaded += loaded;
+                    chunk.rows += rows;
                     chunk.rejected += rejected;
                 }
-                _ => chunks.push(Chunk { span, files: vec![at], records, loaded, rejected, overlaps: false }),
+                _ => chunks.push(Chunk { span, files: vec![at], records, loaded, rows, rejected, overlaps: false }),
             }
         }
         chunks
@@ -266,6 +273,8 @@ mod tests {
                 span: (records > 0).then_some(Span { first: SequenceNumber(*first), last: SequenceNumber(*last) }),
                 records,
                 loaded: records,
+                rows: records,
+                is_indexed: false,
                 rejected: 0,
                 skipped: 0,
                 state: FileState::Loaded,

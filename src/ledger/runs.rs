@@ -53,12 +53,32 @@ impl Run {
     }
 }
 
+/// Neighbouring records of one second that made several rows each, all as many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Several {
+    /// Which records.
+    pub run: Run,
+    /// How many rows each has beyond its first.
+    pub more: u32,
+}
+
+impl Several {
+    /// How many rows they have beyond one each.
+    pub fn rows(&self) -> u64 {
+        self.run.records() * u64::from(self.more)
+    }
+}
+
 /// Which records of a partition were written, in the order in which they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
     runs: Vec<Run>,
     records: u64,
+    several: Vec<Several>,
 }
+
+/// A record as it was read back: what identifies it in its partition, and how many rows it has.
+pub type Found = (SequenceNumber, EnqueuedTime, u64);
 
 impl Runs {
     /// Adds a record.
@@ -71,10 +91,43 @@ impl Runs {
         }
     }
 
+    /// Adds a record that made so many rows.
+    pub fn push_rows(&mut self, number: SequenceNumber, at: EnqueuedTime, rows: u32) {
+        self.push(number, at);
+        let Some(more) = rows.checked_sub(1).filter(|more| *more > 0) else { return };
+        let run = Run::of(number, at);
+        match self.several.last_mut() {
+            Some(last) if last.more == more && last.run.until == at && run.follows(&last.run) => last.run.join(&run),
+            _ => self.several.push(Several { run, more }),
+        }
+    }
+
     /// Adds all of the other's records.
     pub fn append(&mut self, other: Runs) {
         self.records += other.records;
         self.runs.extend(other.runs);
+        self.several.extend(other.several);
+    }
+
+    /// Rows of the records added, at least one each.
+    pub fn rows(&self) -> u64 {
+        self.records + self.several.iter().map(Several::rows).sum::<u64>()
+    }
+
+    /// The records of all of these that made several rows, each once, however often it was added.
+    pub fn several<'r>(all: impl IntoIterator<Item = &'r Runs>) -> Vec<Several> {
+        let mut sorted: Vec<Several> = all.into_iter().flat_map(|runs| runs.several.iter().copied()).collect();
+        sorted.sort_by_key(|several| (several.run.from, several.run.span.first));
+        let mut each: Vec<Several> = Vec::new();
+        for mut several in sorted {
+            if let Some(last) = each.last().filter(|last| last.run.from == several.run.from) {
+                several.run.span.first = several.run.span.first.max(last.run.span.last.next());
+            }
+            if several.run.span.first <= several.run.span.last {
+                each.push(several);
+            }
+        }
+        each
     }
 
     /// Records added, one that was added twice counted twice.
@@ -130,7 +183,20 @@ impl Runs {
             part.records += run.records();
             part.runs.push(run);
         }
+        for part in &mut parts {
+            let concerned = |several: &&Several| part.runs.iter().any(|run| run.meets(&several.run));
+            part.several = self.several.iter().filter(concerned).copied().collect();
+        }
         parts
+    }
+
+    /// How many rows a record of these has.
+    fn rows_of(&self, number: SequenceNumber, at: EnqueuedTime) -> u64 {
+        let it = |several: &&Several| {
+            let Several { run, .. } = several;
+            run.from == at && (run.span.first..=run.span.last).contains(&number)
+        };
+        1 + self.several.iter().find(it).map_or(0, |several| u64::from(several.more))
     }
 
     /// The numbers and seconds that hold all the records; `None` if there are none.
@@ -141,15 +207,15 @@ impl Runs {
         })
     }
 
-    /// How many of the records are not among those `found`, which are sorted.
-    pub fn lacking(&self, found: &[(SequenceNumber, EnqueuedTime)]) -> u64 {
+    /// How many of the records are not among those `found` with all of their rows; these are sorted.
+    pub fn lacking(&self, found: &[Found]) -> u64 {
         let lacking = |run: &Run| {
-            let start = found.partition_point(|(number, _)| *number < run.span.first);
+            let start = found.partition_point(|(number, ..)| *number < run.span.first);
             let there = found[start..]
                 .iter()
-                .take_while(|(number, _)| *number <= run.span.last)
-                .filter(|(_, at)| (run.from..=run.until).contains(at))
-                .map(|(number, _)| *number);
+                .take_while(|(number, ..)| *number <= run.span.last)
+                .filter(|(number, at, rows)| (run.from..=run.until).contains(at) && *rows >= self.rows_of(*number, *at))
+                .map(|(number, ..)| *number);
             let mut distinct = 0;
             let mut last = None;
             for number in there {
@@ -211,13 +277,41 @@ mod tests {
     fn what_lacks_is_told_by_number_and_time() {
         let wanted = runs(&[(0, 0), (1, 0), (2, 1), (7, 5)]);
         let found = |records: &[(i64, i64)]| -> Vec<_> {
-            records.iter().map(|(number, second)| (SequenceNumber(*number), at(*second))).collect()
+            records.iter().map(|(number, second)| (SequenceNumber(*number), at(*second), 1)).collect()
         };
         assert_eq!(wanted.lacking(&found(&[(0, 0), (1, 0), (2, 1), (7, 5)])), 0);
         assert_eq!(wanted.lacking(&found(&[(0, 0), (2, 1), (3, 1)])), 2);
         // The same number of another life is another record.
         assert_eq!(wanted.lacking(&found(&[(0, 0), (1, 0), (1, 1), (2, 1), (7, 99)])), 1);
         assert_eq!(wanted.lacking(&[]), 4);
+    }
+
+    #[test]
+    fn a_record_of_several_rows_is_there_with_all_of_them() {
+        let mut wanted = Runs::default();
+        for (number, second, rows) in [(0, 0, 1), (1, 0, 3), (2, 0, 3), (3, 1, 3), (4, 1, 2)] {
+            wanted.push_rows(SequenceNumber(number), at(second), rows);
+        }
+        assert_eq!((wanted.records(), wanted.rows()), (5, 12));
+        let whole = [(0, 0, 1), (1, 0, 3), (2, 0, 3), (3, 1, 3), (4, 1, 2)];
+        let lacking = |change: fn(&mut [(i64, i64, u64); 5])| {
+            let mut found = whole;
+            change(&mut found);
+            let found: Vec<_> = found.iter().map(|(n, s, rows)| (SequenceNumber(*n), at(*s), *rows)).collect();
+            let parts = wanted.parts(3);
+            assert_eq!(parts.iter().map(Runs::rows).sum::<u64>(), 12);
+            (wanted.lacking(&found), parts.iter().map(|part| part.lacking(&found)).sum::<u64>())
+        };
+        assert_eq!(lacking(|_| {}), (0, 0));
+        assert_eq!(lacking(|found| found[2].2 = 2), (1, 1));
+        assert_eq!(lacking(|found| found[0].2 = 5), (0, 0), "more than wanted, as of another format, is no loss");
+        // Captured twice, each counts once.
+        let mut again = Runs::default();
+        for (number, second, rows) in [(2, 0, 3), (3, 1, 3), (4, 1, 2), (5, 1, 2)] {
+            again.push_rows(SequenceNumber(number), at(second), rows);
+        }
+        let several = Runs::several([&wanted, &again]);
+        assert_eq!(several.iter().map(Several::rows).sum::<u64>(), 2 + 2 + 2 + 1 + 1);
     }
 
     #[test]

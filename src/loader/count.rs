@@ -11,8 +11,9 @@ use super::pool::Store;
 use super::write::{Tally, Target, Written};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::PartitionId;
-use crate::ledger::{Contents, Entry, Runs};
+use crate::ledger::{Contents, Entry, Runs, Several};
 use crate::store::{KeyRange, Shelf};
+use crate::traces;
 
 /// Records that the store was asked to make durable, and may have lost before. Made only of [`Written`].
 pub(super) struct Flushed {
@@ -54,9 +55,10 @@ impl Flushed {
         store: &Store,
     ) -> Result<Self, LoadError> {
         pass(Side::Before, Step::Flushed);
-        let began = Instant::now();
+        let (began, since) = (Instant::now(), traces::now());
         store.persist(async |session| session.flush().await).await?;
         histogram!("deltawave_loader_flush_seconds").record(began.elapsed());
+        target.journeys.together("flush", since);
         pass(Side::After, Step::Flushed);
         let unmapped = written.iter().map(|written| written.unmapped).sum();
         let mut tallies = vec![Tally::default(); target.files.len()];
@@ -74,10 +76,11 @@ impl Flushed {
     pub(super) async fn count(self, target: &Target<'_>, store: &Store) -> Result<Counted, LoadError> {
         let Flushed { contents, tallies, unmapped } = self;
         pass(Side::Before, Step::Counted);
-        let began = Instant::now();
+        let (began, since) = (Instant::now(), traces::now());
         let rows = lacking(target, Shelf::Rows, &tallies, store).await?;
         let rejected = lacking(target, Shelf::Rejected, &tallies, store).await?;
         histogram!("deltawave_loader_count_seconds").record(began.elapsed());
+        target.journeys.together("count", since);
         pass(Side::After, Step::Counted);
         let loaded_at = OffsetDateTime::now_utc();
         let mut counted = Counted { whole: Vec::new(), unmapped, lacking: Vec::new() };
@@ -89,7 +92,8 @@ impl Flushed {
                 let (blob, records) = (file.blob.clone(), contents.records);
                 return Err(LoadError::Miscounted { blob, records, written: accounted });
             }
-            let entry = Entry { file: file.clone(), contents, loaded, rejected: refused, loaded_at };
+            let made = target.table.is_indexed().then(|| tallies[number].loaded.rows());
+            let entry = Entry { file: file.clone(), contents, loaded, rows: made, rejected: refused, loaded_at };
             let lack = |of: &BTreeMap<usize, u64>| of.get(&number).copied().unwrap_or_default();
             match (lack(&rows), lack(&rejected)) {
                 (0, 0) => counted.whole.push(entry),
@@ -123,19 +127,24 @@ async fn lacking(
         partitions.entry(target.files[file].name.partition).or_default().push(file);
     }
     let range = |partition, run| KeyRange { target: target.table.name(), hub: target.hub, partition, shelf, run };
-    let (mut ranges, mut suspects) = (Vec::new(), BTreeSet::new());
+    let (mut ranges, mut wanted, mut suspects) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (partition, files) in &partitions {
+        let several = Runs::several(files.iter().map(|file| runs(*file)));
         let merged = Runs::merged(files.iter().flat_map(|file| runs(*file).iter().copied()));
         if merged.len() > RANGES {
             suspects.extend(files);
         } else {
-            ranges.extend(merged.into_iter().map(|run| range(*partition, run)));
+            for run in merged {
+                let more = several.iter().filter(|several| several.run.meets(&run)).map(Several::rows).sum::<u64>();
+                wanted.push(run.records() + more);
+                ranges.push(range(*partition, run));
+            }
         }
     }
     let counts = store.persist(async |session| session.count_ranges(&ranges).await).await?;
-    for (range, count) in ranges.iter().zip(counts) {
+    for ((range, wanted), count) in ranges.iter().zip(wanted).zip(counts) {
         // More than wanted may hide that some lack.
-        if count != range.run.records() {
+        if count != wanted {
             let concerned = |file: &&usize| runs(**file).iter().any(|run| run.meets(&range.run));
             suspects.extend(partitions[&range.partition].iter().filter(concerned));
         }
@@ -146,7 +155,8 @@ async fn lacking(
         for part in runs(file).parts(LOOK) {
             let Some(hull) = part.hull() else { continue };
             let range = range(target.files[file].name.partition, hull);
-            let found = store.persist(async |session| session.records_in(&range).await).await?;
+            let several = shelf == Shelf::Rows && target.table.is_indexed();
+            let found = store.persist(async |session| session.records_in(&range, several).await).await?;
             lack += part.lacking(&found);
         }
         if lack > 0 {

@@ -12,9 +12,10 @@ use super::records::{Record, Records};
 use super::unmapped::UnmappedFields;
 use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
-use crate::capture::{EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
+use crate::capture::{Attributes, EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
+use crate::formats::{Decoding, Rower, Taken};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
-use crate::rows::{Batch, Envelope, Mapper, Reject, Table};
+use crate::rows::{Batch, Envelope, Table};
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +28,10 @@ pub(super) struct BatchLimits {
 /// Rows ready to be written, and records that are none. Made only by decoding.
 pub(super) struct Decoded {
     pub(super) batch: Batch,
-    /// What each row was made of, in order.
+    /// What the rows were made of, in order.
     pub(super) records: Records,
+    /// How many rows each of them made, where any made more than one.
+    pub(super) rows: Vec<u32>,
     pub(super) rejected: Records,
     /// Why, in the order of `rejected`.
     pub(super) reasons: Vec<String>,
@@ -46,21 +49,24 @@ pub(super) enum FileEnd {
     Refused(BlobError),
 }
 
-/// What became of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    /// A row, or a rejected record.
-    Kept,
-    /// Nothing, as its route wants it.
-    Skipped,
+impl FileEnd {
+    /// What was in it, if it was read.
+    pub(super) fn records(&self) -> Option<u64> {
+        match self {
+            FileEnd::Read(contents) => Some(contents.records),
+            FileEnd::Gone(_) | FileEnd::Refused(_) => None,
+        }
+    }
 }
 
 /// Decodes one file after another into batches that may span files.
 pub(super) struct Decoder {
     hub: String,
     table: String,
-    mapper: Mapper,
+    rower: Rower,
+    keeps_attributes: bool,
     records: Records,
+    rows: Vec<u32>,
     rejected: Records,
     reasons: Vec<String>,
     limits: BatchLimits,
@@ -75,6 +81,7 @@ impl Decoder {
     pub(super) fn new(
         hub: &str,
         table: &Table,
+        decoding: &Decoding,
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
         live: Option<&Arc<Common>>,
@@ -83,8 +90,10 @@ impl Decoder {
         Decoder {
             hub: hub.to_owned(),
             table: table.name().to_owned(),
-            mapper: Mapper::new(table),
+            rower: Rower::new(table, decoding),
+            keeps_attributes: Rower::needs_attributes(table, decoding),
             records: Records::default(),
+            rows: Vec::new(),
             rejected: Records::default(),
             reasons: Vec::new(),
             limits,
@@ -109,7 +118,7 @@ impl Decoder {
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = false;
         let mut prints = self.live.is_some().then(Prints::default);
-        let unmapped = self.mapper.unmapped();
+        let unmapped = self.rower.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
             // Neighbours nearly always share their second.
@@ -126,11 +135,12 @@ impl Decoder {
             let sequence_number = SequenceNumber(event.sequence_number);
             contents.records += 1;
             contents.span = Some(Span::include(contents.span, sequence_number));
-            let record = Record { file: index, sequence_number, enqueued_time, body: event.body };
+            let attributes = if self.keeps_attributes { event.attributes } else { Attributes::NOTHING };
+            let record = Record { file: index, sequence_number, enqueued_time, body: event.body, attributes };
             if let Some(prints) = &mut prints {
                 prints.add(sequence_number, enqueued_time, event.body);
             }
-            contents.skipped += u64::from(self.push(record, file) == Taken::Skipped);
+            contents.skipped += u64::from(self.push(record, file) == Some(Taken::Skipped));
             if self.is_full() && self.hand_on().is_err() {
                 abandoned = true;
                 return ControlFlow::Break(Stop::Enough);
@@ -155,7 +165,7 @@ impl Decoder {
                 };
             }
         }
-        contents.unmapped = self.mapper.unmapped() - unmapped;
+        contents.unmapped = self.rower.unmapped() - unmapped;
         pass(Side::After, Step::Decoded);
         if let (Some(live), Some(prints)) = (&self.live, prints) {
             live.decoded(&file.blob, prints);
@@ -171,28 +181,37 @@ impl Decoder {
         self.hand_on()
     }
 
-    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Taken {
+    /// `None` for a record that is rejected.
+    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Option<Taken> {
         let envelope = Envelope {
             event_hub: &self.hub,
             partition: file.name.partition,
             sequence_number: record.sequence_number,
             enqueued_time: record.enqueued_time,
         };
-        match self.mapper.push(envelope, record.body) {
-            Ok(()) => self.records.push(record),
-            Err(Reject::Tombstone) => return Taken::Skipped,
+        match self.rower.push(envelope, &record.attributes, record.body) {
+            Ok(Taken::Rows(rows)) => {
+                if rows > 1 || !self.rows.is_empty() {
+                    // Those before had one each.
+                    self.rows.resize(self.records.len(), 1);
+                    self.rows.push(rows);
+                }
+                self.records.push(record);
+                Some(Taken::Rows(rows))
+            }
+            Ok(Taken::Skipped) => Some(Taken::Skipped),
             Err(reject) => {
                 self.rejected.push(record);
                 self.reasons.push(reject.to_string());
+                None
             }
         }
-        Taken::Kept
     }
 
     fn is_full(&self) -> bool {
         let BatchLimits { rows, bytes } = self.limits;
-        self.mapper.rows() >= rows
-            || self.mapper.bytes() >= bytes
+        self.rower.rows() >= rows
+            || self.rower.bytes() >= bytes
             || self.records.bytes() >= bytes
             || self.rejected.len() >= rows
             || self.rejected.bytes() >= bytes
@@ -202,10 +221,11 @@ impl Decoder {
         if self.records.len() + self.rejected.len() == 0 {
             return Ok(());
         }
-        let unmapped = self.mapper.take_unmapped();
+        let unmapped = self.rower.take_unmapped();
         let decoded = Decoded {
-            batch: self.mapper.take(),
+            batch: self.rower.take(),
             records: self.records.take(),
+            rows: std::mem::take(&mut self.rows),
             rejected: self.rejected.take(),
             reasons: std::mem::take(&mut self.reasons),
             unmapped: unmapped.values().sum(),

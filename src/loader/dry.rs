@@ -16,12 +16,14 @@ use super::budget::Budget;
 use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
 use super::group::{Reading, decode_all};
+use super::journey::Journeys;
 use super::patience::Patience;
 use super::pool::{self, Pool};
 use super::progress::Progress;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::identity::Identity;
+use crate::formats::Decoding;
 use crate::ledger::{FileVersion, Outcome};
 use crate::rows::{Table, Unmapped};
 use crate::settings::{LoaderSettings, Route};
@@ -104,17 +106,19 @@ pub async fn dry_run(
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
     let budget = Budget::of(settings, 1);
-    let means = Reading {
-        container: &container,
-        patience: &patience,
-        unmapped: &progress.unmapped_fields,
-        batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
-        parallel_files: budget.parallel_files,
-        live: None,
-    };
     let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
     let mut found = false;
     for route in &settings.routes {
+        let decoding = Decoding { format: route.format };
+        let means = Reading {
+            container: &container,
+            patience: &patience,
+            unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
+            batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
+            parallel_files: budget.parallel_files,
+            live: None,
+        };
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(settings.fit(route, table?)?),
             None => {
@@ -170,8 +174,8 @@ async fn read(
     let files: Arc<[FileVersion]> = group.into();
     let (sender, mut receiver) = mpsc::channel::<Decoded>(means.parallel_files);
     let count = async {
-        while let Some(Decoded { batch, rejected, reasons, .. }) = receiver.recv().await {
-            run.rows += batch.rows as u64;
+        while let Some(Decoded { records, rejected, reasons, .. }) = receiver.recv().await {
+            run.rows += records.len() as u64;
             run.rejected += rejected.len() as u64;
             for (record, reason) in rejected.iter().zip(reasons) {
                 let FileVersion { blob, name, .. } = &files[record.file];
@@ -180,7 +184,8 @@ async fn read(
             }
         }
     };
-    let (decoded, ()) = join(decode_all(means, route.hub.name(), table, &files, sender), count).await;
+    let (decoded, ()) =
+        join(decode_all(means, route.hub.name(), table, &files, &Journeys::default(), sender), count).await;
     run.busy += began.elapsed();
     for (file, contents) in files.iter().zip(decoded?.0) {
         let Some(contents) = contents else { continue };

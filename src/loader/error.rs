@@ -78,11 +78,15 @@ pub enum LoadError {
     },
     /// The ledger was made by an earlier version.
     #[error(
-        "table `capture_files` in {store} has no column `skipped`, which tombstones=skip needs; `deltawave init` adds it"
+        "table `capture_files` in {store} has no column `{column}`, which {for_what} needs; `deltawave init` adds it"
     )]
     OldLedger {
         /// The store.
         store: String,
+        /// What it lacks.
+        column: &'static str,
+        /// What needs it.
+        for_what: &'static str,
     },
     /// A part of the loader ended that should not have: a mistake of its own, never taken for the end of a file.
     #[error("{0} ended without saying why; nothing of this group was noted as done, so start the loader again")]

@@ -11,14 +11,15 @@ use super::patience::Patience;
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::ledger::FileVersion;
+use crate::traces::{self, Trace, counted};
 
 /// Chunks fetched ahead of the decoder, beside the one or two the container itself has in flight.
 const AHEAD: usize = 2;
 
 /// Starts fetching a file in the background. Fetching ends when the source is dropped.
-pub(super) fn fetch(container: &Container, file: &FileVersion, patience: &Patience) -> Source {
+pub(super) fn fetch(container: &Container, file: &FileVersion, patience: &Patience, trace: Trace) -> Source {
     let (sender, chunks) = mpsc::channel(AHEAD);
-    tokio::spawn(pump(container.clone(), file.clone(), patience.clone(), sender));
+    tokio::spawn(pump(container.clone(), file.clone(), patience.clone(), trace, sender));
     Source { chunks, current: Bytes::new(), ended: false, failure: None }
 }
 
@@ -26,10 +27,12 @@ async fn pump(
     container: Container,
     file: FileVersion,
     patience: Patience,
+    trace: Trace,
     sender: mpsc::Sender<Result<Piece, LoadError>>,
 ) {
     let mut trouble = patience.trouble();
     let mut from = 0;
+    let began = traces::now();
     pass(Side::Before, Step::Fetched);
     loop {
         let mut stream = container.read(&file.blob, Some(&file.etag), from);
@@ -37,6 +40,7 @@ async fn pump(
             match stream.next().await {
                 None => {
                     pass(Side::After, Step::Fetched);
+                    trace.step("fetch", began, || vec![counted("deltawave.bytes", from)]);
                     let _ = sender.send(Ok(Piece::End)).await;
                     return;
                 }

@@ -11,6 +11,7 @@ use super::count::{Counted, Flushed};
 use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
 use super::error::LoadError;
 use super::fetch::fetch;
+use super::journey::{Journeys, Sightings};
 use super::live::Common;
 use super::patience::Patience;
 use super::pool::Store;
@@ -21,8 +22,10 @@ use super::unmapped::UnmappedFields;
 use super::write::{Target, Written};
 use crate::azure::blob::{BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
+use crate::formats::Decoding;
 use crate::ledger::{Contents, Entry, FileVersion, Outcome};
 use crate::rows::Table;
+use crate::traces::{self, counted};
 
 /// What reading files needs, and how much of it at once.
 #[derive(Clone, Copy)]
@@ -30,6 +33,7 @@ pub(super) struct Reading<'l> {
     pub(super) container: &'l Container,
     pub(super) patience: &'l Patience,
     pub(super) unmapped: &'l Arc<UnmappedFields>,
+    pub(super) decoding: &'l Decoding,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
     /// What the live lane knows, where there is one.
@@ -43,6 +47,8 @@ pub(super) struct Means<'l> {
     pub(super) slots: &'l Slots,
     pub(super) progress: &'l Progress,
     pub(super) route: &'l Arc<str>,
+    /// How the files were found.
+    pub(super) sightings: &'l Sightings,
     /// A blob that could be read.
     pub(super) readable: &'l AsyncMutex<Option<String>>,
 }
@@ -60,6 +66,7 @@ pub(super) struct Receipt {
 /// A group whose rows the store has acknowledged, which proves nothing yet.
 pub(super) struct Acknowledged {
     files: Arc<[FileVersion]>,
+    journeys: Journeys,
     contents: Vec<Option<Contents>>,
     written: Vec<Written>,
     /// What the receipt says of files that were not read.
@@ -77,13 +84,30 @@ pub(super) async fn write(
     table: &Arc<Table>,
     files: Vec<FileVersion>,
 ) -> Result<Acknowledged, LoadError> {
+    write_on(means, hub, table, files, None).await
+}
+
+/// As [`write`], of files that were written before, with what is told of them.
+async fn write_on(
+    means: &Means<'_>,
+    hub: &str,
+    table: &Arc<Table>,
+    files: Vec<FileVersion>,
+    before: Option<Journeys>,
+) -> Result<Acknowledged, LoadError> {
     let files: Arc<[FileVersion]> = files.into();
-    let target = Target { hub, table, files: &files, live: means.reading.live.map(Arc::as_ref) };
     let place = means.slots.take(files.iter().map(|file| file.size).sum()).await;
-    let (contents, unread, written) = attempt(means, &target, table, &files).await?;
+    let journeys = match before {
+        Some(journeys) => journeys.only(&files),
+        None => Journeys::begin(means.route, table.name(), &files, means.sightings),
+    };
+    let live = means.reading.live.map(Arc::as_ref);
+    let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys, live };
+    let attempted = attempt(means, &target, table, &files).await;
+    let (contents, unread, written) = attempted.inspect_err(|error| journeys.failed(error))?;
     drop(place);
     let unread = set_aside(means, &files, &contents, unread).await?;
-    Ok(Acknowledged { files, contents, written, unread })
+    Ok(Acknowledged { files, journeys, contents, written, unread })
 }
 
 /// Writes a group and proves it.
@@ -116,12 +140,16 @@ pub(super) async fn prove(
     let mut rewriting = Rewriting::of(means.route, means.reading.patience, means.progress);
     let mut group = group;
     loop {
-        let Acknowledged { files, contents, written, unread } = group;
-        let target = Target { hub, table, files: &files, live: means.reading.live.map(Arc::as_ref) };
+        let Acknowledged { files, journeys, contents, written, unread } = group;
+        let live = means.reading.live.map(Arc::as_ref);
+        let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys, live };
         receipt.gone = unread.gone.or(receipt.gone.take());
         receipt.refused.extend(unread.refused);
-        let flushed = Flushed::flush(&target, contents, written, means.store).await?;
-        let mut counted = flushed.count(&target, means.store).await?;
+        let counted = async {
+            let flushed = Flushed::flush(&target, contents, written, means.store).await?;
+            flushed.count(&target, means.store).await
+        };
+        let mut counted = counted.await.inspect_err(|error| journeys.failed(error))?;
         let kind = means.store.persist(async |session| Ok(session.kind())).await?;
         let again = rewriting.judge(&mut counted, table.name(), kind);
         receipt.entries.extend(counted.receipt(means, &target).await?);
@@ -129,7 +157,8 @@ pub(super) async fn prove(
             rewriting.done();
             return Ok(());
         }
-        group = write(means, hub, table, rewriting.again(again, &target).await?).await?;
+        let again = rewriting.again(again, &target).await?;
+        group = write_on(means, hub, table, again, Some(journeys)).await?;
     }
 }
 
@@ -183,7 +212,8 @@ async fn attempt(
     let receiver = AsyncMutex::new(receiver);
     let writers = (0..means.store.width).map(|_| write_all(&receiver, target, means.store));
     let ((contents, unread), written) =
-        try_join(decode_all(&means.reading, target.hub, table, files, sender), try_join_all(writers)).await?;
+        try_join(decode_all(&means.reading, target.hub, table, files, target.journeys, sender), try_join_all(writers))
+            .await?;
     Ok((contents, unread, written.into_iter().flatten().collect()))
 }
 
@@ -193,22 +223,28 @@ pub(super) async fn decode_all(
     hub: &str,
     table: &Arc<Table>,
     files: &Arc<[FileVersion]>,
+    journeys: &Journeys,
     sender: mpsc::Sender<Decoded>,
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder = Decoder::new(hub, table, means.batch, means.unmapped, means.live, sender.clone());
-        let (queue, files) = (queue.clone(), files.clone());
+        let mut decoder =
+            Decoder::new(hub, table, means.decoding, means.batch, means.unmapped, means.live, sender.clone());
+        let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let mut ends = Vec::new();
             // The file after the one at hand is fetched meanwhile.
-            let start = |index: usize| (index, fetch(&container, &files[index], &patience));
+            let start = |index: usize| (index, fetch(&container, &files[index], &patience, journeys.of(index)));
             let mut ahead = next().map(start);
             while let Some((index, source)) = ahead {
                 ahead = next().map(start);
-                ends.push((index, decoder.decode(index, &files[index], source)?));
+                let began = traces::now();
+                let end = decoder.decode(index, &files[index], source)?;
+                let records = || end.records().map(|records| counted("deltawave.records", records));
+                journeys.step(index, "decode", began, || records().into_iter().collect());
+                ends.push((index, end));
             }
             decoder.finish()?;
             Ok::<_, LoadError>(ends)
@@ -222,10 +258,15 @@ pub(super) async fn decode_all(
         match end {
             FileEnd::Read(found) => contents[index] = Some(found),
             FileEnd::Gone(error) => {
-                tracing::warn!("{error}; the next listing decides");
+                let trace = journeys.of(index);
+                trace.failed(|| error.to_string());
+                tracing::warn!(trace_id = trace.id(), "{error}; the next listing decides");
                 unread.gone = Some(error);
             }
-            FileEnd::Refused(error) => unread.refused.push((index, error)),
+            FileEnd::Refused(error) => {
+                journeys.of(index).failed(|| error.to_string());
+                unread.refused.push((index, error));
+            }
         }
     }
     Ok((contents, unread))
@@ -251,29 +292,33 @@ impl Counted {
         let Counted { whole: entries, unmapped, .. } = self;
         let (container, table) = (means.reading.container.name(), target.table);
         pass(Side::Before, Step::Receipted);
+        let began = traces::now();
         means.store.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
         pass(Side::After, Step::Receipted);
+        target.journeys.together("note", began);
         if let Some(live) = target.live {
             live.noted(&entries);
         }
         let mut counts = Counts { unmapped, ..Counts::default() };
-        for Entry { file, contents, loaded, rejected, .. } in &entries {
+        for entry in &entries {
+            let Entry { file, contents, loaded, rejected, .. } = entry;
+            let trace_id = target.journeys.arrived(entry);
             counts.files += 1;
             counts.loaded += loaded;
             counts.rejected += rejected;
             counts.bytes += file.size;
             let (blob, table) = (&file.blob, table.name());
             if contents.skipped > 0 {
-                tracing::info!(%blob, %table, skipped = contents.skipped, "tombstones skipped");
+                tracing::info!(%blob, %table, skipped = contents.skipped, trace_id, "tombstones skipped");
             }
             match &contents.outcome {
                 Outcome::Loaded if *rejected > 0 => {
-                    tracing::warn!(%blob, %table, loaded, rejected, "file loaded, but for what is in rejected_events");
+                    tracing::warn!(%blob, %table, loaded, rejected, trace_id, "file loaded, but for what is in rejected_events");
                 }
-                Outcome::Loaded => tracing::info!(%blob, %table, loaded, rejected, "file loaded"),
+                Outcome::Loaded => tracing::info!(%blob, %table, loaded, rejected, trace_id, "file loaded"),
                 Outcome::Quarantined { reason, .. } => {
                     counts.quarantined += 1;
-                    tracing::error!(%blob, %table, loaded, rejected, %reason, "file quarantined");
+                    tracing::error!(%blob, %table, loaded, rejected, trace_id, %reason, "file quarantined");
                 }
             }
         }

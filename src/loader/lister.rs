@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::beside::{Instead, what_stands_there};
 use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
+use super::journey::Sightings;
 use super::patience::Patience;
 use super::pool::Store;
 use super::progress::{Counts, Progress};
@@ -18,6 +19,7 @@ use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{Hub, NameFormat};
 use crate::store::Session;
+use crate::traces::{self, Moment};
 
 /// How many names the search for new partitions may step over; past that, the full listing finds them.
 const MOST_HOPS: usize = 4096;
@@ -33,6 +35,7 @@ pub(super) struct Lister<'l> {
     pub(super) progress: &'l Progress,
     pub(super) route: &'l std::sync::Arc<str>,
     pub(super) queue: &'l Queue,
+    pub(super) sightings: &'l Sightings,
     /// The table, as the ledger names it.
     pub(super) target: &'l str,
     pub(super) hub: &'l Hub,
@@ -190,6 +193,7 @@ impl Lister<'_> {
             pass(Side::Before, Step::Listed);
             let mut pages = self.container.list(prefix, from.as_deref());
             let error = loop {
+                let asked = traces::now();
                 match pages.next().await {
                     None => return Ok(None),
                     Some(Err(error)) => break error,
@@ -199,7 +203,7 @@ impl Lister<'_> {
                         let last = page.last().map(|entry| entry.name.clone());
                         let went_on = last.is_some() && last != from;
                         from = last.or(from);
-                        self.sift(page, age).await?;
+                        self.sift(page, age, asked).await?;
                         if went_on && Instant::now() > until {
                             return Ok(from);
                         }
@@ -214,7 +218,7 @@ impl Lister<'_> {
     }
 
     /// Puts a page's new files into the queue.
-    async fn sift(&mut self, page: Vec<BlobEntry>, age: Age) -> Result<(), LoadError> {
+    async fn sift(&mut self, page: Vec<BlobEntry>, age: Age, asked: Moment) -> Result<(), LoadError> {
         let mut candidates = Vec::new();
         let clock = OffsetDateTime::now_utc();
         for entry in page {
@@ -239,6 +243,7 @@ impl Lister<'_> {
                 let (address, blob) = (self.container.address().to_string(), file.blob.clone());
                 self.queue.set_aside(file, true, &BlobError::Archived { address, blob }.to_string());
             } else {
+                self.sightings.saw(&file.blob, "list", asked);
                 self.queue.offer(file, age);
             }
         }

@@ -26,6 +26,7 @@ mod error;
 mod fetch;
 mod group;
 mod health;
+mod journey;
 mod lister;
 mod live;
 mod notify;

@@ -9,6 +9,7 @@ use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::error::LoadError;
 use super::group::{Means, Reading, Receipt, load};
+use super::journey::Sightings;
 use super::patience::Patience;
 use super::pool::{self, Pool};
 use super::progress::Progress;
@@ -17,6 +18,7 @@ use super::slots::Slots;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
+use crate::formats::Decoding;
 use crate::ledger::{FileVersion, TO_BE_LOADED_AGAIN};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
@@ -50,21 +52,31 @@ pub async fn load_again(
     let store = Pool::new(address, settings.connections, settings.store_timeout).store(false, &patience);
     let (budget, slots) = (Budget::of(settings, 1), Slots::new(1));
     let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
-    let reading = Reading {
-        container: &container,
-        patience: &patience,
-        unmapped: &progress.unmapped_fields,
-        batch,
-        parallel_files: budget.parallel_files,
-        live: None,
-    };
     let mut gone = 0;
     for Again { route, files } in work {
+        let decoding = Decoding { format: route.format };
+        let reading = Reading {
+            container: &container,
+            patience: &patience,
+            unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
+            batch,
+            parallel_files: budget.parallel_files,
+            live: None,
+        };
         let table = open_table(&store, settings, &route).await?;
         let name = route.to_string().into();
         let readable = Mutex::default();
-        let means =
-            Means { reading, store: &store, slots: &slots, progress: &progress, route: &name, readable: &readable };
+        let sightings = Sightings::default();
+        let means = Means {
+            reading,
+            store: &store,
+            slots: &slots,
+            progress: &progress,
+            route: &name,
+            sightings: &sightings,
+            readable: &readable,
+        };
         let (mut group, mut bytes, mut unsettled) = (Vec::new(), 0, Unsettled::default());
         for file in files {
             bytes += file.size;

@@ -13,6 +13,7 @@ use super::decode::BatchLimits;
 use super::discover::Discovery;
 use super::error::{Interrupted, LoadError};
 use super::group::{Means, Reading, write};
+use super::journey::Sightings;
 use super::lister::Lister;
 use super::live::{Common, Lane};
 use super::notify::{Letters, Places, Told};
@@ -26,9 +27,11 @@ use super::slots::{Pace, Slots};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
+use crate::formats::Decoding;
 use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
+use crate::traces;
 
 /// A group is loaded when it holds so many files, or so many bytes.
 pub(super) const GROUP_FILES: usize = 1000;
@@ -60,6 +63,7 @@ pub(super) struct Stream<'l> {
     patience: Patience,
     store: Store,
     queue: Queue,
+    sightings: Sightings,
     letters: Mutex<Letters>,
     /// What files and the live lane know of each other, where there is one.
     live: Option<Arc<Common>>,
@@ -81,6 +85,7 @@ impl<'l> Stream<'l> {
             patience,
             store,
             queue,
+            sightings: Sightings::default(),
             letters: Mutex::default(),
             live: shared.settings.live.as_ref().map(|_| Arc::default()),
             nothing: std::sync::Mutex::default(),
@@ -138,6 +143,7 @@ impl<'l> Stream<'l> {
             progress,
             route: &self.name,
             queue: &self.queue,
+            sightings: &self.sightings,
             target: table.name(),
             hub: &self.route.hub,
             name_format: &settings.name_format,
@@ -172,6 +178,7 @@ impl<'l> Stream<'l> {
         let places = Places { container, target: table.name(), store: &self.store, patience };
         loop {
             let Some(next) = told.recv().await else { return std::future::pending().await };
+            let told_of = traces::now();
             let noted = |blob: &str, etag: &str| self.queue.noted(blob, etag);
             let mut sifted = match next.sift(&places, noted).await {
                 Err(LoadError::Stopped) => return std::future::pending().await,
@@ -180,6 +187,7 @@ impl<'l> Stream<'l> {
             sifted.acknowledge_settled().await;
             let mut letters = self.letters.lock().await;
             for file in sifted.keep(&mut letters) {
+                self.sightings.saw(&file.blob, "notification", told_of);
                 self.queue.offer(file, Age::Fresh);
             }
         }
@@ -191,16 +199,19 @@ impl<'l> Stream<'l> {
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
+        let decoding = Decoding { format: self.route.format };
         let reading = Reading {
             container,
             patience: &in_hand,
             unmapped: &progress.unmapped_fields,
+            decoding: &decoding,
             batch,
             parallel_files: budget.parallel_files,
             live: self.live.as_ref(),
         };
         let readable = Mutex::default();
-        let means = Means { reading, store: &store, slots, progress, route: &self.name, readable: &readable };
+        let (route, sightings) = (&self.name, &self.sightings);
+        let means = Means { reading, store: &store, slots, progress, route, sightings, readable: &readable };
         let proving = Proving {
             means: &means,
             hub: &self.route.hub,
@@ -326,10 +337,17 @@ pub(super) async fn open_table(
         }
         return Err(LoadError::NoLedger { table, store: settings.store.to_string() });
     }
-    if route.tombstones == Tombstones::Skip
-        && !store.persist(async |session| session.ledger_has("skipped").await).await?
-    {
-        return Err(LoadError::OldLedger { store: settings.store.to_string() });
+    let skips = route.tombstones == Tombstones::Skip || route.format.skips();
+    if skips && !store.persist(async |session| session.ledger_has("skipped").await).await? {
+        return Err(LoadError::OldLedger {
+            store: settings.store.to_string(),
+            column: "skipped",
+            for_what: "tombstones",
+        });
+    }
+    if table.is_indexed() && !store.persist(async |session| session.ledger_has("table_rows").await).await? {
+        let for_what = "a table with event_index";
+        return Err(LoadError::OldLedger { store: settings.store.to_string(), column: "table_rows", for_what });
     }
     Ok(Arc::new(table))
 }

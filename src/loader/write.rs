@@ -7,14 +7,17 @@ use metrics::{counter, histogram};
 
 use super::decode::Decoded;
 use super::error::LoadError;
+use super::journey::Journeys;
 use super::live::Common;
 use super::pool::Store;
 use super::records::{Record, Records};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::PartitionId;
+use crate::formats::{Decoding, Rower};
 use crate::ledger::{FileVersion, Run, Runs};
-use crate::rows::{Envelope, Mapper, Table};
+use crate::rows::{Envelope, Table};
 use crate::store::{Fault, KeyRange, Rejected, Shelf};
+use crate::traces::{self, counted};
 
 /// Rows and rejected records that the store has taken, though it may yet lose them. Made only of [`Decoded`].
 #[derive(Debug)]
@@ -35,8 +38,11 @@ pub(super) struct Tally {
 pub(super) struct Target<'g> {
     pub(super) hub: &'g str,
     pub(super) table: &'g Table,
+    /// What bodies are.
+    pub(super) decoding: &'g Decoding,
     /// The group's files, for their partitions and names.
     pub(super) files: &'g [FileVersion],
+    pub(super) journeys: &'g Journeys,
     /// What the live lane has written, where there is one.
     pub(super) live: Option<&'g Common>,
 }
@@ -47,26 +53,32 @@ impl Decoded {
     /// # Errors
     /// When patience ends; some of it may then be written.
     pub(super) async fn write(self, target: &Target<'_>, store: &Store) -> Result<Written, LoadError> {
-        let Decoded { batch, records, rejected, reasons, unmapped } = self;
+        let Decoded { batch, records, rows, rejected, reasons, unmapped } = self;
+        let rows = |index: usize| rows.get(index).copied().unwrap_or(1);
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
         pass(Side::Before, Step::Written);
-        let began = Instant::now();
+        let (began, since) = (Instant::now(), traces::now());
         let inserted = match there_already(target, &records, store).await? {
             true => Ok(()),
             false => store.persist(async |session| session.insert(target.table, &batch).await).await,
         };
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
-            Ok(()) => records.iter().for_each(|record| add(&mut tallies.of(record.file).loaded, record)),
+            Ok(()) => {
+                let loaded = |(index, record): (usize, Record<'_>)| {
+                    add(&mut tallies.of(record.file).loaded, record, rows(index));
+                };
+                records.iter().enumerate().for_each(loaded);
+            }
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 drop(batch);
                 refused = split(target, store, &records, error.reason()).await?;
                 let mut bad = refused.iter().map(|(index, _)| *index).peekable();
                 for (index, record) in records.iter().enumerate() {
                     match bad.next_if_eq(&index) {
-                        Some(_) => add(&mut tallies.of(record.file).rejected, record),
-                        None => add(&mut tallies.of(record.file).loaded, record),
+                        Some(_) => add(&mut tallies.of(record.file).rejected, record, 1),
+                        None => add(&mut tallies.of(record.file).loaded, record, rows(index)),
                     }
                 }
             }
@@ -79,9 +91,13 @@ impl Decoded {
             .collect();
         if !rejects.is_empty() {
             store.persist(async |session| session.note_rejected(target.table.name(), &rejects).await).await?;
-            rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record));
+            rejected.iter().for_each(|record| add(&mut tallies.of(record.file).rejected, record, 1));
         }
         pass(Side::After, Step::Written);
+        for (file, Tally { loaded, rejected }) in &tallies.0 {
+            let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
+            target.journeys.step(*file, "write", since, records);
+        }
         Ok(Written { tallies: tallies.0, unmapped })
     }
 }
@@ -89,7 +105,8 @@ impl Decoded {
 /// Whether live rows stand in the place of all of these, so that nothing has to be written. That they are durable is
 /// counted after the FLUSH, as of any.
 async fn there_already(target: &Target<'_>, records: &Records, store: &Store) -> Result<bool, LoadError> {
-    let Some(live) = target.live else { return Ok(false) };
+    // A record of several rows would have to be counted record by record.
+    let Some(live) = target.live.filter(|_| !target.table.is_indexed()) else { return Ok(false) };
     let mut partitions = BTreeMap::<PartitionId, Vec<Record<'_>>>::new();
     for record in records.iter() {
         partitions.entry(target.files[record.file].name.partition).or_default().push(record);
@@ -98,7 +115,7 @@ async fn there_already(target: &Target<'_>, records: &Records, store: &Store) ->
     for (partition, mut records) in partitions {
         records.sort_unstable_by_key(|record| (record.sequence_number, record.enqueued_time));
         let mut runs = Runs::default();
-        records.into_iter().for_each(|record| add(&mut runs, record));
+        records.into_iter().for_each(|record| add(&mut runs, record, 1));
         if !live.may_have(partition, &runs) {
             return Ok(false);
         }
@@ -139,13 +156,13 @@ async fn split(
     let mut ranges = Vec::new();
     halve(0..records.len(), first_reason, &mut ranges, &mut refused);
     while let Some(range) = ranges.pop() {
-        let mut mapper = Mapper::new(target.table);
+        let mut rower = Rower::new(target.table, target.decoding);
         for index in range.clone() {
             let record = records.get(index);
             // It fitted before, so it fits now.
-            let _ = mapper.push(envelope(target, record), record.body);
+            let _ = rower.push(envelope(target, record), &record.attributes, record.body);
         }
-        let batch = mapper.take();
+        let batch = rower.take();
         match store.persist(async |session| session.insert(target.table, &batch).await).await {
             Ok(()) => {}
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
@@ -173,8 +190,8 @@ fn halve(
     ranges.push(range.start..middle);
 }
 
-fn add(runs: &mut Runs, record: Record<'_>) {
-    runs.push(record.sequence_number, record.enqueued_time);
+fn add(runs: &mut Runs, record: Record<'_>, rows: u32) {
+    runs.push_rows(record.sequence_number, record.enqueued_time, rows);
 }
 
 fn envelope<'a>(target: &Target<'a>, record: Record<'_>) -> Envelope<'a> {

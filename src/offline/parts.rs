@@ -9,12 +9,19 @@ use tokio::process::Command;
 use super::prerequisites::{Need, prerequisites};
 use super::{OfflineError, Progress};
 
+/// Where Maven looks for what the publisher of Apicurio's application left out.
+const APICURIO_PARENT: &str = "repo/io/apicurio/apicurio-registry/3.0.9/apicurio-registry-3.0.9.pom";
+
 /// Something that is fetched once and then kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Azurite,
     Kafka,
     Postgres,
+    /// Kafka Connect with Debezium.
+    Connect,
+    /// A schema registry.
+    Registry,
 }
 
 impl Part {
@@ -26,6 +33,14 @@ impl Part {
                 ("package-lock.json", include_str!("parts/azurite/package-lock.json")),
             ],
             Part::Kafka => &[("pom.xml", include_str!("parts/kafka/pom.xml"))],
+            Part::Connect => &[("pom.xml", include_str!("parts/connect/pom.xml"))],
+            Part::Registry => &[
+                ("pom.xml", include_str!("parts/registry/pom.xml")),
+                (
+                    APICURIO_PARENT,
+                    include_str!("parts/registry/repo/io/apicurio/apicurio-registry/3.0.9/apicurio-registry-3.0.9.pom"),
+                ),
+            ],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -38,6 +53,8 @@ impl Part {
             Part::Azurite => "azurite",
             Part::Kafka => "kafka",
             Part::Postgres => "postgres",
+            Part::Connect => "connect",
+            Part::Registry => "registry",
         }
     }
 
@@ -47,6 +64,8 @@ impl Part {
             Part::Azurite => ("Azurite", "12 MB"),
             Part::Kafka => ("Apache Kafka", "45 MB"),
             Part::Postgres => ("PostgreSQL", "24 MB"),
+            Part::Connect => ("Kafka Connect with Debezium", "38 MB"),
+            Part::Registry => ("Apicurio Registry", "110 MB"),
         }
     }
 
@@ -68,14 +87,15 @@ impl Part {
                 "--no-progress",
                 "--loglevel=error",
             ],
-            Part::Kafka => &["mvn", "-B", "-q", "dependency:copy-dependencies"],
+            Part::Kafka | Part::Connect => &["mvn", "-B", "-q", "dependency:copy-dependencies"],
+            Part::Registry => &["mvn", "-B", "-q", "dependency:unpack"],
         }
     }
 
     const fn fetch_needs(self) -> &'static [Need] {
         match self {
             Part::Azurite | Part::Postgres => &[Need::Node, Need::Npm],
-            Part::Kafka => &[Need::Java, Need::Maven],
+            Part::Kafka | Part::Connect | Part::Registry => &[Need::Java, Need::Maven],
         }
     }
 
@@ -83,7 +103,7 @@ impl Part {
     const fn run_needs(self) -> &'static [Need] {
         match self {
             Part::Azurite => &[Need::Node],
-            Part::Kafka => &[Need::Java],
+            Part::Kafka | Part::Connect | Part::Registry => &[Need::Java],
             Part::Postgres => &[],
         }
     }
@@ -162,6 +182,9 @@ impl Parts {
             .map_err(OfflineError::file("create a directory in", &self.0))?;
         for (name, content) in part.pins() {
             let file = fresh.path().join(name);
+            if let Some(directory) = file.parent() {
+                fs::create_dir_all(directory).map_err(OfflineError::file("create", directory))?;
+            }
             fs::write(&file, content).map_err(OfflineError::file("write", &file))?;
         }
         run_client(part, part.client(), fresh.path()).await?;

@@ -34,12 +34,17 @@ pub struct Access {
     pub tls: Option<Issued>,
     /// What `pg_hba.conf` says: who is asked for a password.
     pub rules: Option<String>,
+    /// Whether its changes can be followed by logical replication.
+    pub logical: bool,
 }
 
 impl Access {
     /// Writes the files, and gives the settings that name them.
     fn settings(&self, directory: &Path, user: User) -> Result<Vec<String>, OfflineError> {
         let mut settings = Vec::new();
+        if self.logical {
+            settings.push("wal_level=logical".to_owned());
+        }
         if let Some(Issued { certificate, key }) = &self.tls {
             let paths = [("certificate.pem", certificate, 0o644), ("key.pem", key, 0o600)];
             for (name, content, mode) in paths {

@@ -1,9 +1,10 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
-//! too and stays, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify`
+//! too and stays, `table` tells from files which table they need, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify`
 //! proves that nothing was lost or came twice, `replay` loads again what it finds lacking, `prune` deletes what is old or
 //! of a key.
 
 mod ahead;
+mod aligned;
 mod backfill;
 mod guard;
 mod init;
@@ -26,5 +27,6 @@ pub use replay::{ReplayError, replay};
 pub use setup::SetupError;
 pub use source::SourceError;
 pub use status::{StatusError, status};
+pub use table::{TableError, table};
 pub use up::{Live, UpError, up};
 pub use verify::{VerifyError, verify};

@@ -53,14 +53,18 @@ pub(super) struct Passwords {
 pub(super) struct Setup {
     settings: SetupSettings,
     identity: Arc<Identity>,
-    /// What let us in last, for when the password to set is a new one.
-    worked: Mutex<Option<Secret>>,
+    /// What let us in, the last first, for when the password to set is a new one, or the store lost that one again.
+    worked: Mutex<Vec<Secret>>,
 }
 
 impl Setup {
     pub(super) fn new(settings: SetupSettings) -> Self {
         let identity = Identity::new(settings.identity.clone());
         Setup { settings, identity, worked: Mutex::default() }
+    }
+
+    pub(super) fn identity(&self) -> &Arc<Identity> {
+        &self.identity
     }
 
     pub(super) fn store(&self) -> &StoreAddress {
@@ -94,7 +98,7 @@ impl Setup {
         }
     }
 
-    /// Connects: with the password to set, which a store without one does not ask for, else with the one that let us in
+    /// Connects: with the password to set, which a store without one does not ask for, else with those that let us in
     /// last, else with the one given to connect with.
     ///
     /// # Errors
@@ -116,7 +120,7 @@ impl Setup {
     fn known(&self, passwords: &Passwords) -> Vec<Secret> {
         let mut known: Vec<Secret> = Vec::new();
         let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for password in [passwords.root.clone(), worked, passwords.store.clone()].into_iter().flatten() {
+        for password in passwords.root.clone().into_iter().chain(worked).chain(passwords.store.clone()) {
             if !known.contains(&password) {
                 known.push(password);
             }
@@ -125,7 +129,10 @@ impl Setup {
     }
 
     fn remember(&self, password: &Secret) {
-        *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(password.clone());
+        let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        worked.retain(|known| known != password);
+        worked.insert(0, password.clone());
+        worked.truncate(2);
     }
 
     /// Makes the tables and views that are wanted and not there yet, and tells each one's name.

@@ -5,9 +5,9 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::ahead::{shown, span};
+use super::aligned::aligned;
 use super::source::{self, SourceError};
 use super::store::{address, connect_current};
-use super::table::aligned;
 use crate::base::SecretError;
 use crate::capture::PartitionId;
 use crate::ledger::{EndsError, PartitionEnds};

@@ -1,39 +1,14 @@
+use super::attributes::Attributed;
 use super::envelope::{Constant, Envelope};
 use super::field::Again;
 use super::literal::ArrayLiteral;
 use super::misfit::without_position;
+use super::reject::Reject;
 use super::row::{Fields, Row};
 use super::strangers::{Strangers, Unmapped};
 use super::table::{Role, Table};
 use crate::base::{nature, without_bom};
-
-/// Why a record is no row. The record itself is unharmed: it goes to `rejected_events`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Reject {
-    /// It has no body at all.
-    #[error("body is null")]
-    NullBody,
-    /// It has none, and the table's route says that there are such records: it is to be counted, not to be rejected.
-    #[error("body is null or empty: a tombstone")]
-    Tombstone,
-    /// Its body is not a JSON object.
-    #[error("body is not a JSON object: {0}")]
-    NotAnObject(String),
-    /// Its body says nothing that the table has a place for.
-    #[error("none of its fields has a column: {0}")]
-    NothingFits(String),
-    /// A field does not fit its column.
-    #[error("field `{field}`: {reason}")]
-    Field {
-        /// The field.
-        field: String,
-        /// What does not fit.
-        reason: String,
-    },
-    /// A field that every record must have is not there.
-    #[error("field `{0}` is missing, but every record must have it")]
-    Missing(String),
-}
+use crate::capture::Attributes;
 
 /// Rows ready to be sent: one array literal a column, in the table's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +28,8 @@ pub struct Mapper {
     rows: usize,
     bytes: usize,
     constant: Constant,
+    /// If the table has a column for any.
+    attributed: Option<Attributed>,
     fields: Fields,
     skips_tombstones: bool,
 }
@@ -72,6 +49,7 @@ impl Mapper {
             rows: 0,
             bytes: 0,
             constant: Constant::default(),
+            attributed: table.takes_attributes().then(Attributed::default),
             fields: Fields {
                 by_name: by_name.map(|(index, (column, _))| (column.name.clone(), index)).collect(),
                 columns: table.columns().to_vec(),
@@ -88,30 +66,76 @@ impl Mapper {
         }
     }
 
-    /// Adds a record as a row.
+    /// Adds a record of which nothing but its body is known, as a row.
     ///
     /// # Errors
     /// When it does not fit the table; it then leaves nothing behind.
     pub fn push(&mut self, envelope: Envelope<'_>, body: Option<&[u8]>) -> Result<(), Reject> {
+        self.push_with(envelope, &Attributes::default(), body)
+    }
+
+    /// Adds a record whose body is its row.
+    ///
+    /// # Errors
+    /// When it does not fit the table; it then leaves nothing behind.
+    pub fn push_with(
+        &mut self,
+        envelope: Envelope<'_>,
+        attributes: &Attributes<'_>,
+        body: Option<&[u8]>,
+    ) -> Result<(), Reject> {
         if self.skips_tombstones && body.is_none_or(<[u8]>::is_empty) {
             return Err(Reject::Tombstone);
         }
         let body = body.ok_or(Reject::NullBody)?;
+        self.push_all(envelope, attributes, std::iter::once(body))
+    }
+
+    /// Adds a record of so many rows, each a JSON object. Several need a table with an index.
+    ///
+    /// # Errors
+    /// When one of them does not fit the table; the record then leaves nothing behind.
+    pub fn push_all<'b>(
+        &mut self,
+        envelope: Envelope<'_>,
+        attributes: &Attributes<'_>,
+        rows: impl ExactSizeIterator<Item = &'b [u8]>,
+    ) -> Result<(), Reject> {
         self.marks.clear();
         self.marks.extend(self.literals.iter().map(ArrayLiteral::len));
-        match self.push_body(body) {
-            Ok(()) => {
-                self.push_envelope(envelope);
-                self.fields.strangers.keep();
-                self.rows += 1;
-                Ok(())
+        let before = self.rows;
+        let of = rows.len();
+        let mut pushed = Ok(());
+        if let Some(attributed) = &mut self.attributed {
+            pushed = attributed.set(&self.fields.columns, &self.fields.roles, attributes);
+        }
+        for (index, body) in rows.enumerate() {
+            if pushed.is_err() {
+                break;
             }
-            Err(reject) => {
-                self.literals.iter_mut().zip(&self.marks).for_each(|(literal, mark)| literal.truncate(*mark));
-                self.fields.strangers.forget();
-                Err(reject)
+            pushed = self.push_body(body).map_err(|reason| match of {
+                1 => reason,
+                _ => Reject::Row { number: index + 1, of, reason: Box::new(reason) },
+            });
+            if pushed.is_ok() {
+                self.push_envelope(envelope, index);
+                self.rows += 1;
             }
         }
+        match pushed {
+            Ok(()) => self.fields.strangers.keep(),
+            Err(_) => {
+                self.literals.iter_mut().zip(&self.marks).for_each(|(literal, mark)| literal.truncate(*mark));
+                self.fields.strangers.forget();
+                self.rows = before;
+            }
+        }
+        pushed
+    }
+
+    /// Whether records without a body make no rows and are not to be rejected.
+    pub fn skips_tombstones(&self) -> bool {
+        self.skips_tombstones
     }
 
     /// Rows so far.
@@ -144,6 +168,7 @@ impl Mapper {
     fn push_body(&mut self, body: &[u8]) -> Result<(), Reject> {
         self.fields.seen.fill(false);
         self.fields.filled = 0;
+        self.fields.strangers.begin_row();
         let mut failed = None;
         let mut rescued = None;
         let row =
@@ -159,7 +184,7 @@ impl Mapper {
             None => not_an_object(error.to_string()),
         })?;
         if self.fields.says_nothing() {
-            return Err(Reject::NothingFits(self.fields.strangers.names_of_record()));
+            return Err(Reject::NothingFits(self.fields.strangers.names_of_row()));
         }
         if !self.fields.defaulted.is_empty() {
             self.push_given();
@@ -193,7 +218,7 @@ impl Mapper {
         }
     }
 
-    fn push_envelope(&mut self, envelope: Envelope<'_>) {
+    fn push_envelope(&mut self, envelope: Envelope<'_>, index: usize) {
         self.constant.set(envelope);
         self.bytes = 0;
         for (literal, role) in self.literals.iter_mut().zip(&self.fields.roles) {
@@ -202,6 +227,15 @@ impl Mapper {
                 Role::PartitionId => literal.push_integer(i64::from(envelope.partition.0)),
                 Role::SequenceNumber => literal.push_integer(envelope.sequence_number.0),
                 Role::EnqueuedAt => literal.push_again(&self.constant.enqueued_at.1),
+                Role::EventIndex => literal.push_integer(i64::try_from(index).unwrap_or(i64::MAX)),
+                Role::EventKey | Role::EventProperties | Role::EventOffset => {
+                    let Some(attributed) = &self.attributed else { continue };
+                    literal.push_again(match role {
+                        Role::EventKey => &attributed.key,
+                        Role::EventProperties => &attributed.properties,
+                        _ => &attributed.offset,
+                    });
+                }
                 Role::Field | Role::Rescued => {}
             }
             self.bytes += literal.len();

@@ -6,22 +6,30 @@
 //!                                            └▶ Reject: nothing is left behind, the reason says which field and why
 //! ```
 
+mod attributes;
+mod candidate;
 mod column;
 mod decimal;
 mod envelope;
+mod evidence;
 mod field;
+mod infer;
 mod list;
 mod literal;
 mod mapper;
 mod misfit;
 mod moment;
+pub(crate) mod object;
+mod reject;
 mod row;
 mod strangers;
 mod table;
 
 pub use column::{Column, ColumnType, Epoch, Limit};
 pub use envelope::Envelope;
+pub use infer::{Inference, Inferred, Typing};
 pub use literal::ArrayLiteral;
-pub use mapper::{Batch, Mapper, Reject};
+pub use mapper::{Batch, Mapper};
+pub use reject::Reject;
 pub use strangers::Unmapped;
-pub use table::{CatalogColumn, InvalidTable, RECORD_KEY, Table};
+pub use table::{CatalogColumn, InvalidTable, Table};

@@ -37,7 +37,7 @@ pub(super) struct Fields {
 impl Fields {
     /// Whether the record at hand has fields, and the table no place for any of them.
     pub(super) fn says_nothing(&self) -> bool {
-        self.filled == 0 && !self.rescues && !self.by_name.is_empty() && self.strangers.of_record() > 0
+        self.filled == 0 && !self.rescues && !self.by_name.is_empty() && self.strangers.of_row() > 0
     }
 
     fn find(&mut self, position: usize, name: &str) -> Option<usize> {

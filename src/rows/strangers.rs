@@ -22,6 +22,8 @@ pub(super) struct Strangers {
     record: Vec<usize>,
     /// How many values were in records that were kept, ever.
     kept: u64,
+    /// Where those of its row at hand begin.
+    row: usize,
 }
 
 impl Strangers {
@@ -37,7 +39,12 @@ impl Strangers {
         self.record.push(number);
     }
 
-    /// The record at hand becomes a row.
+    /// The next row of the record at hand begins.
+    pub(super) fn begin_row(&mut self) {
+        self.row = self.record.len();
+    }
+
+    /// The record at hand becomes rows.
     pub(super) fn keep(&mut self) {
         self.kept += self.record.len() as u64;
         for number in self.record.drain(..) {
@@ -50,15 +57,16 @@ impl Strangers {
         self.record.clear();
     }
 
-    /// How many the record at hand has.
-    pub(super) fn of_record(&self) -> usize {
-        self.record.len()
+    /// How many the row at hand has.
+    pub(super) fn of_row(&self) -> usize {
+        self.record.len() - self.row
     }
 
     /// Their names, the first of them.
-    pub(super) fn names_of_record(&self) -> String {
-        let shown: Vec<_> = self.record.iter().take(SHOWN).map(|number| excerpt(&self.names[*number].0)).collect();
-        let more = if self.record.len() > SHOWN { ", …" } else { "" };
+    pub(super) fn names_of_row(&self) -> String {
+        let shown: Vec<_> =
+            self.record[self.row..].iter().take(SHOWN).map(|number| excerpt(&self.names[*number].0)).collect();
+        let more = if self.of_row() > SHOWN { ", …" } else { "" };
         format!("{}{more}", shown.join(", "))
     }
 
@@ -94,7 +102,7 @@ mod tests {
         strangers.keep();
         strangers.met("a");
         strangers.met("c");
-        assert_eq!(strangers.names_of_record(), "`a`, `c`");
+        assert_eq!(strangers.names_of_row(), "`a`, `c`");
         strangers.forget();
         assert_eq!(strangers.take(), Unmapped::from([("a".to_owned(), 1), ("b".to_owned(), 1)]));
         assert_eq!(strangers.take(), Unmapped::new());

@@ -8,6 +8,8 @@ pub struct Table {
     roles: Vec<Role>,
     /// Whether records without a body are expected, and make no rows.
     skips_tombstones: bool,
+    /// Whether `event_index` tells a record's rows apart.
+    indexed: bool,
 }
 
 /// Where a column's value comes from.
@@ -17,6 +19,14 @@ pub(super) enum Role {
     PartitionId,
     SequenceNumber,
     EnqueuedAt,
+    /// Which of its record's rows it is, from 0.
+    EventIndex,
+    /// The record's key.
+    EventKey,
+    /// What producer and broker say of the record.
+    EventProperties,
+    /// The broker's position of the record.
+    EventOffset,
     /// The body's fields that have no column, as one JSON object.
     Rescued,
     /// The body's field of the column's name.
@@ -31,8 +41,19 @@ const ENVELOPE: [(&str, Role, &[ColumnType]); 4] = [
     ("enqueued_at", Role::EnqueuedAt, &[ColumnType::Timestamp]),
 ];
 
-/// The columns that identify a record, which are every target table's primary key.
-pub const RECORD_KEY: [&str; 4] = [ENVELOPE[0].0, ENVELOPE[1].0, ENVELOPE[2].0, ENVELOPE[3].0];
+/// What tells the rows of one record apart, where it may have several: in the table and in its primary key.
+const INDEX: &str = "event_index";
+
+/// Columns that a table may have beside, of which the record says what is in them.
+const MORE: [(&str, Role, &[ColumnType]); 4] = [
+    ("event_key", Role::EventKey, &[ColumnType::Varchar, ColumnType::Bytea]),
+    ("event_properties", Role::EventProperties, &[ColumnType::Jsonb, ColumnType::Json]),
+    ("event_offset", Role::EventOffset, &[ColumnType::Varchar]),
+    ("rescued", Role::Rescued, &[ColumnType::Jsonb, ColumnType::Json]),
+];
+
+/// The columns that identify a record, and `event_index`, which tells its rows apart.
+const ROW_KEY: [&str; 5] = [ENVELOPE[0].0, ENVELOPE[1].0, ENVELOPE[2].0, ENVELOPE[3].0, INDEX];
 
 /// Why records cannot be loaded into a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,13 +125,25 @@ pub enum InvalidTable {
     },
     /// Repeating a step would double records.
     #[error(
-        "table `{table}` has {found}; its primary key must be (event_hub, partition_id, sequence_number, enqueued_at), or a repeated load would double records"
+        "table `{table}` has {found}; its primary key must be (event_hub, partition_id, sequence_number, enqueued_at), with \
+         event_index behind them where a record may have several rows, or a repeated load would double records"
     )]
     WrongKey {
         /// The table.
         table: String,
         /// Its primary key, in words.
         found: String,
+    },
+    /// A record may have several rows, and the table cannot tell them apart.
+    #[error(
+        "format={format} makes several rows of a record, and table `{table}` has no event_index to tell them apart: give it \
+         the column `event_index int` and the primary key (event_hub, partition_id, sequence_number, enqueued_at, event_index)"
+    )]
+    NoIndex {
+        /// The table.
+        table: String,
+        /// The route's format.
+        format: &'static str,
     },
 }
 
@@ -133,6 +166,11 @@ pub struct CatalogColumn {
     pub comment: Option<String>,
     /// How many digits a `numeric` keeps that says nothing of them, if not all.
     pub numeric_digits: Option<i64>,
+}
+
+/// Whether a column of that name is filled from somewhere else than the body.
+pub(super) fn is_reserved(name: &str) -> bool {
+    name == INDEX || ENVELOPE.iter().chain(&MORE).any(|(reserved, ..)| *reserved == name)
 }
 
 fn alike(names: &[String]) -> String {
@@ -166,8 +204,10 @@ impl Table {
         if !lacking.is_empty() {
             return Err(InvalidTable::NoEnvelope { table: table(), columns: lacking.join(", ") });
         }
-        let same_key = primary_key.len() == ENVELOPE.len()
-            && ENVELOPE.iter().all(|(wanted, ..)| primary_key.iter().any(|column| column == wanted));
+        let indexed = primary_key.iter().any(|column| column == INDEX);
+        let key = if indexed { &ROW_KEY[..] } else { &ROW_KEY[..ENVELOPE.len()] };
+        let same_key = primary_key.len() == key.len()
+            && key.iter().all(|wanted| primary_key.iter().any(|column| column == wanted));
         if !same_key {
             let found = match primary_key {
                 [] => "no primary key".to_owned(),
@@ -177,11 +217,11 @@ impl Table {
         }
         let (mut columns, mut roles) = (Vec::with_capacity(catalog.len()), Vec::with_capacity(catalog.len()));
         for found in catalog.into_iter().filter(|column| !column.generated) {
-            let (role, column) = column(name, found, required)?;
+            let (role, column) = column(name, found, required, indexed)?;
             columns.push(column);
             roles.push(role);
         }
-        Ok(Table { name: table(), columns, roles, skips_tombstones: false })
+        Ok(Table { name: table(), columns, roles, skips_tombstones: false, indexed })
     }
 
     /// The same, but that numbers in the column of that name count from 1970.
@@ -214,6 +254,32 @@ impl Table {
         &self.columns
     }
 
+    /// The columns of its primary key.
+    pub fn key(&self) -> &'static [&'static str] {
+        if self.indexed { &ROW_KEY } else { &ROW_KEY[..ENVELOPE.len()] }
+    }
+
+    /// Whether it can tell the rows of one record apart.
+    pub fn is_indexed(&self) -> bool {
+        self.indexed
+    }
+
+    /// Whether what a record says beside its body goes into some column.
+    pub fn takes_attributes(&self) -> bool {
+        let of_record = |role: &Role| matches!(role, Role::EventKey | Role::EventProperties | Role::EventOffset);
+        self.roles.iter().any(of_record)
+    }
+
+    /// The columns that the body's fields fill.
+    pub fn fields(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().zip(&self.roles).filter(|(_, role)| **role == Role::Field).map(|(column, _)| column)
+    }
+
+    /// Whether it keeps fields that have no column.
+    pub fn rescues(&self) -> bool {
+        self.roles.contains(&Role::Rescued)
+    }
+
     pub(super) fn skips_tombstones(&self) -> bool {
         self.skips_tombstones
     }
@@ -224,7 +290,12 @@ impl Table {
 }
 
 /// Where a column's value comes from, and what it takes.
-fn column(table: &str, found: CatalogColumn, required: &[String]) -> Result<(Role, Column), InvalidTable> {
+fn column(
+    table: &str,
+    found: CatalogColumn,
+    required: &[String],
+    indexed: bool,
+) -> Result<(Role, Column), InvalidTable> {
     let table = || table.to_owned();
     let CatalogColumn { name, data_type, cast, not_null, default, comment, numeric_digits, .. } = found;
     let (element, list) = match data_type.strip_suffix("[]") {
@@ -240,9 +311,12 @@ fn column(table: &str, found: CatalogColumn, required: &[String]) -> Result<(Rol
         (ColumnType::Numeric, Limit::None, Some(digits)) => Limit::Significant(digits),
         _ => limit,
     };
-    let (role, wanted): (Role, &[ColumnType]) = match ENVELOPE.iter().find(|(envelope, ..)| *envelope == name) {
+    let known = ENVELOPE.iter().chain(&MORE).find(|(known, ..)| *known == name);
+    let (role, wanted): (Role, &[ColumnType]) = match known {
         Some((_, role, wanted)) => (*role, wanted),
-        None if name == "rescued" => (Role::Rescued, &[ColumnType::Jsonb, ColumnType::Json]),
+        None if indexed && name == INDEX => {
+            (Role::EventIndex, &[ColumnType::Integer, ColumnType::BigInt, ColumnType::SmallInt])
+        }
         None => (Role::Field, &[]),
     };
     if !wanted.is_empty() && (!wanted.contains(&kind) || list || cast.is_some()) {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::chain;
 use crate::settings::{Faults, LogFormat, LogSettings, unknown_variables};
+use crate::traces;
 
 /// How a program ended. The numbers are part of the interface: scripts and container probes branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Exit {
     Failed,
     /// The flags or the environment are wrong; nothing was started.
     Usage,
-    /// `verify` found a hole or a double.
+    /// `verify` found a hole or a double, or `table --diff` a difference.
     Hole,
     /// A second SIGINT or SIGTERM came before the first was honoured.
     Interrupted,
@@ -57,6 +58,7 @@ where
     F: Future<Output = Result<Exit, E>>,
 {
     let say = Say { as_json: log.format == LogFormat::Json };
+    let traced = log.traces.clone();
     telemetry::start(log);
     for warning in unknown_variables() {
         tracing::warn!("{warning}");
@@ -75,6 +77,10 @@ where
             return Exit::Failed.into();
         }
     };
+    if let Err(error) = traces::start(&traced, runtime.handle()) {
+        say.error(&chain(&error));
+        return Exit::Usage.into();
+    }
     let exit = runtime.block_on(async {
         let shutdown = CancellationToken::new();
         watch_signals(shutdown.clone());
@@ -83,6 +89,7 @@ where
             Exit::Failed
         })
     });
+    traces::finish();
     // Whatever still runs belongs to a request that was given up; its end is not worth waiting for.
     runtime.shutdown_background();
     exit.into()

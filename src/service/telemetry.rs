@@ -31,7 +31,7 @@ impl<'a> MakeWriter<'a> for TailWriter {
 pub(super) fn start(log: LogSettings) {
     // Names are beginnings: the SDK's crates are silent at every level, as they may quote what they send.
     let filter = tracing_subscriber::EnvFilter::new(format!(
-        "warn,deltawave={level},librdkafka=off,azure_=off,typespec=off,fe2o3=off",
+        "warn,deltawave={level},librdkafka=off,azure_=off,typespec=off,fe2o3=off,opentelemetry=off",
         level = log.level
     ));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

@@ -50,7 +50,7 @@ impl InitArgs {
     /// Every fault at once.
     pub fn validate(self) -> Result<InitSettings, Faults> {
         let mut faults = Faults::default();
-        let setup = self.setup.check(&mut faults);
+        let setup = self.setup.check(&[], &mut faults);
         let recreate = match (self.recreate, self.yes) {
             (false, _) => Recreate::No,
             (true, false) => Recreate::Ask,

@@ -245,6 +245,9 @@ impl LoaderSettings {
     pub fn fit(&self, route: &Route, table: Table) -> Result<Table, InvalidTable> {
         let mut rules = self.columns.iter().filter(|rule| rule.table == route.table);
         let table = rules.try_fold(table, |table, rule| table.with_epoch(&rule.column, rule.epoch))?;
+        if route.format.makes_several() && !table.is_indexed() {
+            return Err(InvalidTable::NoIndex { table: table.name().to_owned(), format: route.format.name() });
+        }
         Ok(match route.tombstones {
             Tombstones::Reject => table,
             Tombstones::Skip => table.skipping_tombstones(),

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use crate::base::LogTail;
+use crate::base::{LogTail, Secret};
+use crate::traces::TraceSettings;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +26,21 @@ pub struct LogArgs {
     /// screen: warn]
     #[arg(long, env = "DELTAWAVE_LOG_LEVEL", value_name = "LEVEL", global = true)]
     log_level: Option<tracing::Level>,
+    /// Send traces to this OpenTelemetry collector, by HTTP, like http://localhost:4318 [default: do not]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    otlp_endpoint: Option<String>,
+    /// Send traces to the Application Insights of this connection string [default: do not]
+    #[arg(
+        long,
+        env = "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        value_name = "TEXT",
+        hide_env_values = true,
+        global = true
+    )]
+    application_insights: Option<Secret>,
+    /// What traces are said to be of [default: the program's name]
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME", global = true)]
+    service_name: Option<String>,
 }
 
 /// Where log lines go.
@@ -45,6 +61,8 @@ pub struct LogSettings {
     pub level: tracing::Level,
     /// Where lines go.
     pub target: LogTarget,
+    /// Where traces go.
+    pub traces: TraceSettings,
 }
 
 impl LogArgs {
@@ -64,6 +82,12 @@ impl LogArgs {
     }
 
     fn with(&self, level: tracing::Level, target: LogTarget) -> LogSettings {
-        LogSettings { format: self.log, level: self.log_level.unwrap_or(level), target }
+        // A variable that is set to nothing is none.
+        let traces = TraceSettings {
+            otlp: self.otlp_endpoint.clone().filter(|address| !address.is_empty()),
+            application_insights: self.application_insights.clone().filter(|text| !text.expose().is_empty()),
+            service: self.service_name.clone().filter(|name| !name.is_empty()),
+        };
+        LogSettings { format: self.log, level: self.log_level.unwrap_or(level), target, traces }
     }
 }

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
     BackfillArgs, CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs, ReplayArgs,
-    StatusArgs, UpArgs, VerifyArgs,
+    StatusArgs, TableArgs, UpArgs, VerifyArgs,
 };
 
 /// Every program with its own flags.
@@ -19,6 +19,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<InitArgs>("deltawave init"),
         of::<GuardArgs>("deltawave guard"),
         of::<BackfillArgs>("deltawave backfill"),
+        of::<TableArgs>("deltawave table"),
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),

@@ -4,12 +4,14 @@ use clap::Args;
 
 use super::Faults;
 use crate::capture::Hub;
+use crate::formats::FormatName;
 
 /// The flag of every program that loads or looks at what was loaded.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RouteArgs {
     /// Which event hub's records go into which table; several separated by commas. Behind its table a route may say
-    /// tombstones=skip: count its records without a body, and do not reject them
+    /// format=json-batch, cloudevents or debezium (docs/formats.md), and tombstones=skip: count its records without a
+    /// body, and do not reject them
     #[arg(
         long = "route",
         env = "DELTAWAVE_ROUTE",
@@ -29,6 +31,8 @@ pub struct Route {
     pub table: String,
     /// What becomes of records without a body.
     pub tombstones: Tombstones,
+    /// What bodies are.
+    pub format: FormatName,
 }
 
 /// What becomes of records without a body, by which change streams say that a key is gone for good.
@@ -42,18 +46,19 @@ pub enum Tombstones {
 }
 
 /// What a route may say behind its table. No hub is called so in a route.
-const OPTIONS: [&str; 1] = ["tombstones"];
+const OPTIONS: [&str; 2] = ["tombstones", "format"];
 
 impl Route {
     /// A route that says nothing else.
     pub fn new(hub: Hub, table: &str) -> Self {
-        Route { hub, table: table.to_owned(), tombstones: Tombstones::default() }
+        Route { hub, table: table.to_owned(), tombstones: Tombstones::default(), format: FormatName::default() }
     }
 
     fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
         match (option, value) {
             ("tombstones", "skip") => self.tombstones = Tombstones::Skip,
             ("tombstones", "reject") => self.tombstones = Tombstones::Reject,
+            ("format", name) => self.format = name.parse()?,
             _ => return Err(format!("`{option}={value}` is neither tombstones=skip nor tombstones=reject")),
         }
         Ok(())
@@ -120,8 +125,11 @@ mod tests {
             routes.iter().map(|route| (route.hub.name(), route.table.as_str(), route.tombstones)).collect();
         let (reject, skip) = (Tombstones::Reject, Tombstones::Skip);
         assert_eq!(found, [("a", "t", reject), ("b", "u", skip), ("c", "v", reject)]);
+        let formats = check(&["a=t", "format=debezium", "tombstones=skip", "b=u"]).unwrap();
+        assert_eq!(formats.iter().map(|route| route.format.name()).collect::<Vec<_>>(), ["debezium", "json"]);
         for (texts, fault) in [
-            (&["tombstones=skip", "a=t"][..], "`tombstones` says something of the route before it"),
+            (&["a=t", "format=xml"][..], "`xml` is no format; there are json, json-batch"),
+            (&["tombstones=skip", "a=t"], "`tombstones` says something of the route before it"),
             (&["a=t", "tombstones=keep"], "`tombstones=keep` is neither tombstones=skip nor"),
             (&["a=t", "a=u"], "`a` stands twice"),
             (&["a"], "`a` is not HUB=TABLE"),

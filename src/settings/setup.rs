@@ -58,7 +58,8 @@ pub struct SetupSettings {
 }
 
 impl SetupArgs {
-    pub(super) fn check(self, faults: &mut Faults) -> Option<SetupSettings> {
+    /// The settings, given every secret flag beside those here.
+    pub(super) fn check(self, others: &[(&str, Option<&SecretSource>)], faults: &mut Faults) -> Option<SetupSettings> {
         let store = self.store.check(faults);
         let (root_password, loader_password, reader_password) =
             (self.root_password, self.loader_password, self.reader_password);
@@ -81,7 +82,7 @@ impl SetupArgs {
             ("--loader-password", loader_password.as_ref()),
             ("--reader-password", reader_password.as_ref()),
         ];
-        let identity = self.identity.check(&secrets, faults)?;
+        let identity = self.identity.check(&[&secrets, others].concat(), faults)?;
         Some(SetupSettings {
             store: store?.address,
             store_password,

@@ -6,7 +6,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use super::options::Taken;
-use super::tls::{Mode, Roots, Tls};
+use super::tls::{InvalidTls, Mode, Roots, Tls};
 use crate::base::{RotatingSecret, Secret};
 
 /// Where the store is, as whom to connect and how: a libpq URL or keyword string. Shown without its password.
@@ -26,15 +26,9 @@ pub enum InvalidStoreAddress {
     /// Without a host there is nothing to connect to.
     #[error("names no host; write postgresql://USER@HOST:PORT/DATABASE")]
     NoHost,
-    /// A mode of TLS that is none.
-    #[error("sslmode `{0}` is none of disable, prefer, require, verify-ca, verify-full")]
-    SslMode(String),
-    /// Without a mode nothing is verified, whatever roots there are.
-    #[error("sslrootcert does nothing without an sslmode of require, verify-ca or verify-full; say which")]
-    UnusedRoots,
-    /// Any public authority would sign a certificate for some host.
-    #[error("sslrootcert=system needs sslmode=verify-full: anyone can have a certificate for some other host")]
-    SystemRoots,
+    /// What it says of TLS.
+    #[error(transparent)]
+    Tls(#[from] InvalidTls),
 }
 
 impl FromStr for StoreAddress {

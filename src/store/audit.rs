@@ -167,9 +167,10 @@ impl Session {
         partition: PartitionId,
     ) -> Result<Vec<CoveredFile>, StoreError> {
         let skipped = if self.ledger_has("skipped").await? { "skipped" } else { "0" };
+        let rows = if self.ledger_has("table_rows").await? { "table_rows" } else { "NULL::bigint" };
         let sql = format!(
             "SELECT container, blob, etag, window_start, first_sequence_number, last_sequence_number, records, loaded, \
-             rejected, status, reason, damaged_at, {skipped} FROM capture_files \
+             rejected, status, reason, damaged_at, {skipped}, {rows} FROM capture_files \
              WHERE target = {} AND event_hub = {} AND partition_id = {partition} AND status <> '{WAITING}'",
             literal(target),
             literal(hub)
@@ -191,6 +192,8 @@ impl Session {
                 span: span.map(|(first, last)| Span { first: SequenceNumber(first), last: SequenceNumber(last) }),
                 records: number(row, 6).unwrap_or(0),
                 loaded: number(row, 7).unwrap_or(0),
+                rows: number(row, 13).or_else(|| number(row, 7)).unwrap_or(0),
+                is_indexed: number::<u64>(row, 13).is_some(),
                 rejected: number(row, 8).unwrap_or(0),
                 skipped: number(row, 12).unwrap_or(0),
                 state,
@@ -245,7 +248,8 @@ impl Session {
         self.counted(&sql).await
     }
 
-    /// Records that are in the target more than once: the number, the time that completes its identity, and how many
+    /// Records that are in the target more than once, or of whose rows one is; `is_indexed` says whether the table tells
+    /// a record's rows apart. The number, the time that completes its identity, and how many
     /// rows it has. At most `most`.
     ///
     /// # Errors
@@ -253,11 +257,13 @@ impl Session {
     pub async fn doubled(
         &self,
         wanted: &Numbers<'_>,
+        is_indexed: bool,
         most: usize,
     ) -> Result<Vec<(SequenceNumber, String, u64)>, StoreError> {
+        let index = if is_indexed { ", event_index" } else { "" };
         let sql = format!(
             "SELECT sequence_number, enqueued_at, count(*) FROM {} WHERE {} \
-             GROUP BY sequence_number, enqueued_at HAVING count(*) > 1 ORDER BY sequence_number LIMIT {most}",
+             GROUP BY sequence_number, enqueued_at{index} HAVING count(*) > 1 ORDER BY sequence_number LIMIT {most}",
             quote_table(wanted.target),
             wanted.condition()
         );

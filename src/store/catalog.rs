@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use super::error::StoreError;
 use super::session::{Kind, Session};
 use super::table_name::{TableName, quote};
-use crate::rows::{CatalogColumn, InvalidTable, Table};
+use crate::rows::{CatalogColumn, InvalidTable, Table, Typing};
 
 /// A RisingWave's columns; the catalog shows tables only to who may do something with them.
 const COLUMNS: &str = "SELECT column_name::varchar, data_type::varchar, is_nullable::varchar, ordinal_position::int, \
@@ -34,6 +34,14 @@ const LEDGER: [&str; 2] = ["capture_files", "rejected_events"];
 
 /// What a `numeric` keeps on RisingWave; it rounds what has more.
 const RISINGWAVE_DIGITS: i64 = 28;
+
+/// What a store's types are.
+pub(super) fn typing(kind: Kind) -> Typing {
+    match kind {
+        Kind::RisingWave => Typing { numeric_digits: Some(RISINGWAVE_DIGITS), uuid: false },
+        Kind::PostgreSql => Typing { numeric_digits: None, uuid: true },
+    }
+}
 
 const RELATIONS: &str = "SELECT c.relname, c.relkind FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'";

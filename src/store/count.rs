@@ -7,7 +7,7 @@ use super::session::Session;
 use super::statement::literal;
 use super::table_name::quote_table;
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
-use crate::ledger::Run;
+use crate::ledger::{Found, Run};
 
 /// Where a group's records are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,19 +58,27 @@ impl Session {
         Ok(counts)
     }
 
-    /// What identifies each record of a range beyond its partition, sorted.
+    /// What identifies each record of a range beyond its partition, sorted, and how many rows it has; `several` says
+    /// whether a record may have more than one.
     ///
     /// # Errors
     /// When the store cannot be asked, or has no such table.
-    pub async fn records_in(&self, range: &KeyRange<'_>) -> Result<Vec<(SequenceNumber, EnqueuedTime)>, StoreError> {
-        let sql = format!("SELECT sequence_number, enqueued_at FROM {}", range.rows());
+    pub async fn records_in(&self, range: &KeyRange<'_>, several: bool) -> Result<Vec<Found>, StoreError> {
+        let sql = match several {
+            false => format!("SELECT sequence_number, enqueued_at FROM {}", range.rows()),
+            true => format!(
+                "SELECT sequence_number, enqueued_at, count(*) FROM {} GROUP BY sequence_number, enqueued_at",
+                range.rows()
+            ),
+        };
         let (_, rows) = self.query_text(&sql).await?;
         let mut records: Vec<_> = rows
             .iter()
             .filter_map(|row| {
                 let number = row.first()?.as_deref()?.parse().ok()?;
                 let at = EnqueuedTime::parse_sql(row.get(1)?.as_deref()?)?;
-                Some((SequenceNumber(number), at))
+                let rows = row.get(2).and_then(Option::as_deref).map_or(Some(1), |rows| rows.parse().ok())?;
+                Some((SequenceNumber(number), at, rows))
             })
             .collect();
         records.sort_unstable();

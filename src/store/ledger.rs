@@ -9,7 +9,7 @@ use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
-const COLUMNS: [(&str, ColumnType); 19] = [
+const COLUMNS: [(&str, ColumnType); 20] = [
     ("container", ColumnType::Varchar),
     ("target", ColumnType::Varchar),
     ("blob", ColumnType::Varchar),
@@ -29,10 +29,11 @@ const COLUMNS: [(&str, ColumnType); 19] = [
     ("loaded_at", ColumnType::Timestamp),
     ("skipped", ColumnType::BigInt),
     ("unmapped", ColumnType::BigInt),
+    ("table_rows", ColumnType::BigInt),
 ];
 
 /// Columns that a ledger made by an earlier version lacks until `init` adds them.
-const ADDED: [&str; 2] = ["skipped", "unmapped"];
+const ADDED: [&str; 3] = ["skipped", "unmapped", "table_rows"];
 
 const KEY: [&str; 3] = ["container", "target", "blob"];
 
@@ -90,7 +91,7 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked; the files then count as not done, whatever was applied.
     pub async fn note_files(&self, container: &str, target: &str, entries: &[Entry]) -> Result<(), StoreError> {
-        let rows = entries.iter().map(|Entry { file, contents, loaded, rejected, loaded_at }| {
+        let rows = entries.iter().map(|Entry { file, contents, loaded, rows, rejected, loaded_at }| {
             let (reason, damaged_at) = match &contents.outcome {
                 Outcome::Loaded => (None, None),
                 Outcome::Quarantined { reason, at } => (Some(reason.as_str()), *at),
@@ -108,6 +109,7 @@ impl Session {
                 loaded_at: Some(*loaded_at),
                 skipped: contents.skipped,
                 unmapped: contents.unmapped,
+                table_rows: *rows,
             }
         });
         self.note(container, target, rows).await
@@ -137,6 +139,7 @@ impl Session {
             loaded_at: None,
             skipped: 0,
             unmapped: 0,
+            table_rows: None,
         });
         self.note(container, target, rows).await
     }
@@ -148,12 +151,14 @@ impl Session {
         rows: impl Iterator<Item = Row<'r>>,
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = rows.collect();
+        let counts = rows.iter().any(|row| row.table_rows.is_some());
         let skips = rows.iter().any(|row| row.skipped > 0);
         // Worth a look only where something went nowhere, and then still no reason to fail.
         let drops = rows.iter().any(|row| row.unmapped > 0) && self.ledger_has("unmapped").await?;
         let wanted = |name: &str| match name {
             "skipped" => skips,
             "unmapped" => drops,
+            "table_rows" => counts,
             _ => true,
         };
         let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| wanted(name)).collect();
@@ -207,6 +212,7 @@ struct Row<'r> {
     loaded_at: Option<OffsetDateTime>,
     skipped: u64,
     unmapped: u64,
+    table_rows: Option<u64>,
 }
 
 fn batch<'r>(
@@ -244,6 +250,7 @@ fn batch<'r>(
                 },
                 "skipped" => column.push_integer(integer(row.skipped)),
                 "unmapped" => column.push_integer(integer(row.unmapped)),
+                "table_rows" => push_option(column, row.table_rows.map(integer)),
                 name => unreachable!("column {name} of the ledger has no value"),
             }
         }

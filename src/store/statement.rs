@@ -1,7 +1,7 @@
 use super::error::StoreError;
 use super::session::{Kind, Session};
 use super::table_name::{TableName, quote};
-use crate::rows::{Batch, Column, ColumnType, RECORD_KEY, Table};
+use crate::rows::{Batch, Column, ColumnType, Table};
 
 /// What happens to a row whose key is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Session {
     pub async fn insert(&self, table: &Table, batch: &Batch) -> Result<(), StoreError> {
         let (columns, parameters) = filled(table, batch);
         let name = TableName::parse(table.name()).quoted();
-        let insert = |conflict| self.insert_columns(&name, &columns, &RECORD_KEY, conflict, batch.rows, &parameters);
+        let insert = |conflict| self.insert_columns(&name, &columns, table.key(), conflict, batch.rows, &parameters);
         // Records come once, save after a crash, and PostgreSQL takes a statement that may meet none a third faster.
         if self.kind() == Kind::PostgreSql && !self.repeats().expected() {
             match insert(Conflict::None).await {

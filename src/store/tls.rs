@@ -11,7 +11,6 @@ use openssl::x509::store::X509StoreBuilder;
 use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::config::SslMode;
 
-use super::address::InvalidStoreAddress;
 use super::options::Taken;
 
 /// Whether to use TLS, and what to make of the server's certificate.
@@ -35,6 +34,20 @@ pub(super) enum Roots {
     System,
     /// Those in a PEM file and no other.
     File(PathBuf),
+}
+
+/// Why an address says nothing of use of TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidTls {
+    /// A mode that is none.
+    #[error("sslmode `{0}` is none of disable, prefer, require, verify-ca, verify-full")]
+    SslMode(String),
+    /// Without a mode nothing is verified, whatever roots there are.
+    #[error("sslrootcert does nothing without an sslmode of require, verify-ca or verify-full; say which")]
+    UnusedRoots,
+    /// Any public authority would sign a certificate for some host.
+    #[error("sslrootcert=system needs sslmode=verify-full: anyone can have a certificate for some other host")]
+    SystemRoots,
 }
 
 /// What an address says of TLS.
@@ -62,7 +75,7 @@ impl fmt::Display for Mode {
 }
 
 impl Tls {
-    pub(super) fn new(taken: &Taken) -> Result<Self, InvalidStoreAddress> {
+    pub(super) fn new(taken: &Taken) -> Result<Self, InvalidTls> {
         let system = taken.sslrootcert.as_deref() == Some("system");
         let mode = match taken.sslmode.as_deref() {
             None if system => Mode::VerifyFull,
@@ -71,13 +84,13 @@ impl Tls {
                 .into_iter()
                 .find(|(_, known)| *known == name)
                 .map(|(mode, _)| mode)
-                .ok_or_else(|| InvalidStoreAddress::SslMode(name.to_owned()))?,
+                .ok_or_else(|| InvalidTls::SslMode(name.to_owned()))?,
         };
         if taken.sslrootcert.is_some() && mode == Mode::Prefer {
-            return Err(InvalidStoreAddress::UnusedRoots);
+            return Err(InvalidTls::UnusedRoots);
         }
         if system && mode == Mode::Require {
-            return Err(InvalidStoreAddress::SystemRoots);
+            return Err(InvalidTls::SystemRoots);
         }
         let roots = match &taken.sslrootcert {
             Some(path) if !system => Roots::File(path.into()),
@@ -206,7 +219,7 @@ pub(super) fn explain(error: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn tls(mode: Option<&str>, roots: Option<&str>) -> Result<Tls, InvalidStoreAddress> {
+    fn tls(mode: Option<&str>, roots: Option<&str>) -> Result<Tls, InvalidTls> {
         let own = |text: &str| text.to_owned();
         Tls::new(&Taken { rest: String::new(), sslmode: mode.map(own), sslrootcert: roots.map(own) })
     }
@@ -221,9 +234,9 @@ mod tests {
         assert_eq!(checks(Some("verify-ca"), None), (true, false));
         assert_eq!(checks(Some("verify-full"), Some("/ca")), (true, true));
         assert_eq!(checks(None, Some("system")), (true, true));
-        assert!(matches!(tls(Some("allow"), None), Err(InvalidStoreAddress::SslMode(_))));
-        assert!(matches!(tls(None, Some("/ca")), Err(InvalidStoreAddress::UnusedRoots)));
-        assert!(matches!(tls(Some("require"), Some("system")), Err(InvalidStoreAddress::SystemRoots)));
+        assert!(matches!(tls(Some("allow"), None), Err(InvalidTls::SslMode(_))));
+        assert!(matches!(tls(None, Some("/ca")), Err(InvalidTls::UnusedRoots)));
+        assert!(matches!(tls(Some("require"), Some("system")), Err(InvalidTls::SystemRoots)));
     }
 
     #[test]

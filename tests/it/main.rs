@@ -7,10 +7,13 @@
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
+//! | `debezium` | Debezium's connector on a PostgreSQL under random changes, every program killed: the latest state is the source |
 //! | `docs` | that the documentation's commands, links and flags exist |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
+//! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
+//! | `guard_vault` | `deltawave guard` with its certificate and its passwords in a Key Vault: missing, new, of no use |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
@@ -41,6 +44,8 @@
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
 //! | `store_users` | the users that `deltawave init` makes, and passwords that change while a loader runs |
+//! | `table` | `deltawave table`: the table that files ask for, made, loaded, and held against what is there |
+//! | `traces` | what programs tell an OpenTelemetry collector and Application Insights, which are played, of each file |
 //! | `up` | `deltawave up` and `deltawave init`, as a user runs them |
 //! | `verify` | `deltawave verify` and `deltawave status`: what is whole is proven, what is not is named |
 //! | `support` | nothing: the shared components, databases, Capture files and processes for each test |
@@ -56,11 +61,14 @@ mod azure;
 mod blob;
 mod capture;
 mod circles;
+mod debezium;
 mod docs;
 mod eventhubs;
 mod forget;
+mod formats;
 mod guard;
 mod guard_recover;
+mod guard_vault;
 mod https;
 mod kafka;
 mod latest_state;
@@ -91,5 +99,7 @@ mod secrets;
 mod store_tls;
 mod store_users;
 mod support;
+mod table;
+mod traces;
 mod up;
 mod verify;

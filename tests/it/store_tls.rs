@@ -10,7 +10,7 @@ use crate::support::{TestStore, postgres, postgres_for, program, run};
 
 /// A PostgreSQL with that certificate.
 async fn server(issued: Issued) -> Postgres {
-    postgres_for(&Access { tls: Some(issued), rules: None }).await
+    postgres_for(&Access { tls: Some(issued), rules: None, logical: false }).await
 }
 
 /// Files of roots.

@@ -21,7 +21,7 @@ pub struct Guarded {
 
 impl Guarded {
     pub async fn new() -> Guarded {
-        let postgres = postgres_for(&Access { tls: None, rules: Some(OPEN.to_owned()) }).await;
+        let postgres = postgres_for(&Access { tls: None, rules: Some(OPEN.to_owned()), logical: false }).await;
         let store = TestStore::on(&postgres.url()).await;
         Guarded { postgres, store, secrets: tempfile::tempdir().unwrap() }
     }

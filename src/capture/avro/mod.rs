@@ -12,6 +12,7 @@ mod input;
 mod limits;
 mod node;
 mod plan;
+mod properties;
 mod reader;
 mod unpack;
 mod writer;
@@ -20,6 +21,7 @@ pub use codec::Codec;
 pub use damage::{Damage, DamageKind, ReadError};
 pub use limits::ReadLimits;
 pub use plan::Event;
+pub use properties::{Attributes, Properties, Property};
 pub use reader::{Stop, read_events};
 pub use writer::{FileWriter, OutgoingEvent, PropertyValue, WriteError};
 

@@ -2,6 +2,7 @@ use apache_avro::Schema;
 
 use super::cursor::{Cursor, Undecodable};
 use super::node::Node;
+use super::properties::{Attributes, Branches, Properties};
 
 /// One record of a Capture file, as far as a loader needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Event<'a> {
     pub enqueued_time: &'a str,
     /// `Body`; `None` for a null body.
     pub body: Option<&'a [u8]>,
+    /// `Offset`, `SystemProperties` and `Properties`.
+    pub attributes: Attributes<'a>,
 }
 
 /// How to decode one record with the schema of the file it stands in.
@@ -23,6 +26,9 @@ enum Step {
     SequenceNumber,
     EnqueuedTime,
     Body(Body),
+    Offset,
+    SystemProperties(Node, Branches),
+    Properties(Node, Branches),
     Skip(Node),
 }
 
@@ -47,6 +53,13 @@ impl Plan {
             ("SequenceNumber" | "EnqueuedTimeUtc" | "Body", _) => {
                 Err(format!("its field {} has another type than Capture's", field.name))
             }
+            ("Offset", Schema::String) => Ok(Step::Offset),
+            ("SystemProperties", schema @ Schema::Map(map)) => {
+                node(schema).map(|node| Step::SystemProperties(node, Branches::of(&map.types)))
+            }
+            ("Properties", schema @ Schema::Map(map)) => {
+                node(schema).map(|node| Step::Properties(node, Branches::of(&map.types)))
+            }
             (_, schema) => node(schema).map(Step::Skip),
         });
         let plan = Plan(steps.collect::<Result<_, _>>()?);
@@ -64,7 +77,13 @@ impl Plan {
     /// Decodes one record and says how many bytes it took.
     pub(super) fn decode<'a>(&self, data: &'a [u8]) -> Result<(Event<'a>, usize), Undecodable> {
         let mut cursor = Cursor::new(data);
-        let mut event = Event { sequence_number: 0, enqueued_time: "", body: None };
+        let attributes = Attributes::default();
+        let mut event = Event { sequence_number: 0, enqueued_time: "", body: None, attributes };
+        let skipped = |cursor: &mut Cursor<'a>, node: &Node| {
+            let from = cursor.position();
+            cursor.skip(node)?;
+            Ok::<_, Undecodable>(&data[from..cursor.position()])
+        };
         for step in &self.0 {
             match step {
                 Step::SequenceNumber => event.sequence_number = cursor.long()?,
@@ -72,6 +91,14 @@ impl Plan {
                 Step::Body(Body::Bytes) => event.body = Some(cursor.bytes()?),
                 Step::Body(Body::Nullable(branches)) => {
                     event.body = if branches[cursor.branch(branches.len())?] { Some(cursor.bytes()?) } else { None };
+                }
+                // Not worth a refusal of the file: no text in UTF-8 is as good as none.
+                Step::Offset => event.attributes.offset = std::str::from_utf8(cursor.bytes()?).ok(),
+                Step::SystemProperties(node, branches) => {
+                    event.attributes.system = Properties::new(skipped(&mut cursor, node)?, *branches);
+                }
+                Step::Properties(node, branches) => {
+                    event.attributes.properties = Properties::new(skipped(&mut cursor, node)?, *branches);
                 }
                 Step::Skip(node) => cursor.skip(node)?,
             }

@@ -9,6 +9,7 @@ use crate::loader::fetch::fetch;
 use crate::loader::patience::Patience;
 use crate::settings::Route;
 use crate::store::NewestFile;
+use crate::traces::Trace;
 
 /// What a file that the ledger has ends with, as far as its first record tells: to read to its end would be to read all
 /// of it. Nothing for a file that cannot be read: the next one tells.
@@ -22,7 +23,7 @@ pub(super) async fn found(
     let name = format.parse(&route.hub, &file.blob)?;
     let window = name.window_start;
     let version = FileVersion { blob: file.blob.clone(), etag: file.etag.clone(), size: 0, name };
-    let mut source = fetch(container, &version, patience);
+    let mut source = fetch(container, &version, patience, Trace::default());
     let read = tokio::task::spawn_blocking(move || {
         let mut first = None;
         let _ = read_events(&mut source, ReadLimits::default(), |event| {

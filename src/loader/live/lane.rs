@@ -18,6 +18,7 @@ use super::write::Writing;
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::PartitionId;
+use crate::formats::{Decoding, Rower};
 use crate::ledger::{Log, LogError};
 use crate::loader::patience::Patience;
 use crate::loader::pool::Store;
@@ -59,6 +60,13 @@ impl Lane<'_> {
     /// nothing of it waits for a file.
     pub(in crate::loader) async fn run(&self, table: &Arc<Table>) -> Infallible {
         let state = self.progress.lanes.of(self.name, self.route.hub.name());
+        if Rower::needs_attributes(table, &self.decoding()) {
+            let why = "its table or format takes what records say beside their bodies, which only files say exactly; its \
+                       rows come with their files";
+            tracing::warn!(route = &**self.name, "live: the lane of this route stays shut: {why}");
+            state.trouble(Some(why.to_owned()));
+            return std::future::pending().await;
+        }
         self.look_at_files(&state).await;
         let mut said = false;
         loop {
@@ -76,6 +84,10 @@ impl Lane<'_> {
             state.trouble(Some(error.to_string()));
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn decoding(&self) -> Decoding {
+        Decoding { format: self.route.format }
     }
 
     /// What the newest files of the ledger end with.
@@ -111,6 +123,7 @@ impl Lane<'_> {
         let writing = Writing {
             table: Arc::clone(table),
             hub: hub.clone(),
+            decoding: self.decoding(),
             store: self.store.clone(),
             common: Arc::clone(self.common),
             state: state.clone(),

@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::common::Common;
 use super::partition::Fresh;
 use super::state::LaneState;
-use crate::capture::PartitionId;
+use crate::capture::{Attributes, PartitionId};
+use crate::formats::{Decoding, Rower, Taken};
 use crate::ledger::{LogRecord, Span};
 use crate::loader::pool::Store;
-use crate::rows::{Envelope, Mapper, Table};
+use crate::rows::{Envelope, Table};
 use crate::store::{Fault, StoreError};
 
 /// A batch is written when it is so old, or has so many rows or bytes.
@@ -31,6 +32,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Writing {
     pub(super) table: Arc<Table>,
     pub(super) hub: String,
+    /// What bodies are. What a record says beside its body is not looked at.
+    pub(super) decoding: Decoding,
     pub(super) store: Store,
     pub(super) common: Arc<Common>,
     pub(super) state: LaneState,
@@ -43,7 +46,7 @@ pub(super) struct Writing {
 impl Writing {
     /// Until nobody gives records any more, or it is told to stop.
     pub(super) async fn run(mut self) {
-        let mut mapper = Mapper::new(&self.table);
+        let mut rower = Rower::new(&self.table, &self.decoding);
         let mut pause = FIRST_PAUSE;
         loop {
             let first = tokio::select! {
@@ -52,7 +55,7 @@ impl Writing {
             };
             let Some(first) = first else { return };
             let batch = self.gather(first).await;
-            match self.write(&mut mapper, &batch).await {
+            match self.write(&mut rower, &batch).await {
                 Ok(last) => {
                     pause = FIRST_PAUSE;
                     self.state.trouble(None);
@@ -94,11 +97,11 @@ impl Writing {
     }
 
     /// Writes all rows that the table and the store take, and gives the last of them.
-    async fn write<'b>(&self, mapper: &mut Mapper, batch: &'b [Fresh]) -> Result<Option<&'b Fresh>, StoreError> {
+    async fn write<'b>(&self, rower: &mut Rower, batch: &'b [Fresh]) -> Result<Option<&'b Fresh>, StoreError> {
         let (mut written, mut statements, mut newest) = (0, 0, None);
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let mut last = None;
+            let (mut last, mut records) = (None, 0);
             for fresh in part {
                 let envelope = Envelope {
                     event_hub: &self.hub,
@@ -107,20 +110,20 @@ impl Writing {
                     enqueued_time: fresh.record.enqueued_time(),
                 };
                 // One that does not fit is rejected by its file.
-                if mapper.push(envelope, fresh.record.body.as_deref()).is_ok() {
-                    last = Some(fresh);
+                let body = fresh.record.body.as_deref();
+                if let Ok(Taken::Rows(_)) = rower.push(envelope, &Attributes::NOTHING, body) {
+                    (last, records) = (Some(fresh), records + 1);
                 }
             }
             // Told of by its file too.
-            mapper.take_unmapped();
-            let rows = mapper.take();
-            let count = rows.rows;
-            if count == 0 {
+            rower.take_unmapped();
+            let rows = rower.take();
+            if records == 0 {
                 continue;
             }
             statements += 1;
             match self.store.once(&async |session| session.insert(&self.table, &rows).await).await {
-                Ok(()) => (written, newest) = (written + count, last),
+                Ok(()) => (written, newest) = (written + records, last),
                 Err(error) if error.fault() == Fault::Data => {
                     if part.len() > 1 && statements < STATEMENTS {
                         let (left, right) = part.split_at(part.len() / 2);

@@ -1,19 +1,22 @@
-//! The port by which clients come in: open only while the store is set up.
+//! The port by which clients come in: open only while the store is set up and there is a certificate to show.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::CertificateError;
 use super::greeting::serve;
 use super::health::Health;
+use super::keeper::Keeper;
+use super::passage::Passage;
+use crate::azure::identity::Identity;
 use crate::settings::FrontSettings;
 
 /// Why nobody is let in.
@@ -34,14 +37,9 @@ pub enum FrontError {
 
 /// The port while it is closed, and what is needed to open it.
 pub(super) struct Front {
-    shared: Arc<Shared>,
-}
-
-pub(super) struct Shared {
     listen: SocketAddr,
-    store: (String, u16),
-    certificate: Certificate,
-    clients: usize,
+    most: usize,
+    passage: Arc<Passage>,
     health: Arc<Health>,
 }
 
@@ -50,123 +48,118 @@ impl Front {
     ///
     /// # Errors
     /// When it could not open: better told now than when the store is up.
-    pub(super) async fn new(settings: &FrontSettings, health: Arc<Health>) -> Result<Self, FrontError> {
+    pub(super) async fn new(
+        settings: &FrontSettings,
+        identity: &Arc<Identity>,
+        health: Arc<Health>,
+        reread: Duration,
+    ) -> Result<Self, FrontError> {
         let address = settings.listen;
         let listen = |source| FrontError::Listen { address, source };
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(listen)?;
         socket.set_reuseaddr(true).map_err(listen)?;
         // Bound and never listening: a client is refused.
         socket.bind(address).map_err(listen)?;
-        let certificate = Certificate::open(&settings.certificate, &settings.key).await?;
-        let shared = Shared {
-            listen: address,
-            store: settings.store.clone(),
-            certificate,
-            clients: usize::from(settings.clients),
-            health,
-        };
-        Ok(Front { shared: Arc::new(shared) })
+        let keeper = Keeper::open(&settings.certificate, identity, &health, reread).await?;
+        let passage = Arc::new(Passage { store: settings.store.clone(), keeper });
+        Ok(Front { listen: address, most: usize::from(settings.clients), passage, health })
     }
 
-    /// Lets clients in until it is closed or dropped.
+    /// Looks after the certificate, whether or not the store is there. Never ends.
+    pub(super) async fn keep_certificate(&self) -> Infallible {
+        self.passage.keeper.keep().await
+    }
+
+    /// The port, if there is a certificate. From now on it takes clients, whom [`serve`](Self::serve) lets in.
     ///
     /// # Errors
     /// When the address is taken.
-    pub(super) async fn open(&self) -> Result<Open, FrontError> {
-        let address = self.shared.listen;
+    pub(super) async fn open(&self) -> Result<Option<TcpListener>, FrontError> {
+        if !*self.passage.keeper.usable().borrow() {
+            return Ok(None);
+        }
+        let address = self.listen;
         let listen = |source| FrontError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
-        let (_, days_left) = self.shared.certificate.acceptor().await;
-        self.shared.health.certificate(days_left);
-        self.shared.health.front(Some(bound));
+        self.health.front(Some(bound));
         tracing::info!(address = %bound, "letting clients in by TLS");
-        let task = tokio::spawn(accept(listener, Arc::clone(&self.shared)));
-        Ok(Open { task, health: Arc::clone(&self.shared.health) })
+        Ok(Some(listener))
+    }
+
+    /// Lets clients in, whenever there is a certificate. Dropped, it closes the port and cuts off every client.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub(super) async fn serve(&self, mut listener: Option<TcpListener>) -> Result<Infallible, FrontError> {
+        const REMIND: Duration = Duration::from_secs(60);
+        let _shut = Shut(&self.health);
+        let mut usable = self.passage.keeper.usable();
+        let places = Arc::new(Semaphore::new(self.most));
+        let mut clients = JoinSet::new();
+        let mut reminded: Option<Instant> = None;
+        loop {
+            // What changed since it was opened counts as a change.
+            if *usable.borrow_and_update() != listener.is_some() {
+                listener = match listener.take() {
+                    None => self.open().await?,
+                    Some(_) => {
+                        tracing::warn!("letting nobody else in: the certificate has run out");
+                        self.health.front(None);
+                        None
+                    }
+                };
+            }
+            let accepted = tokio::select! {
+                accepted = accept(listener.as_ref()) => accepted,
+                Some(_) = clients.join_next() => {
+                    self.health.clients(clients.len());
+                    continue;
+                }
+                _ = usable.changed() => continue,
+            };
+            let (client, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Of one client, or too many files are open: either passes.
+                    tracing::debug!(%error, "a client was lost");
+                    sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                if reminded.is_none_or(|last| last.elapsed() > REMIND) {
+                    reminded = Some(Instant::now());
+                    tracing::warn!(%peer, "{} clients are connected: more are turned away", self.most);
+                }
+                continue;
+            };
+            let passage = Arc::clone(&self.passage);
+            clients.spawn(async move {
+                let _place = place;
+                match serve(client, &passage).await {
+                    Ok(()) => tracing::debug!(%peer, "a client left"),
+                    Err(reason) => tracing::debug!(%peer, "a client was turned away or lost: {reason}"),
+                }
+            });
+            self.health.clients(clients.len());
+        }
     }
 }
 
-/// The port while it is open. Dropped, it closes, and cuts off every client.
-pub(super) struct Open {
-    task: JoinHandle<()>,
-    health: Arc<Health>,
-}
-
-impl Open {
-    /// When this returns, nothing listens any more.
-    pub(super) async fn close(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
-        tracing::info!("letting nobody in until the store is set up again");
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 
-impl Drop for Open {
+/// Says that the port is closed, however it came to be.
+struct Shut<'f>(&'f Health);
+
+impl Drop for Shut<'_> {
     fn drop(&mut self) {
-        self.task.abort();
-        self.health.front(None);
-        self.health.clients(0);
+        self.0.front(None);
+        self.0.clients(0);
     }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    const REMIND: Duration = Duration::from_secs(60);
-    let places = Arc::new(Semaphore::new(shared.clients));
-    let mut clients = JoinSet::new();
-    let mut reminded: Option<Instant> = None;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = clients.join_next() => {
-                shared.health.clients(clients.len());
-                continue;
-            }
-        };
-        let (client, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Of one client, or too many files are open: either passes.
-                tracing::debug!(%error, "a client was lost");
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            if reminded.is_none_or(|last| last.elapsed() > REMIND) {
-                reminded = Some(Instant::now());
-                tracing::warn!(%peer, "{} clients are connected: more are turned away", shared.clients);
-            }
-            continue;
-        };
-        let shared_too = Arc::clone(&shared);
-        clients.spawn(async move {
-            let _place = place;
-            match serve(client, &shared_too).await {
-                Ok(()) => tracing::debug!(%peer, "a client left"),
-                Err(reason) => tracing::debug!(%peer, "a client was turned away or lost: {reason}"),
-            }
-        });
-        shared.health.clients(clients.len());
-    }
-}
-
-impl Shared {
-    pub(super) async fn acceptor(&self) -> openssl::ssl::SslAcceptor {
-        let (acceptor, days_left) = self.certificate.acceptor().await;
-        self.health.certificate(days_left);
-        acceptor
-    }
-
-    pub(super) async fn store(&self) -> io::Result<TcpStream> {
-        let store = TcpStream::connect((self.store.0.as_str(), self.store.1)).await?;
-        settle(&store)?;
-        Ok(store)
-    }
-}
-
-/// A peer that is gone without a word is noticed within two minutes.
-pub(super) fn settle(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
-    SockRef::from(stream).set_tcp_keepalive(&keepalive.with_retries(4))
 }

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
 
-use super::front::{Shared, settle};
 use super::message::{ADMITTED, BEGINNING, Beginning, HEAD, KIND, Said, refusal};
+use super::passage::{Passage, settle};
 
 /// How long a client may take until it has said who it is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(super) enum Refusal {
     Tls(#[from] ssl::Error),
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] ErrorStack),
+    #[error("the certificate has run out")]
+    NoCertificate,
     #[error("it was silent for too long")]
     Late,
     #[error("it did not ask for TLS")]
@@ -41,9 +43,9 @@ pub(super) enum Refusal {
 }
 
 /// Passes a client's session on to the store, if it comes by TLS and has to prove who it is.
-pub(super) async fn serve(client: TcpStream, shared: &Shared) -> Result<(), Refusal> {
+pub(super) async fn serve(client: TcpStream, passage: &Passage) -> Result<(), Refusal> {
     settle(&client)?;
-    let greeted = timeout(HANDSHAKE, greet(client, shared)).await.map_err(|_| Refusal::Late)??;
+    let greeted = timeout(HANDSHAKE, greet(client, passage)).await.map_err(|_| Refusal::Late)??;
     let Some(Greeted { client, store, proves }) = greeted else { return Ok(()) };
     let ((mut from_client, mut to_client), (mut from_store, mut to_store)) = (split(client), store.into_split());
     let up = async {
@@ -75,7 +77,7 @@ struct Greeted {
 }
 
 /// Nothing for a client that had all it wanted.
-async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Option<Greeted>, Refusal> {
+async fn greet(mut client: TcpStream, passage: &Passage) -> Result<Option<Greeted>, Refusal> {
     let mut beginning = read_beginning(&mut client).await?;
     if beginning.0 == Beginning::Gss {
         client.write_all(b"N").await?;
@@ -93,14 +95,15 @@ async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Option<Greeted>
         // that session's statements, and gets no answer.
         Beginning::Cancel(rest) => {
             let message = read_rest(&mut client, beginning.1, rest).await?;
-            let mut store = shared.store().await.map_err(Refusal::StoreAway)?;
+            let mut store = passage.store().await.map_err(Refusal::StoreAway)?;
             store.write_all(&message).await?;
             let _ = store.read_u8().await;
             return Ok(None);
         }
         Beginning::Gss | Beginning::Unknown => return Err(Refusal::Foreign),
     }
-    let mut client = SslStream::new(Ssl::new(shared.acceptor().await.context())?, client)?;
+    let acceptor = passage.acceptor().await.ok_or(Refusal::NoCertificate)?;
+    let mut client = SslStream::new(Ssl::new(acceptor.context())?, client)?;
     Pin::new(&mut client).accept().await?;
     let (wanted, bytes) = read_beginning(&mut client).await?;
     let (rest, proves) = match wanted {
@@ -109,7 +112,7 @@ async fn greet(mut client: TcpStream, shared: &Shared) -> Result<Option<Greeted>
         Beginning::Tls | Beginning::Gss | Beginning::Unknown => return Err(Refusal::Foreign),
     };
     let message = read_rest(&mut client, bytes, rest).await?;
-    let mut store = match shared.store().await {
+    let mut store = match passage.store().await {
         Ok(store) => store,
         Err(error) => {
             refuse(&mut client, "57P03", "the store is away; try again soon").await?;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use metrics::{describe_counter, describe_gauge, gauge};
 use serde_json::{Value, json};
@@ -48,7 +48,19 @@ struct State {
     trouble: Option<String>,
     front: Option<SocketAddr>,
     clients: usize,
-    certificate_days: Option<i32>,
+    certificate_until: Option<SystemTime>,
+    certificate_trouble: Option<String>,
+}
+
+impl State {
+    /// Below zero for one that has run out.
+    fn certificate_days(&self) -> Option<i64> {
+        let until = self.certificate_until?;
+        Some(match until.duration_since(SystemTime::now()) {
+            Ok(left) => i64::try_from(left.as_secs() / 86_400).unwrap_or(i64::MAX),
+            Err(past) => -1 - i64::try_from(past.duration().as_secs() / 86_400).unwrap_or(i64::MAX),
+        })
+    }
 }
 
 impl Health {
@@ -59,7 +71,8 @@ impl Health {
             trouble: None,
             front: None,
             clients: 0,
-            certificate_days: None,
+            certificate_until: None,
+            certificate_trouble: None,
         };
         Health { store: store.to_string(), state: Mutex::new(state) }
     }
@@ -93,8 +106,14 @@ impl Health {
         self.lock().clients = clients;
     }
 
-    pub(super) fn certificate(&self, days: i32) {
-        self.lock().certificate_days = Some(days);
+    /// Until when the certificate is good that clients are shown.
+    pub(super) fn certificate(&self, until: SystemTime) {
+        self.lock().certificate_until = Some(until);
+    }
+
+    /// What is wrong where the certificate is kept.
+    pub(super) fn certificate_trouble(&self, reason: Option<&str>) {
+        self.lock().certificate_trouble = reason.map(str::to_owned);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -118,7 +137,8 @@ impl Status for Health {
             "store": self.store,
             "listening": state.front,
             "clients": state.clients,
-            "certificate_days_left": state.certificate_days,
+            "certificate_days_left": state.certificate_days(),
+            "certificate_trouble": state.certificate_trouble,
         });
         (ready, answer)
     }
@@ -127,8 +147,9 @@ impl Status for Health {
         let state = self.lock();
         gauge!("deltawave_guard_ready").set(f64::from(u8::from(state.stage == Stage::Serving)));
         gauge!("deltawave_guard_clients").set(state.clients as f64);
-        if let Some(days) = state.certificate_days {
-            gauge!("deltawave_guard_certificate_days_left").set(f64::from(days));
+        gauge!("deltawave_guard_listening").set(f64::from(u8::from(state.front.is_some())));
+        if let Some(days) = state.certificate_days() {
+            gauge!("deltawave_guard_certificate_days_left").set(days as f64);
         }
     }
 }
@@ -136,6 +157,7 @@ impl Status for Health {
 /// Says what each metric means, in `/metrics` itself.
 pub(super) fn describe() {
     describe_gauge!("deltawave_guard_ready", "1 while the store is set up and takes changes, else 0");
+    describe_gauge!("deltawave_guard_listening", "1 while clients are let in by --listen, else 0");
     describe_gauge!("deltawave_guard_clients", "Clients that are in by --listen");
     describe_gauge!("deltawave_guard_certificate_days_left", "Days until the certificate of --listen expires");
     describe_counter!("deltawave_guard_recoveries_total", "How often RisingWave was asked to RECOVER");

@@ -5,14 +5,16 @@
 //!    ▲                       │                                   │             │
 //!    └──────── refused ──────┴──────────── connection lost ──────┴─────────────┘
 //!
-//! clients ──TLS──▶ front (listens only while serving or recovering) ──loopback──▶ store
+//! clients ──TLS──▶ front (listens only while serving or recovering, with a certificate) ──loopback──▶ store
 //! ```
 
 mod certificate;
 mod front;
 mod greeting;
 mod health;
+mod keeper;
 mod message;
+mod passage;
 mod watch;
 
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use self::certificate::CertificateError;
 use self::front::{Front, FrontError};
 use self::health::Health;
-use self::watch::Watch;
+use self::watch::{Times, Watch};
+use super::setup::Setup;
 use crate::service::Exit;
 use crate::service::http::{self, HttpError};
 use crate::settings::GuardSettings;
@@ -47,18 +50,27 @@ pub enum GuardError {
 /// Only at the start: an address that is taken, a certificate that is of no use.
 pub async fn guard(settings: GuardSettings, shutdown: CancellationToken) -> Result<Exit, GuardError> {
     let health = Arc::new(Health::new(&settings.setup.store));
-    let front = match &settings.front {
-        Some(front) => Some(Front::new(front, Arc::clone(&health)).await?),
+    let GuardSettings { setup, http, front, poll, store_timeout: answer, reread } = settings;
+    let setup = Setup::new(setup);
+    let front = match &front {
+        Some(front) => Some(Arc::new(Front::new(front, setup.identity(), Arc::clone(&health), reread).await?)),
         None => None,
     };
-    if let Some(address) = settings.http {
+    if let Some(address) = http {
         http::serve(address, Arc::clone(&health) as _).await?;
         health::describe();
     }
-    tracing::info!(store = %settings.setup.store, "guarding");
-    let watch = Watch::new(settings, health, front);
+    tracing::info!(store = %setup.store(), "guarding");
+    let certificate = async {
+        match &front {
+            Some(front) => front.keep_certificate().await,
+            None => std::future::pending().await,
+        }
+    };
+    let watch = Watch::new(setup, Times { poll, answer, reread }, health, front.clone());
     tokio::select! {
         () = watch.run() => {}
+        _ = certificate => {}
         () = shutdown.cancelled() => {}
     }
     tracing::info!("done");

@@ -1,15 +1,16 @@
 //! One store, from connecting to losing it, over and over.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::front::{Front, FrontError};
 use super::health::{Health, Stage};
 use crate::operator::setup::{Passwords, Setup, SetupError};
-use crate::settings::GuardSettings;
 use crate::store::{Fault, Session, StoreAddress, StoreError, missing_ledger_table};
 
 /// How long making everything may take: the latest state is filled from the whole history. Whoever comes next waits on for
@@ -34,19 +35,27 @@ enum Trouble {
     Lost(String),
 }
 
+/// How often and how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// Between looks at the store.
+    pub poll: Duration,
+    /// For the store to answer.
+    pub answer: Duration,
+    /// Between looks at the passwords.
+    pub reread: Duration,
+}
+
 pub(super) struct Watch {
     setup: Setup,
+    times: Times,
     health: Arc<Health>,
-    front: Option<Front>,
-    poll: Duration,
-    answer: Duration,
-    reread: Duration,
+    front: Option<Arc<Front>>,
 }
 
 impl Watch {
-    pub(super) fn new(settings: GuardSettings, health: Arc<Health>, front: Option<Front>) -> Self {
-        let GuardSettings { setup, poll, store_timeout: answer, reread, .. } = settings;
-        Watch { setup: Setup::new(setup), health, front, poll, answer, reread }
+    pub(super) fn new(setup: Setup, times: Times, health: Arc<Health>, front: Option<Arc<Front>>) -> Self {
+        Watch { setup, times, health, front }
     }
 
     /// Never ends.
@@ -58,7 +67,8 @@ impl Watch {
             self.health.enter(Stage::Waiting);
             self.complain(&trouble.to_string());
             // One that lasted was well in between.
-            pause = if began.elapsed() > self.poll * 2 { SHORT } else { (pause * 2).min(self.poll.max(SHORT)) };
+            pause =
+                if began.elapsed() > self.times.poll * 2 { SHORT } else { (pause * 2).min(self.times.poll.max(SHORT)) };
             sleep(pause).await;
         }
     }
@@ -70,13 +80,13 @@ impl Watch {
     }
 
     /// Sets the store up and stays with it until it is lost.
-    async fn once(&self) -> Result<std::convert::Infallible, Trouble> {
+    async fn once(&self) -> Result<Infallible, Trouble> {
         let passwords = self.setup.read().await?;
         let session = self.connect(&passwords).await?;
         self.health.enter(Stage::Preparing);
         self.unless_lost(&session, PREPARE, self.prepare(&session, &passwords)).await?;
-        let open = match &self.front {
-            Some(front) => Some(front.open().await?),
+        let listener = match &self.front {
+            Some(front) => front.open().await?,
             None => None,
         };
         if self.health.enter(Stage::Serving) {
@@ -85,19 +95,27 @@ impl Watch {
         let ended = tokio::select! {
             Err(trouble) = self.watch(&session) => trouble,
             Err(trouble) = self.keep_passwords(&session, passwords) => trouble,
+            Err(trouble) = self.let_in(listener) => trouble,
             () = session.closed() => self.lost(&session),
         };
-        if let Some(open) = open {
-            open.close().await;
+        if self.front.is_some() {
+            tracing::info!("letting nobody in until the store is set up again");
         }
         Err(ended)
     }
 
+    async fn let_in(&self, listener: Option<TcpListener>) -> Result<Infallible, Trouble> {
+        match &self.front {
+            Some(front) => Ok(front.serve(listener).await?),
+            None => std::future::pending().await,
+        }
+    }
+
     /// A server that takes connections may still not answer.
     async fn connect(&self, passwords: &Passwords) -> Result<Session, Trouble> {
-        match timeout(self.answer, self.setup.connect(passwords)).await {
+        match timeout(self.times.answer, self.setup.connect(passwords)).await {
             Ok(connected) => Ok(connected?),
-            Err(_) => Err(late(self.setup.store(), self.answer).into()),
+            Err(_) => Err(late(self.setup.store(), self.times.answer).into()),
         }
     }
 
@@ -115,8 +133,8 @@ impl Watch {
         let deadline = Instant::now() + WRITABLE;
         let mut recovery = Recovery::default();
         loop {
-            let checked = timeout(self.answer, session.check_writes()).await;
-            match checked.unwrap_or_else(|_| Err(late(session.address(), self.answer))) {
+            let checked = timeout(self.times.answer, session.check_writes()).await;
+            match checked.unwrap_or_else(|_| Err(late(session.address(), self.times.answer))) {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(error.into()),
                 Err(error) => match error.fault() {
@@ -130,48 +148,46 @@ impl Watch {
     }
 
     /// Looks whether changes are taken, every so often, until the store is lost.
-    async fn watch(&self, session: &Session) -> Result<std::convert::Infallible, Trouble> {
+    async fn watch(&self, session: &Session) -> Result<Infallible, Trouble> {
         let mut recovery = Recovery::default();
         loop {
-            let error =
-                match self.unless_lost(session, self.answer, async { Ok(session.check_writes().await.err()) }).await? {
-                    None => {
-                        if self.health.enter(Stage::Serving) {
-                            tracing::info!("the store takes changes again");
-                        }
-                        sleep(self.poll).await;
-                        continue;
+            let error = match self
+                .unless_lost(session, self.times.answer, async { Ok(session.check_writes().await.err()) })
+                .await?
+            {
+                None => {
+                    if self.health.enter(Stage::Serving) {
+                        tracing::info!("the store takes changes again");
                     }
-                    Some(error) => error,
-                };
+                    sleep(self.times.poll).await;
+                    continue;
+                }
+                Some(error) => error,
+            };
             if error.needs_someone() {
                 // What was made is gone, or no longer ours: it is made again.
                 return Err(error.into());
             }
-            self.unless_lost(session, self.answer, async { Ok(session.check().await?) }).await?;
+            self.unless_lost(session, self.times.answer, async { Ok(session.check().await?) }).await?;
             self.health.enter(Stage::Recovering);
             self.complain(&error.to_string());
             if error.fault() == Fault::NeedsRecover {
-                self.unless_lost(session, self.answer, async { Ok(recovery.ask(session).await?) }).await?;
+                self.unless_lost(session, self.times.answer, async { Ok(recovery.ask(session).await?) }).await?;
             }
-            sleep(self.poll.min(SHORT * 2)).await;
+            sleep(self.times.poll.min(SHORT * 2)).await;
         }
     }
 
     /// Reads the passwords again, every so often, and sets those that changed.
-    async fn keep_passwords(
-        &self,
-        session: &Session,
-        mut known: Passwords,
-    ) -> Result<std::convert::Infallible, Trouble> {
-        let mut interval = interval(self.reread);
+    async fn keep_passwords(&self, session: &Session, mut known: Passwords) -> Result<Infallible, Trouble> {
+        let mut interval = interval(self.times.reread);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         interval.tick().await;
         loop {
             interval.tick().await;
             match self.setup.read().await {
                 // The store is well; its users keep what they have.
-                Err(error) => tracing::warn!("{error}; reading it again in {} s", self.reread.as_secs_f64()),
+                Err(error) => tracing::warn!("{error}; reading it again in {} s", self.times.reread.as_secs_f64()),
                 Ok(read) if read == known => {}
                 Ok(read) => {
                     let set = async {

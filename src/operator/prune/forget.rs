@@ -58,6 +58,13 @@ impl<'a> Key<'a> {
         value: &'a str,
     ) -> Result<Self, PruneError> {
         let table = session.table(target, &[]).await??;
+        if table.is_indexed() {
+            let text = format!(
+                "{target} has several rows of one record (event_index), of other keys too perhaps, and what is noted as \
+                 forgotten is a record: delete the rows by SQL, which verify then tells of"
+            );
+            return Err(PruneError::Key(text));
+        }
         let columns = table.columns();
         let found = columns.iter().find(|known| known.name == column).ok_or_else(|| {
             let names: Vec<_> = columns.iter().map(|Column { name, .. }| name.as_str()).collect();

@@ -145,7 +145,7 @@ impl<'a> Partition<'a> {
             let is_old = |record: &&Forgotten| (span.first..=span.last).contains(&record.number) && record.at < before;
             old += self.count_old(span, before).await? + forgotten.iter().filter(is_old).count() as u64;
         }
-        Ok(old == mine.iter().map(|at| files[*at].loaded + files[*at].rejected).sum::<u64>())
+        Ok(old == mine.iter().map(|at| files[*at].rows + files[*at].rejected).sum::<u64>())
     }
 
     /// Pruned files of that container that it no longer has, and of which no row is left.

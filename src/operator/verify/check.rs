@@ -195,6 +195,7 @@ impl Check<'_> {
             pruned: pruned.as_ref(),
             behind,
             gone: &gone,
+            format: route.format,
             sparse: self.settings.sparse,
             container: self.container.as_ref(),
             every_file: self.depth == Depth::EveryFile,

@@ -10,6 +10,7 @@ use super::missing::push;
 use super::records::{Both, Records};
 use crate::azure::blob::{BlobError, Container};
 use crate::capture::{EnqueuedTime, ReadLimits, SequenceNumber, read_events};
+use crate::formats::FormatName;
 use crate::ledger::{Chunk, CoveredFile, FileState, Span};
 use crate::store::Identity;
 
@@ -62,7 +63,7 @@ impl Records<'_> {
                 continue;
             }
             let content = match self.readable(file).filter(|_| convinced < CONVINCED) {
-                Some(container) => read(container, blob, None, false).await?,
+                Some(container) => read(container, blob, None, None).await?,
                 None => None,
             };
             let is_true = content.as_ref().map(|content| content.agrees(file));
@@ -122,7 +123,8 @@ impl Records<'_> {
         for file in files() {
             let Some(container) = self.readable(file) else { continue };
             let blob = file.blob.as_str();
-            let Some(content) = read(container, blob, Some(&there), file.skipped > 0).await? else {
+            let Some(content) = read(container, blob, Some(&there), (file.skipped > 0).then_some(self.format)).await?
+            else {
                 let cure = format!("put {blob} back in {}, or rehydrate it: it cannot be read", container.address());
                 findings.unproven(chunk.span, untold.as_str(), &cure);
                 return Ok(());
@@ -148,13 +150,13 @@ impl Records<'_> {
     }
 }
 
-/// What a file holds, and which of its records are not among those `there`, but for tombstones where the file's route
-/// `skips` them; `None` for one that is gone or archived.
+/// What a file holds, and which of its records are not among those `there`, but for those of which its route makes no
+/// rows, if its ledger row says that there are some; `None` for one that is gone or archived.
 async fn read(
     container: &Container,
     blob: &str,
     there: Option<&HashSet<Identity>>,
-    skips: bool,
+    skips: Option<FormatName>,
 ) -> Result<Option<Content>, VerifyError> {
     let bytes = match container.get(blob, FILE_LIMIT).await {
         Err(BlobError::NoBlob { .. } | BlobError::Archived { .. }) => return Ok(None),
@@ -167,10 +169,9 @@ async fn read(
         content.records += 1;
         if let Some(there) = there {
             // A file whose times cannot be read is quarantined, and not read here.
-            let is_skipped = skips && event.body.is_none_or(<[u8]>::is_empty);
-            let is_there =
-                is_skipped || EnqueuedTime::parse(event.enqueued_time).is_ok_and(|at| there.contains(&(number, at)));
-            if !is_there {
+            let is_there = EnqueuedTime::parse(event.enqueued_time).is_ok_and(|at| there.contains(&(number, at)));
+            let is_skipped = || skips.is_some_and(|format| format.makes_nothing(event.body, &event.attributes));
+            if !is_there && !is_skipped() {
                 push(&mut content.missing, Span { first: number, last: number });
             }
         }

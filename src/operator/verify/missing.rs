@@ -45,7 +45,7 @@ impl Records<'_> {
         blob: Option<&str>,
         findings: &mut Findings<'_>,
     ) -> Result<bool, VerifyError> {
-        let doubled = self.session.doubled(&self.numbers(span), 100).await?;
+        let doubled = self.session.doubled(&self.numbers(span), self.is_indexed(), 100).await?;
         for (number, at, times) in &doubled {
             let one = Span { first: *number, last: *number };
             let text = format!("{times} rows of {} are this one record (enqueued {at})", self.target);

@@ -1,6 +1,7 @@
 use super::error::VerifyError;
 use crate::azure::blob::Container;
 use crate::capture::PartitionId;
+use crate::formats::FormatName;
 use crate::ledger::{Coverage, CoveredFile, Forgotten, PrunedRange, Span};
 use crate::operator::progress::Ongoing;
 use crate::store::{Behind, Counted, Numbers, Session};
@@ -18,6 +19,8 @@ pub(super) struct Records<'a> {
     pub(super) behind: Option<Behind>,
     /// Forgotten records that are not there, in order.
     pub(super) gone: &'a [Forgotten],
+    /// What bodies are.
+    pub(super) format: FormatName,
     /// Numbers may be left out.
     pub(super) sparse: bool,
     pub(super) container: Option<&'a Container>,
@@ -35,6 +38,17 @@ pub(super) struct Both {
     pub(super) gone: u64,
     /// Rejected records of them that were forgotten.
     pub(super) gone_rejected: u64,
+}
+
+/// What the ledger says of some files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// Records that are in the table.
+    pub(super) loaded: u64,
+    /// Rows that they are.
+    pub(super) rows: u64,
+    /// Records that are in `rejected_events`.
+    pub(super) rejected: u64,
 }
 
 impl Records<'_> {
@@ -62,6 +76,11 @@ impl Records<'_> {
         Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None, but }
     }
 
+    /// Whether the table tells several rows of a record apart.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.coverage.files().iter().any(|file| file.is_indexed)
+    }
+
     pub(super) fn file(&self, at: usize) -> &CoveredFile {
         &self.coverage.files()[at]
     }
@@ -69,8 +88,8 @@ impl Records<'_> {
 
 impl Both {
     /// Whether this is what the ledger says. What was rejected may be there and loaded later all the same.
-    pub(super) fn fits(&self, loaded: u64, rejected: u64, overlaps: bool) -> bool {
-        self.rows.rows + self.gone == loaded
+    pub(super) fn fits(&self, Wanted { loaded, rows, rejected }: Wanted, overlaps: bool) -> bool {
+        self.rows.rows + self.gone == rows
             && (overlaps || self.rows.numbers + self.gone == loaded)
             && (self.rejected.rows + self.gone_rejected == rejected
                 || (!overlaps && self.rejected.numbers + self.gone_rejected > rejected))

@@ -7,7 +7,7 @@ use super::finding::{Finding, Kind};
 use crate::capture::{EnqueuedTime, PartitionId};
 use crate::ledger::{FileVersion, Span};
 use crate::loader::Again;
-use crate::operator::{ahead, table};
+use crate::operator::{ahead, aligned};
 use crate::service::Exit;
 use crate::settings::Route;
 use crate::store::Ahead;
@@ -218,7 +218,7 @@ impl fmt::Display for Report {
                 or_dash(line.lag),
             ]
         }));
-        f.write_str(&table::aligned(&rows, 2))?;
+        f.write_str(&aligned::aligned(&rows, 2))?;
         if !self.findings.is_empty() {
             writeln!(f)?;
         }

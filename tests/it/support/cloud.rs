@@ -62,6 +62,13 @@ impl Cloud {
         Cloud { identity: ManagedIdentity::start().await, vault, tunnel, relays }
     }
 
+    /// A Key Vault and a managed identity, and nothing else.
+    pub async fn without_storage() -> Cloud {
+        let vault = Vault::start().await;
+        let tunnel = Tunnel::to(&[(".vault.azure.net", vault.port())]).await;
+        Cloud { identity: ManagedIdentity::start().await, vault, tunnel, relays: None }
+    }
+
     /// The same where blob addresses lead to a server of the test's own.
     pub async fn with_blobs_at(server: &Played) -> Cloud {
         let vault = Vault::start().await;

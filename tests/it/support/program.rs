@@ -35,7 +35,8 @@ pub struct Ended {
 pub fn program(path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(path);
     command.args(arguments);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DELTAWAVE_")) {
+    let ours = |name: &str| ["DELTAWAVE_", "OTEL_", "APPLICATIONINSIGHTS_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| ours(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command

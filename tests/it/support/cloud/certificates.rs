@@ -13,13 +13,14 @@ pub struct Certificates {
     pub server: Issued,
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "localhost",
     "127.0.0.1",
     "*.vault.azure.net",
     "*.blob.core.windows.net",
     "*.queue.core.windows.net",
     "*.servicebus.windows.net",
+    "*.in.applicationinsights.azure.com",
     "login.microsoftonline.com",
 ];
 

@@ -23,6 +23,8 @@ pub struct Asked {
     /// Their names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The same as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Asked {
@@ -174,11 +176,12 @@ async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Option<Asked> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut asked = Asked { method, path, headers, body: String::new() };
+    let mut asked = Asked { method, path, headers, body: String::new(), bytes: Vec::new() };
     let length = asked.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     asked.body = String::from_utf8_lossy(&body).into_owned();
+    asked.bytes = body;
     Some(asked)
 }
 

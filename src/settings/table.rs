@@ -1,0 +1,218 @@
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::identity::{BlobSasArgs, IdentityArgs};
+use super::names::{LOCAL, NameArgs};
+use super::store::StoreArgs;
+use super::{Faults, Seconds, event_hub};
+use crate::azure::blob::BlobAddress;
+use crate::azure::identity::IdentitySettings;
+use crate::base::{Secret, SecretSource};
+use crate::capture::{Hub, NameFormat};
+use crate::formats::FormatName;
+use crate::store::{Kind, StoreAddress};
+
+/// Flags of `deltawave table`.
+#[derive(Debug, Clone, Args)]
+pub struct TableArgs {
+    /// The table, with its schema if it is not in `public`
+    table: String,
+    /// Where Capture files are: azurite, https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS], or a directory
+    // This is also the help text, where a link would show its brackets.
+    #[allow(rustdoc::bare_urls)]
+    #[arg(long, env = "DELTAWAVE_BLOB", default_value = "azurite", hide_env_values = true)]
+    blob: Secret,
+    #[command(flatten)]
+    blob_sas: BlobSasArgs,
+    #[command(flatten)]
+    names: NameArgs,
+    /// Event hub whose files are read, as NAMESPACE/HUB
+    #[arg(long, value_name = "NAMESPACE/HUB", conflicts_with = "hub")]
+    event_hub: Option<String>,
+    /// The same without its namespace, which --namespace says [default: the table's name]
+    #[arg(long, value_name = "HUB")]
+    hub: Option<String>,
+    /// What bodies are: json, json-batch, cloudevents or debezium (docs/formats.md)
+    #[arg(long, value_name = "NAME", default_value_t = FormatName::Json)]
+    format: FormatName,
+    /// How many records to read, of the newest and oldest files of every partition
+    #[arg(long, value_name = "RECORDS", default_value_t = 20_000)]
+    sample: usize,
+    /// Fields that name a row, several separated by commas: also print its latest state
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    key: Vec<String>,
+    /// Fields by which a row's events follow each other, several separated by commas [default: the broker's order]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', requires = "key")]
+    order: Vec<String>,
+    /// Which events are deletes, such as op=delete
+    #[arg(long, value_name = "FIELD=VALUE", requires = "key")]
+    delete_when: Option<String>,
+    /// Also print a view of every row's past: valid_from, valid_to, is_current
+    #[arg(long, requires = "key")]
+    history_view: bool,
+    /// Give the table event_index, so that a record may have several rows [default: where the format or the sample asks for
+    /// it]
+    #[arg(long)]
+    event_index: bool,
+    /// Whose SQL to print [default: the store's that --store-url names]
+    #[arg(long, value_name = "STORE", value_enum)]
+    dialect: Option<Dialect>,
+    /// Run the statements; asks before it does
+    #[arg(long, conflicts_with_all = ["diff", "dialect"])]
+    apply: bool,
+    /// With --apply: do not ask
+    #[arg(long, requires = "apply")]
+    yes: bool,
+    /// Compare with the table that is there, and print what it lacks: exit 3 if anything
+    #[arg(long, conflicts_with = "dialect")]
+    diff: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How long to try a store that is away before exit 1, in seconds
+    #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value = "60")]
+    give_up: Seconds,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Dialect {
+    Risingwave,
+    Postgres,
+}
+
+/// What is done with the statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are printed.
+    Print,
+    /// They are run, once a person has agreed.
+    Ask,
+    /// They are run.
+    Apply,
+    /// They are held against the table that is there.
+    Diff,
+}
+
+/// Which rows are the latest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rowing {
+    /// The fields that name a row; none for a table without a latest state.
+    pub key: Vec<String>,
+    /// Those by which its events follow each other.
+    pub order: Vec<String>,
+    /// The field and the value of it that mean a delete.
+    pub delete_when: Option<(String, String)>,
+    /// Whether its past is shown too.
+    pub history: bool,
+}
+
+/// Validated settings of `table`.
+#[derive(Debug, Clone)]
+pub struct TableSettings {
+    /// The table.
+    pub table: String,
+    /// Where the files are.
+    pub blob: BlobAddress,
+    /// A SAS for them, beside the address.
+    pub blob_sas: Option<SecretSource>,
+    /// How they are named.
+    pub name_format: NameFormat,
+    /// Whose files.
+    pub hub: Hub,
+    /// What bodies are.
+    pub format: FormatName,
+    /// Records to read.
+    pub sample: usize,
+    /// Which rows are the latest.
+    pub rowing: Rowing,
+    /// Whether a record may have several rows, whatever the sample says.
+    pub indexed: bool,
+    /// What is done with the statements.
+    pub purpose: Purpose,
+    /// Whose SQL; `None` for the store's that is there.
+    pub dialect: Option<Kind>,
+    /// The store.
+    pub store: StoreAddress,
+    /// Where its password is read.
+    pub store_password: Option<SecretSource>,
+    /// How long a store that is away is tried.
+    pub give_up: Duration,
+    /// Who this is towards Azure.
+    pub identity: IdentitySettings,
+}
+
+impl TableArgs {
+    /// The settings.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn validate(self) -> Result<TableSettings, Faults> {
+        let mut faults = Faults::default();
+        let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
+        let blob_sas = self.blob_sas.check(blob.as_ref(), &mut faults);
+        let hub = match &self.event_hub {
+            Some(text) => faults.check("--event-hub", event_hub::parse(text)).map(|hub| {
+                if self.names.namespace != LOCAL && self.names.namespace != hub.namespace {
+                    faults.add("--namespace", "--event-hub names another; leave it out");
+                }
+                hub.names()
+            }),
+            None => {
+                let own = self.table.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned();
+                faults.check("--hub", Hub::new(&self.names.namespace, &self.hub.unwrap_or(own)))
+            }
+        };
+        let delete_when = match self.delete_when.as_deref().map(|text| text.split_once('=')) {
+            None => None,
+            Some(Some((field, value))) if !field.is_empty() => Some((field.to_owned(), value.to_owned())),
+            Some(_) => {
+                faults.add("--delete-when", "is not FIELD=VALUE, like op=delete");
+                None
+            }
+        };
+        if self.sample == 0 {
+            faults.add("--sample", "nothing can be told from no record");
+        }
+        for (flag, fields) in [("--key", &self.key), ("--order", &self.order)] {
+            if fields.iter().any(String::is_empty) {
+                faults.add(flag, "has an empty name among its fields");
+            }
+        }
+        let store = self.store.check(&mut faults);
+        let name_format = self.names.check(&mut faults);
+        let store_password = store.as_ref().and_then(|store| store.password.clone());
+        let secrets = [("--store-password", store_password.as_ref()), ("--blob-sas", blob_sas.as_ref())];
+        let identity = self.identity.check(&secrets, &mut faults);
+        let purpose = match (self.diff, self.apply, self.yes) {
+            (true, ..) => Purpose::Diff,
+            (_, true, true) => Purpose::Apply,
+            (_, true, false) => Purpose::Ask,
+            _ => Purpose::Print,
+        };
+        let settings = (|| {
+            Some(TableSettings {
+                table: self.table,
+                blob: blob?,
+                blob_sas,
+                name_format: name_format?,
+                hub: hub?,
+                format: self.format,
+                sample: self.sample,
+                rowing: Rowing { key: self.key, order: self.order, delete_when, history: self.history_view },
+                indexed: self.event_index || self.format.makes_several(),
+                purpose,
+                dialect: self.dialect.map(|dialect| match dialect {
+                    Dialect::Risingwave => Kind::RisingWave,
+                    Dialect::Postgres => Kind::PostgreSql,
+                }),
+                store: store?.address,
+                store_password,
+                give_up: self.give_up.0,
+                identity: identity?,
+            })
+        })();
+        faults.finish(settings)
+    }
+}
