@@ -267,7 +267,7 @@ impl Course {
 }
 
 /// The number that comes next.
-fn end(ends: &PartitionEnds) -> SequenceNumber {
+pub(super) fn end(ends: &PartitionEnds) -> SequenceNumber {
     ends.last.map_or(ends.earliest, |last| last.next().max(ends.earliest))
 }
 

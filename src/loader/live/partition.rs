@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::common::Common;
-use super::course::{Course, Phase, Todo};
+use super::course::{Course, Phase, Todo, end};
 use super::state::LaneState;
 use crate::capture::PartitionId;
 use crate::ledger::{Log, LogError, LogPartition, LogRead, LogRecord, PartitionEnds};
@@ -98,7 +98,7 @@ impl Reading {
             }
             None => Todo::Begin,
         };
-        let (mut heard, mut looked) = (Instant::now(), Instant::now());
+        let (mut heard, mut looked, mut ended_before) = (Instant::now(), Instant::now(), 0);
         self.told = None;
         loop {
             self.tell();
@@ -177,8 +177,17 @@ impl Reading {
             if looked.elapsed() >= LOOK {
                 let ends = self.look(&mut log).await?;
                 looked = Instant::now();
-                let grew = self.course.next().zip(ends.last).is_some_and(|(next, last)| last >= next);
-                if grew && !holds && heard.elapsed() >= SILENCE {
+                let next = self.course.next().filter(|_| !holds);
+                // A log that ends before what was read of it is another, whatever its link says of that; but what a broker
+                // says of its ends may be a moment old.
+                ended_before = if next.is_some_and(|next| end(&ends) < next) { ended_before + 1 } else { 0 };
+                if ended_before >= 2 {
+                    ended_before = 0;
+                    todo = self.course.lost();
+                    continue;
+                }
+                let grew = next.zip(ends.last).is_some_and(|(next, last)| last >= next);
+                if grew && heard.elapsed() >= SILENCE {
                     let reason = format!(
                         "{}: partition {} says nothing for {} s though its last number grows",
                         self.log,
