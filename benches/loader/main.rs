@@ -3,6 +3,7 @@
 //! | subcommand | compares |
 //! |---|---|
 //! | `decode` | events/s of one core, everything but the SQL, with a fixed target |
+//! | `formats` | decoding of each body format, as a ratio to `json` of the same rows |
 //! | `insert` | the loader from listing to ledger with the bare INSERT statements, their parameters ready-made |
 //! | `python` | the loader with a Python program that does the same job (`benches/peers/loader.py`) |
 //! | `latency` | blob committed to row visible, with fixed targets |
@@ -14,6 +15,7 @@
 
 mod data;
 mod decode;
+mod formats;
 mod insert;
 mod latency;
 mod listing;
@@ -45,6 +47,8 @@ struct Cli {
 enum Benchmark {
     /// Events per second of one core: everything but the SQL
     Decode(decode::Args),
+    /// Decoding each body format, against plain JSON of the same rows
+    Formats(formats::Args),
     /// The loader against the bare INSERT statements
     Insert(insert::Args),
     /// The loader against a Python loader
@@ -61,6 +65,7 @@ enum Benchmark {
 async fn main() -> ExitCode {
     let ended = match Cli::parse().benchmark {
         Some(Benchmark::Decode(args)) => decode::run(&args).await,
+        Some(Benchmark::Formats(args)) => formats::run(&args),
         Some(Benchmark::Insert(args)) => insert::run(&args).await,
         Some(Benchmark::Python(args)) => python::run(&args).await,
         Some(Benchmark::Latency(args)) => latency::run(&args).await,

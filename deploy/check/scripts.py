@@ -248,6 +248,27 @@ class Scripts(unittest.TestCase):
             self.assertIn("usage:", self.output)
             self.assertEqual(self.calls, [])
 
+    def test_the_pages_work_word_by_word(self):
+        for page, heading in (("README.md", "### In Azure"), ("docs/deploy.md", "### Walk through")):
+            section = re.search(rf"^{heading}\n(.*?)^##", (ROOT / page).read_text(), re.M | re.S)[1]
+            words = "\n".join(re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S))
+            directory = self.home / page.replace("/", "-")
+            (directory / "bin").mkdir(parents=True)
+            (directory / "infra").symlink_to(ROOT / "infra")
+            for tool in ("deltawave", "psql", "cargo"):
+                (directory / "bin" / tool).symlink_to(CHECK / "fake/tool")
+            (directory / "page.sh").write_text(f"set -euo pipefail\ncd {directory}\n{words}\n")
+            self.state = AZURE.state = played.new_state()
+            self.state.update(group=False, person=True, deployment="main")
+            path = f"{directory / 'bin'}:{CHECK / 'fake'}:{os.environ['PATH']}"
+            self.assertEqual(self.run_script("page.sh", where=directory, path=path), 0, f"{page}:\n{self.output}")
+            self.assertEqual(self.writes()[0], "group create")
+            self.assertIn("deployment group create", self.writes())
+            # Nothing is left.
+            self.assertEqual(self.writes()[-2:], ["group delete", "keyvault purge"], page)
+            self.assertEqual((self.state["group"], self.state["vault"]), (False, None))
+            self.assertIn('{"command": "deltawave", "args": ["status"]}', (self.home / "calls").read_text())
+
     def test_teardown(self):
         self.deploy("-y", IMAGE)
         self.refused(self.run_script("teardown.sh", "-g", "rg", answer="yes\n"), "nothing was deleted")

@@ -42,10 +42,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
   location: common.location
   tags: common.tags
   sku: { name: 'Base', tier: common.zoneRedundant ? 'Standard' : 'Free' }
-  identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: { '${controlPlane.id}': {} }
-  }
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${controlPlane.id}': {} } }
   properties: {
     dnsPrefix: '${common.name}-aks'
     enableRBAC: true
@@ -54,10 +51,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
     aadProfile: { managed: true, enableAzureRBAC: true }
     // Pods trade their service account's token for an identity's.
     oidcIssuerProfile: { enabled: true }
-    securityProfile: {
-      workloadIdentity: { enabled: true }
-      imageCleaner: { enabled: true, intervalHours: 168 }
-    }
+    securityProfile: { workloadIdentity: { enabled: true }, imageCleaner: { enabled: true, intervalHours: 168 } }
     apiServerAccessProfile: {
       enablePrivateCluster: common.private
       authorizedIPRanges: common.private ? [] : operator.addresses
@@ -88,12 +82,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-10-01' = {
         vnetSubnetID: vnetName != null ? vnet::subnet.id : null
       }
     ]
-    addonProfiles: {
-      omsagent: {
-        enabled: true
-        config: { logAnalyticsWorkspaceResourceID: common.workspaceId, useAADAuth: 'true' }
-      }
-    }
+    addonProfiles: { omsagent: { enabled: true, config: { logAnalyticsWorkspaceResourceID: common.workspaceId, useAADAuth: 'true' } } }
   }
   // Without the right to the subnet the cluster is not made.
   dependsOn: [clusterJoinsSubnet]

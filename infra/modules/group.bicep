@@ -58,10 +58,7 @@ var loaderPorts = inVnet ? [ports.loaderHealth] : []
 
 // What every program of ours is told, and then each of them.
 var ours = concat(
-  [
-    { name: 'DELTAWAVE_CREDENTIAL', value: 'managed-identity' }
-    { name: 'DELTAWAVE_LOG', value: 'json' }
-  ],
+  [{ name: 'DELTAWAVE_CREDENTIAL', value: 'managed-identity' }, { name: 'DELTAWAVE_LOG', value: 'json' }],
   !traced ? [] : [{ name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', secureValue: traces }]
 )
 var guardVariables = concat(

@@ -30,10 +30,7 @@ resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' = {
   tags: common.tags
   // Basic has neither Kafka nor Capture.
   sku: { name: 'Standard', tier: 'Standard', capacity: stream.throughputUnits }
-  identity: {
-    type: 'UserAssigned'
-    userAssignedIdentities: { '${writer.id}': {} }
-  }
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${writer.id}': {} } }
   properties: {
     kafkaEnabled: true
     minimumTlsVersion: '1.2'

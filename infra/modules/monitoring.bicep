@@ -42,13 +42,7 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: name
     enabled: true
-    emailReceivers: [
-      for (email, i) in emails: {
-        name: 'email-${i}'
-        emailAddress: email
-        useCommonAlertSchema: true
-      }
-    ]
+    emailReceivers: [for (email, i) in emails: { name: 'email-${i}', emailAddress: email, useCommonAlertSchema: true }]
   }
 }
 

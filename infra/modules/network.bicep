@@ -109,9 +109,7 @@ resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' = {
           addressPrefix: '${prefix}.0.0/24'
           networkSecurityGroup: { id: containersSecurity.id }
           natGateway: { id: nat.id }
-          delegations: [
-            { name: 'containers', properties: { serviceName: 'Microsoft.ContainerInstance/containerGroups' } }
-          ]
+          delegations: [{ name: 'containers', properties: { serviceName: 'Microsoft.ContainerInstance/containerGroups' } }]
         }
       }
       {
@@ -136,11 +134,7 @@ resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' = {
 }
 
 resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
-  for part in items(zoneOf): {
-    name: part.value
-    location: 'global'
-    tags: common.tags
-  }
+  for part in items(zoneOf): { name: part.value, location: 'global', tags: common.tags }
 ]
 
 resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [

@@ -38,10 +38,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   location: common.location
   tags: common.tags
   identity: { type: 'SystemAssigned' }
-  properties: {
-    source: account.id
-    topicType: 'Microsoft.Storage.StorageAccounts'
-  }
+  properties: { source: account.id, topicType: 'Microsoft.Storage.StorageAccounts' }
 }
 
 resource topicTellsLoader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -56,10 +53,7 @@ resource loaderSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions
   properties: {
     deliveryWithResourceIdentity: {
       identity: { type: 'SystemAssigned' }
-      destination: {
-        endpointType: 'StorageQueue'
-        properties: { resourceId: account.id, queueName: queueName }
-      }
+      destination: { endpointType: 'StorageQueue', properties: { resourceId: account.id, queueName: queueName } }
     }
     ...delivery
   }
@@ -71,10 +65,7 @@ resource webhookSubscription 'Microsoft.EventGrid/systemTopics/eventSubscription
   parent: topic
   name: 'webhook'
   properties: {
-    destination: {
-      endpointType: 'WebHook'
-      properties: { endpointUrl: webhook, minimumTlsVersionAllowed: '1.2' }
-    }
+    destination: { endpointType: 'WebHook', properties: { endpointUrl: webhook, minimumTlsVersionAllowed: '1.2' } }
     ...delivery
   }
 }

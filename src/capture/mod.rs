@@ -10,8 +10,8 @@ mod time;
 mod window;
 
 pub use avro::{
-    Attributes, Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, Properties, Property, PropertyValue,
-    ReadError, ReadLimits, Stop, WriteError, read_events,
+    Attributes, Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, Outline, Properties, Property,
+    PropertyValue, ReadError, ReadLimits, Stop, WriteError, outline, read_events,
 };
 pub use hub::{Hub, InvalidHub, PartitionId, SequenceNumber};
 pub use name::{FileName, ListingOrder, NameFormat, NameFormatError};

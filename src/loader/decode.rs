@@ -9,11 +9,12 @@ use super::error::LoadError;
 use super::fetch::Source;
 use super::live::{Common, Prints};
 use super::records::{Record, Records};
+use super::registrar::Registrar;
 use super::unmapped::UnmappedFields;
 use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{Attributes, EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
-use crate::formats::{Decoding, Rower, Taken};
+use crate::formats::{Decoding, Refusal, Rower, Taken};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
 use crate::rows::{Batch, Envelope, Table};
 
@@ -64,6 +65,8 @@ pub(super) struct Decoder {
     hub: String,
     table: String,
     rower: Rower,
+    /// Who is asked for schemas, if bodies name any.
+    registrar: Option<Registrar>,
     keeps_attributes: bool,
     records: Records,
     rows: Vec<u32>,
@@ -82,6 +85,7 @@ impl Decoder {
         hub: &str,
         table: &Table,
         decoding: &Decoding,
+        registrar: Option<&Registrar>,
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
         live: Option<&Arc<Common>>,
@@ -91,6 +95,7 @@ impl Decoder {
             hub: hub.to_owned(),
             table: table.name().to_owned(),
             rower: Rower::new(table, decoding),
+            registrar: registrar.cloned(),
             keeps_attributes: Rower::needs_attributes(table, decoding),
             records: Records::default(),
             rows: Vec::new(),
@@ -116,7 +121,7 @@ impl Decoder {
     ) -> Result<FileEnd, LoadError> {
         let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
-        let mut abandoned = false;
+        let mut abandoned = None;
         let mut prints = self.live.is_some().then(Prints::default);
         let unmapped = self.rower.unmapped();
         pass(Side::Before, Step::Decoded);
@@ -140,15 +145,20 @@ impl Decoder {
             if let Some(prints) = &mut prints {
                 prints.add(sequence_number, enqueued_time, event.body);
             }
-            contents.skipped += u64::from(self.push(record, file) == Some(Taken::Skipped));
-            if self.is_full() && self.hand_on().is_err() {
-                abandoned = true;
-                return ControlFlow::Break(Stop::Enough);
+            let pushed = self.push(record, file).and_then(|taken| {
+                contents.skipped += u64::from(taken == Some(Taken::Skipped));
+                if self.is_full() { self.hand_on() } else { Ok(()) }
+            });
+            match pushed {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    abandoned = Some(error);
+                    ControlFlow::Break(Stop::Enough)
+                }
             }
-            ControlFlow::Continue(())
         });
-        if abandoned {
-            return Err(LoadError::Stopped);
+        if let Some(error) = abandoned {
+            return Err(error);
         }
         match result {
             Ok(()) => {}
@@ -181,29 +191,35 @@ impl Decoder {
         self.hand_on()
     }
 
-    /// `None` for a record that is rejected.
-    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Option<Taken> {
+    /// `None` for a record that is rejected. Asks for a schema that it names.
+    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Result<Option<Taken>, LoadError> {
         let envelope = Envelope {
             event_hub: &self.hub,
             partition: file.name.partition,
             sequence_number: record.sequence_number,
             enqueued_time: record.enqueued_time,
         };
-        match self.rower.push(envelope, &record.attributes, record.body) {
-            Ok(Taken::Rows(rows)) => {
-                if rows > 1 || !self.rows.is_empty() {
-                    // Those before had one each.
-                    self.rows.resize(self.records.len(), 1);
-                    self.rows.push(rows);
+        loop {
+            match self.rower.push(envelope, &record.attributes, record.body) {
+                Ok(Taken::Rows(rows)) => {
+                    if rows > 1 || !self.rows.is_empty() {
+                        // Those before had one each.
+                        self.rows.resize(self.records.len(), 1);
+                        self.rows.push(rows);
+                    }
+                    self.records.push(record);
+                    return Ok(Some(Taken::Rows(rows)));
                 }
-                self.records.push(record);
-                Some(Taken::Rows(rows))
-            }
-            Ok(Taken::Skipped) => Some(Taken::Skipped),
-            Err(reject) => {
-                self.rejected.push(record);
-                self.reasons.push(reject.to_string());
-                None
+                Ok(Taken::Skipped) => return Ok(Some(Taken::Skipped)),
+                Err(Refusal::Reject(reject)) => {
+                    self.rejected.push(record);
+                    self.reasons.push(reject.to_string());
+                    return Ok(None);
+                }
+                Err(Refusal::Schema(id)) => match &self.registrar {
+                    Some(registrar) => registrar.obtain(&id)?,
+                    None => return Err(LoadError::Broken("asking for a schema")),
+                },
             }
         }
     }

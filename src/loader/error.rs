@@ -5,6 +5,7 @@ use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::azure::queue::QueueError;
 use crate::base::SecretError;
+use crate::registry::RegistryError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
 
@@ -65,6 +66,9 @@ pub enum LoadError {
         /// One of them.
         blob: String,
     },
+    /// The schema registry refuses.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Records cannot be loaded into a route's table.
     #[error(transparent)]
     Table(#[from] InvalidTable),

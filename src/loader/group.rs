@@ -16,6 +16,7 @@ use super::live::Common;
 use super::patience::Patience;
 use super::pool::Store;
 use super::progress::{Counts, Progress};
+use super::registrar::Registrar;
 use super::rewrite::Rewriting;
 use super::slots::Slots;
 use super::unmapped::UnmappedFields;
@@ -34,6 +35,8 @@ pub(super) struct Reading<'l> {
     pub(super) patience: &'l Patience,
     pub(super) unmapped: &'l Arc<UnmappedFields>,
     pub(super) decoding: &'l Decoding,
+    /// Who is asked for schemas, if bodies name any.
+    pub(super) registrar: Option<&'l Registrar>,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
     /// What the live lane knows, where there is one.
@@ -226,10 +229,20 @@ pub(super) async fn decode_all(
     journeys: &Journeys,
     sender: mpsc::Sender<Decoded>,
 ) -> Result<(Vec<Option<Contents>>, Unread), LoadError> {
+    // What no registry had may be there by now.
+    means.decoding.schemas.forget_unknown();
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder =
-            Decoder::new(hub, table, means.decoding, means.batch, means.unmapped, means.live, sender.clone());
+        let mut decoder = Decoder::new(
+            hub,
+            table,
+            means.decoding,
+            means.registrar,
+            means.batch,
+            means.unmapped,
+            means.live,
+            sender.clone(),
+        );
         let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {

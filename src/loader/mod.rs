@@ -38,6 +38,7 @@ mod proving;
 mod queue;
 mod records;
 mod recovery;
+mod registrar;
 mod replay;
 mod rewrite;
 mod run;

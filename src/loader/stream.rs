@@ -23,11 +23,11 @@ use super::pool::Store;
 use super::progress::Progress;
 use super::proving::{Group, Proving};
 use super::queue::{Age, Queue};
+use super::registrar::decoding;
 use super::slots::{Pace, Slots};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
-use crate::formats::Decoding;
 use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
@@ -199,12 +199,13 @@ impl<'l> Stream<'l> {
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
-        let decoding = Decoding { format: self.route.format };
+        let (decoding, registrar) = decoding(settings, self.route, &in_hand).await?;
         let reading = Reading {
             container,
             patience: &in_hand,
             unmapped: &progress.unmapped_fields,
             decoding: &decoding,
+            registrar: registrar.as_ref(),
             batch,
             parallel_files: budget.parallel_files,
             live: self.live.as_ref(),

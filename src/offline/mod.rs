@@ -24,6 +24,7 @@ mod process;
 mod registry;
 mod risingwave;
 mod scratch;
+mod serializers;
 mod service;
 mod unix;
 
@@ -42,6 +43,7 @@ pub use prerequisites::MissingTools;
 pub use registry::Registry;
 pub use risingwave::RisingWave;
 pub use scratch::Scratch;
+pub use serializers::Serializers;
 pub use service::Service;
 
 /// Is told, in a few words, what takes long.

@@ -8,6 +8,7 @@ use super::identity::{BlobSasArgs, IdentityArgs};
 use super::live::{LiveArgs, LiveSettings};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
+use super::registry::{Registries, RegistryArgs};
 use super::route::RouteArgs;
 use super::scope::ScopeArgs;
 use super::store::StoreArgs;
@@ -48,6 +49,8 @@ pub struct LoaderArgs {
     require: Vec<String>,
     #[command(flatten)]
     columns: ColumnArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
@@ -142,6 +145,8 @@ pub struct LoaderSettings {
     pub require: Vec<String>,
     /// What is said of single columns, beside the catalog.
     pub columns: Vec<ColumnRule>,
+    /// Where schemas are that bodies name.
+    pub registries: Registries,
     /// Whether to end when all there is was loaded.
     pub once: bool,
     /// Whether a run that finds no file ends well.
@@ -216,6 +221,7 @@ impl LoaderSettings {
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
             columns: Vec::new(),
+            registries: Registries::default(),
             once: false,
             allow_empty: false,
             dry_run: false,
@@ -287,6 +293,8 @@ impl LoaderArgs {
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
         let columns = self.columns.check(routes.as_deref(), &mut faults);
+        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let registries = self.registry.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
@@ -317,6 +325,7 @@ impl LoaderArgs {
             ("--connection-string", self.live.secret()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
+            ("--schema-registry-password", schema_registry_password.as_ref()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
@@ -331,6 +340,7 @@ impl LoaderArgs {
                 routes: routes?,
                 require: self.require,
                 columns: columns?,
+                registries: registries?,
                 once: self.once,
                 allow_empty: self.allow_empty,
                 dry_run: self.dry_run,

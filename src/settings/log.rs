@@ -27,7 +27,7 @@ pub struct LogArgs {
     #[arg(long, env = "DELTAWAVE_LOG_LEVEL", value_name = "LEVEL", global = true)]
     log_level: Option<tracing::Level>,
     /// Send traces to this OpenTelemetry collector, by HTTP, like http://localhost:4318 [default: do not]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true, global = true)]
     otlp_endpoint: Option<String>,
     /// Send traces to the Application Insights of this connection string [default: do not]
     #[arg(

@@ -30,14 +30,12 @@ pub struct TraceSettings {
 /// Why nothing can be traced.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// No address of a collector.
+    /// No address of a collector. It is not repeated: it may hold a password.
     #[error(
-        "--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) {address} is no address of a collector like http://localhost:4318"
+        "--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) is no address of a collector like http://localhost:4318, without \
+         a user or a query; a key goes into OTEL_EXPORTER_OTLP_HEADERS"
     )]
-    Address {
-        /// What was given.
-        address: String,
-    },
+    Address,
     /// No connection string. It is not repeated.
     #[error(
         "--application-insights (APPLICATIONINSIGHTS_CONNECTION_STRING) is no connection string ({0}); copy it from the \
@@ -82,10 +80,10 @@ pub(super) fn provider(settings: &TraceSettings, runtime: &Handle) -> Result<Opt
 }
 
 fn endpoint(address: &str) -> Result<Url, TraceError> {
-    let fault = || TraceError::Address { address: address.to_owned() };
-    let url: Url = format!("{}/v1/traces", address.trim_end_matches('/')).parse().map_err(|_| fault())?;
-    let fits = matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && url.query().is_none();
-    if fits { Ok(url) } else { Err(fault()) }
+    let url: Url = format!("{}/v1/traces", address.trim_end_matches('/')).parse().map_err(|_| TraceError::Address)?;
+    let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let fits = matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && bare;
+    if fits { Ok(url) } else { Err(TraceError::Address) }
 }
 
 fn processor(exporter: impl opentelemetry_sdk::trace::SpanExporter + 'static) -> BatchSpanProcessor {
@@ -120,7 +118,7 @@ mod tests {
         ] {
             assert_eq!(endpoint(address).unwrap().as_str(), wanted);
         }
-        for address in ["localhost:4318", "grpc://h:4317", "", "https://h/?key=x"] {
+        for address in ["localhost:4318", "grpc://h:4317", "", "https://h/?key=x", "https://u:p@h"] {
             assert!(endpoint(address).is_err(), "{address}");
         }
     }

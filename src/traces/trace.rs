@@ -121,3 +121,23 @@ pub fn said(key: &'static str, value: impl Into<Value>) -> KeyValue {
 pub fn counted(key: &'static str, count: u64) -> KeyValue {
     KeyValue::new(key, i64::try_from(count).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_collector_nothing_is_even_put_into_words() {
+        fn never<T>() -> T {
+            panic!("nobody is to be told")
+        }
+        let trace = Trace::begin("file", now(), never);
+        for _ in 0..100_000 {
+            trace.clone().step("step", now(), never);
+        }
+        trace.tell(never);
+        trace.failed(never);
+        trace.done();
+        assert!(!now().is_known() && trace.id().is_none());
+    }
+}

@@ -6,35 +6,38 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 28] = [
-    "--account-name",   // az
-    "--bench",          // cargo
-    "--bin",            // cargo
-    "--build",          // docker compose
-    "--cask",           // brew
-    "--command",        // psql
-    "--container-name", // az
-    "--detach",         // docker compose
-    "--eventhub-name",  // az
-    "--exec-command",   // az
-    "--file",           // az
-    "--force",          // brew
-    "--install",        // xcode-select
-    "--name",           // az
-    "--namespace-name", // az
-    "--output",         // az
-    "--platform",       // docker buildx
-    "--processes",      // benches/peers/loader.py
-    "--profile",        // docker compose
-    "--push",           // docker buildx
-    "--query",          // az
-    "--resource-group", // az
-    "--shutdown",       // wsl
-    "--tag",            // docker buildx
-    "--test",           // cargo
-    "--vault-name",     // az
-    "--version",        // node, and ours
-    "--volumes",        // docker compose
+const FOREIGN: [&str; 31] = [
+    "--account-name",    // az
+    "--bench",           // cargo
+    "--bin",             // cargo
+    "--build",           // docker compose
+    "--cask",            // brew
+    "--command",         // psql
+    "--container-name",  // az
+    "--detach",          // docker compose
+    "--eventhub-name",   // az
+    "--exec-command",    // az
+    "--file",            // az
+    "--force",           // brew
+    "--function-name",   // az
+    "--install",         // xcode-select
+    "--name",            // az
+    "--namespace-name",  // az
+    "--output",          // az
+    "--platform",        // docker buildx
+    "--processes",       // benches/peers/loader.py
+    "--profile",         // docker compose
+    "--push",            // docker buildx
+    "--query",           // az
+    "--resource-group",  // az
+    "--runtime",         // az
+    "--runtime-version", // az
+    "--shutdown",        // wsl
+    "--tag",             // docker buildx
+    "--test",            // cargo
+    "--vault-name",      // az
+    "--version",         // node, and ours
+    "--volumes",         // docker compose
 ];
 
 #[test]

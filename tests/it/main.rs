@@ -16,6 +16,7 @@
 //! | `guard_vault` | `deltawave guard` with its certificate and its passwords in a Key Vault: missing, new, of no use |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
+//! | `inspect` | `deltawave inspect`: a Capture file told to people and to jq, whole and damaged |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
 //! | `live` | `loader --live`: rows before their file, once after it, and none where the key is not the file's |
@@ -40,6 +41,7 @@
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `prune` | `deltawave prune --before`: what is old goes, the latest state stays, and all stays provable |
+//! | `registry` | bodies by a schema registry: a real one and another's serializer, and registries that are away or refuse |
 //! | `replay` | `deltawave replay`: what lacks is loaded again, that and nothing else, and proven |
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
@@ -70,6 +72,7 @@ mod guard;
 mod guard_recover;
 mod guard_vault;
 mod https;
+mod inspect;
 mod kafka;
 mod latest_state;
 mod live;
@@ -94,6 +97,7 @@ mod offline;
 mod pipeline;
 mod producer;
 mod prune;
+mod registry;
 mod replay;
 mod secrets;
 mod store_tls;

@@ -254,7 +254,7 @@ async fn without_a_collector_nothing_changes_and_a_bad_one_stops_nobody() {
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
     for (name, value, words) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "is no address of a collector like http://localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://hunter2@h", "is no address of a collector like http://localhost:4318"),
         ("APPLICATIONINSIGHTS_CONNECTION_STRING", "hunter2", "is no connection string (invalid format)"),
     ] {
         let mut loader = bench.loader(&["--once"]);

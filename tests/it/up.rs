@@ -34,6 +34,20 @@ fn assert_agrees(ended: &Ended, events: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_format_of_events_arrives() {
+    for format in ["debezium", "cloudevents"] {
+        let store = store().await;
+        let flags =
+            ["up", "--plain", "--events", "400", "--rate", "max", "--users", "30", "--exit", "--format", format];
+        let ended = run(deltawave(&[&flags[..], &["--store-url", &store.url()]].concat())).await;
+        assert_agrees(&ended, 400);
+        assert_eq!(store.count("rejected_events").await, 0, "{format}");
+        assert!(store.count("latest_user_state").await > 0, "{format}");
+        store.passed().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_arrives_with_the_embedded_broker() {
     let store = store().await;
     let ended = run(deltawave(&[

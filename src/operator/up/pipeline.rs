@@ -65,7 +65,12 @@ impl Pipeline {
             transport: Transport::Kafka(components.kafka().clone()),
             topic: settings.topic.clone(),
             create_topic: None,
-            source: EventSource::Generated { users: settings.users, seed: settings.seed, order },
+            source: EventSource::Generated {
+                users: settings.users,
+                seed: settings.seed,
+                order,
+                format: settings.format,
+            },
             rate: settings.rate,
             events: settings.events,
             give_up: STALL,
@@ -85,7 +90,7 @@ impl Pipeline {
             give_up: STALL,
             until: Until::Stopped,
         };
-        let route = Route::new(hub, "user_event_log");
+        let route = Route { format: settings.format.read_by(), ..Route::new(hub, "user_event_log") };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
         if settings.live {
