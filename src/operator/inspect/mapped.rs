@@ -1,7 +1,7 @@
 //! What a loader would make of a file's records.
 
 use crate::capture::{EnqueuedTime, Event, PartitionId, SequenceNumber};
-use crate::formats::{Decoding, Rower, Taken};
+use crate::formats::{Decoding, Refusal, Rower, Taken};
 use crate::rows::{Envelope, Table, Unmapped};
 
 /// Reasons that are told.
@@ -38,7 +38,10 @@ impl Mapped {
                     sequence_number: SequenceNumber(event.sequence_number),
                     enqueued_time,
                 };
-                self.rower.push(envelope, &event.attributes, event.body).map_err(|reject| reject.to_string())
+                self.rower.push(envelope, &event.attributes, event.body).map_err(|refusal| match refusal {
+                    Refusal::Reject(reject) => reject.to_string(),
+                    Refusal::Schema(_) => "its schema is in a registry, which only a loader asks".to_owned(),
+                })
             }
         };
         match taken {

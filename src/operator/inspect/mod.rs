@@ -72,7 +72,7 @@ fn report(
         None => None,
         Some(table) => {
             let table = default_table(table, &[]).ok_or_else(|| InspectError::UnknownTable(table.clone()))??;
-            Some(Mapped::new(&table, &Decoding { format: settings.format }))
+            Some(Mapped::new(&table, &Decoding::of(settings.format)))
         }
     };
     let mut tally = Tally::new(settings.records);
