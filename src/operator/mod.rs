@@ -4,6 +4,7 @@
 //! before its latest state is made, `status` shows how far it is, `verify` proves that nothing was lost or came twice,
 //! `replay` loads again what it finds lacking, `prune` deletes what is old or of a key.
 
+mod ahead;
 mod aligned;
 mod backfill;
 mod doctor;
