@@ -60,9 +60,17 @@ impl Lane<'_> {
     /// nothing of it waits for a file.
     pub(in crate::loader) async fn run(&self, table: &Arc<Table>) -> Infallible {
         let state = self.progress.lanes.of(self.name, self.route.hub.name());
-        if Rower::needs_attributes(table, &self.decoding()) {
-            let why = "its table or format takes what records say beside their bodies, which only files say exactly; its \
-                       rows come with their files";
+        let by_schema = self.route.format.needs_registry(self.route.validate);
+        if by_schema || Rower::needs_attributes(table, &self.decoding()) {
+            let why = match by_schema {
+                true => {
+                    "its bodies need a schema registry, which is asked for files alone; its rows come with their files"
+                }
+                false => {
+                    "its table or format takes what records say beside their bodies, which only files say exactly; its \
+                     rows come with their files"
+                }
+            };
             tracing::warn!(route = &**self.name, "live: the lane of this route stays shut: {why}");
             state.trouble(Some(why.to_owned()));
             return std::future::pending().await;
@@ -87,7 +95,8 @@ impl Lane<'_> {
     }
 
     fn decoding(&self) -> Decoding {
-        Decoding { format: self.route.format }
+        let by_registry = self.settings.registries.of(self.route.registry.as_ref()).is_some();
+        Decoding { by_registry, ..Decoding::of(self.route.format) }
     }
 
     /// What the newest files of the ledger end with.
