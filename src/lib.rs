@@ -16,6 +16,7 @@
 //! | frame | [`service`] | telemetry, signals, exit codes, health over HTTP |
 //! | settings | [`settings`] | flags and environment become validated settings, and the page that lists them |
 //! | outside | [`azure`]: [`blob`](azure::blob), [`queue`](azure::queue), [`eventhub`](azure::eventhub), [`identity`](azure::identity), Key Vault | each submodule the only importer of its SDK crate |
+//! | outside | [`registry`] | schema registries, asked over HTTPS |
 //! | outside | [`kafka`] · [`store`] | each the only importer of its client crate: Kafka with the login to event hubs; SQL with TLS and users |
 //! | outside | [`traces`] | what is done to each file, for a collector: the only importer of OpenTelemetry |
 //! | pure | [`formats`] · [`rows`] · [`ledger`] · [`capture`] | what bodies are, the row mapping, the ledger's rules, Capture's files: no network, no tokio, no clap |
@@ -32,6 +33,7 @@ pub mod loader;
 pub mod offline;
 pub mod operator;
 pub mod producer;
+pub mod registry;
 pub mod rows;
 pub mod service;
 pub mod settings;

@@ -10,9 +10,11 @@ mod credential;
 mod cure;
 mod endpoint;
 mod failure;
+mod get;
 mod sas;
 mod token;
 mod transport;
 mod vault;
 
 pub use access::{Key, Sas};
+pub use get::{Getter, Got};

@@ -10,11 +10,11 @@ mod time;
 mod window;
 
 pub use avro::{
-    Attributes, Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, Properties, Property, PropertyValue,
-    ReadError, ReadLimits, Stop, WriteError, read_events,
+    Attributes, Codec, Damage, DamageKind, Event, FileWriter, OutgoingEvent, Outline, Properties, Property,
+    PropertyValue, ReadError, ReadLimits, Stop, WriteError, outline, read_events,
 };
 pub use hub::{Hub, InvalidHub, PartitionId, SequenceNumber};
 pub use name::{FileName, ListingOrder, NameFormat, NameFormatError};
 pub use scope::{Scope, Shard, parse_time};
-pub use time::{EnqueuedTime, InvalidEnqueuedTime};
+pub use time::{EnqueuedTime, InvalidEnqueuedTime, kafka_instant};
 pub use window::{Window, WindowLimits};

@@ -7,23 +7,30 @@
 //!
 //! A record is loaded whole or rejected whole: none of its rows is left behind by another's fault.
 
+mod avro;
 mod batch;
 mod cloudevents;
 mod conversion;
 mod debezium;
 mod decimal;
 mod documents;
+mod framing;
 mod gzip;
+mod json_schema;
+mod protobuf;
 mod reader;
 mod rower;
+mod schemas;
 mod wanted;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use documents::Documents;
 pub use reader::{Decoding, Reader};
-pub use rower::{Rower, Taken};
+pub use rower::{Refusal, Rower, Taken};
+pub use schemas::{Known, SchemaId, SchemaKind, SchemaText, Schemas};
 pub use wanted::Wanted;
 
 use crate::capture::Attributes;
@@ -40,12 +47,22 @@ pub enum FormatName {
     CloudEvents,
     /// Debezium's envelope in JSON.
     Debezium,
+    /// Avro by a schema registry.
+    Avro,
+    /// Protocol Buffers by a schema registry.
+    Protobuf,
 }
 
 impl FormatName {
     /// All of them.
-    pub const ALL: [FormatName; 4] =
-        [FormatName::Json, FormatName::JsonBatch, FormatName::CloudEvents, FormatName::Debezium];
+    pub const ALL: [FormatName; 6] = [
+        FormatName::Json,
+        FormatName::JsonBatch,
+        FormatName::CloudEvents,
+        FormatName::Debezium,
+        FormatName::Avro,
+        FormatName::Protobuf,
+    ];
 
     /// As a route names it.
     pub const fn name(self) -> &'static str {
@@ -54,6 +71,18 @@ impl FormatName {
             FormatName::JsonBatch => "json-batch",
             FormatName::CloudEvents => "cloudevents",
             FormatName::Debezium => "debezium",
+            FormatName::Avro => "avro",
+            FormatName::Protobuf => "protobuf",
+        }
+    }
+
+    /// Whether its bodies cannot be read without a schema registry; `validate` says whether JSON is held against its
+    /// schema.
+    pub const fn needs_registry(self, validate: bool) -> bool {
+        match self {
+            FormatName::Avro | FormatName::Protobuf => true,
+            FormatName::Json => validate,
+            _ => false,
         }
     }
 
@@ -69,19 +98,25 @@ impl FormatName {
 
     /// Whether a record makes no rows and is not to be rejected.
     pub fn makes_nothing(self, body: Option<&[u8]>, attributes: &Attributes<'_>) -> bool {
-        match Reader::new(&Decoding { format: self }, Wanted::all()).read(body, attributes) {
+        match Reader::new(&Decoding::of(self), Wanted::all()).read(body, attributes) {
             Ok(documents) => documents.len() == 0,
             Err(undecodable) => undecodable == Undecodable::Nothing,
         }
     }
+}
 
-    /// What decodes it; nothing where the body is the row.
-    pub fn decoder(self, wanted: Wanted) -> Option<Box<dyn Format>> {
-        Some(match self {
+impl Decoding {
+    /// What decodes a body; nothing where it is the row.
+    fn decoder(&self, wanted: Wanted) -> Option<Box<dyn Format>> {
+        let schemas = || Arc::clone(&self.schemas);
+        Some(match self.format {
+            FormatName::Json if self.validate => Box::new(json_schema::JsonSchema::new(schemas())),
             FormatName::Json => return None,
             FormatName::JsonBatch => Box::new(batch::JsonBatch),
             FormatName::CloudEvents => Box::new(cloudevents::CloudEvents::new(wanted)),
             FormatName::Debezium => Box::new(debezium::Debezium::new(wanted)),
+            FormatName::Avro => Box::new(avro::Avro::new(schemas())),
+            FormatName::Protobuf => Box::new(protobuf::Protobuf::new(schemas())),
         })
     }
 }
@@ -129,6 +164,8 @@ pub enum Undecodable {
     Nothing,
     /// It is none of its route's format.
     Bad(String),
+    /// It names a schema of which nothing is known yet: ask for it, and decode again.
+    Schema(SchemaId),
 }
 
 impl From<String> for Undecodable {

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::gzip::{is_packed, unpack};
-use super::{Documents, Format, FormatName, Undecodable, Wanted};
+use super::{Documents, Format, FormatName, Schemas, Undecodable, Wanted};
 use crate::capture::Attributes;
 
 /// How a route's bodies are decoded.
@@ -7,11 +9,36 @@ use crate::capture::Attributes;
 pub struct Decoding {
     /// What they are.
     pub format: FormatName,
+    /// Whether JSON is held against its schema.
+    pub validate: bool,
+    /// Whether a schema registry's prefix may stand before JSON.
+    pub by_registry: bool,
+    /// The schemas that bodies have named.
+    pub schemas: Arc<Schemas>,
+}
+
+impl Decoding {
+    /// Of bodies that need nothing else.
+    pub fn of(format: FormatName) -> Self {
+        Decoding { format, ..Decoding::default() }
+    }
+
+    /// A body of JSON without the prefix that may stand before it.
+    pub(super) fn unprefixed<'b>(&self, body: Option<&'b [u8]>) -> Option<&'b [u8]> {
+        match body {
+            // No JSON begins so.
+            Some([0, rest @ ..]) if self.by_registry && self.format == FormatName::Json && !self.validate => {
+                Some(rest.get(4..).unwrap_or(rest))
+            }
+            body => body,
+        }
+    }
 }
 
 /// Turns records into documents, for whoever has no table for them.
 #[derive(Debug)]
 pub struct Reader {
+    decoding: Decoding,
     format: Option<Box<dyn Format>>,
     documents: Documents,
     unpacked: Vec<u8>,
@@ -20,8 +47,8 @@ pub struct Reader {
 impl Reader {
     /// Of such bodies.
     pub fn new(decoding: &Decoding, wanted: Wanted) -> Self {
-        let format = decoding.format.decoder(wanted);
-        Reader { format, documents: Documents::default(), unpacked: Vec::new() }
+        let format = decoding.decoder(wanted);
+        Reader { decoding: decoding.clone(), format, documents: Documents::default(), unpacked: Vec::new() }
     }
 
     /// A record's documents. Those of plain JSON are not looked into.
@@ -43,7 +70,7 @@ impl Reader {
         self.documents.clear();
         match &mut self.format {
             Some(format) => format.decode(body, attributes, &mut self.documents)?,
-            None => match body {
+            None => match self.decoding.unprefixed(body) {
                 None | Some([]) => return Err(Undecodable::Nothing),
                 Some(body) => self.documents.push(crate::rows::object::utf8(body)?),
             },

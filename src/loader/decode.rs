@@ -7,14 +7,16 @@ use tokio::sync::mpsc;
 
 use super::error::LoadError;
 use super::fetch::Source;
+use super::live::{Common, Prints};
 use super::records::{Record, Records};
+use super::registrar::Registrar;
 use super::unmapped::UnmappedFields;
 use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{Attributes, EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
-use crate::formats::{Decoding, Rower, Taken};
+use crate::formats::{Decoding, Refusal, Rower, Taken};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
-use crate::rows::{Batch, Envelope, Table};
+use crate::rows::{Batch, Envelope, Reject, Table};
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub(super) struct Decoder {
     hub: String,
     table: String,
     rower: Rower,
+    /// Who is asked for schemas, if bodies name any.
+    registrar: Option<Registrar>,
     keeps_attributes: bool,
     records: Records,
     rows: Vec<u32>,
@@ -71,6 +75,8 @@ pub(super) struct Decoder {
     limits: BatchLimits,
     read_limits: ReadLimits,
     unmapped: Arc<UnmappedFields>,
+    /// Who wants to know what records look like, if anybody does.
+    live: Option<Arc<Common>>,
     out: mpsc::Sender<Decoded>,
 }
 
@@ -79,14 +85,17 @@ impl Decoder {
         hub: &str,
         table: &Table,
         decoding: &Decoding,
+        registrar: Option<&Registrar>,
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
+        live: Option<&Arc<Common>>,
         out: mpsc::Sender<Decoded>,
     ) -> Self {
         Decoder {
             hub: hub.to_owned(),
             table: table.name().to_owned(),
             rower: Rower::new(table, decoding),
+            registrar: registrar.cloned(),
             keeps_attributes: Rower::needs_attributes(table, decoding),
             records: Records::default(),
             rows: Vec::new(),
@@ -95,6 +104,7 @@ impl Decoder {
             limits,
             read_limits: ReadLimits::default(),
             unmapped: Arc::clone(unmapped),
+            live: live.cloned(),
             out,
         }
     }
@@ -111,7 +121,8 @@ impl Decoder {
     ) -> Result<FileEnd, LoadError> {
         let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
-        let mut abandoned = false;
+        let mut abandoned = None;
+        let mut prints = self.live.is_some().then(Prints::default);
         let unmapped = self.rower.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
@@ -131,15 +142,23 @@ impl Decoder {
             contents.span = Some(Span::include(contents.span, sequence_number));
             let attributes = if self.keeps_attributes { event.attributes } else { Attributes::NOTHING };
             let record = Record { file: index, sequence_number, enqueued_time, body: event.body, attributes };
-            contents.skipped += u64::from(self.push(record, file) == Some(Taken::Skipped));
-            if self.is_full() && self.hand_on().is_err() {
-                abandoned = true;
-                return ControlFlow::Break(Stop::Enough);
+            if let Some(prints) = &mut prints {
+                prints.add(sequence_number, enqueued_time, event.body);
             }
-            ControlFlow::Continue(())
+            let pushed = self.push(record, file).and_then(|taken| {
+                contents.skipped += u64::from(taken == Some(Taken::Skipped));
+                if self.is_full() { self.hand_on() } else { Ok(()) }
+            });
+            match pushed {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    abandoned = Some(error);
+                    ControlFlow::Break(Stop::Enough)
+                }
+            }
         });
-        if abandoned {
-            return Err(LoadError::Stopped);
+        if let Some(error) = abandoned {
+            return Err(error);
         }
         match result {
             Ok(()) => {}
@@ -158,6 +177,9 @@ impl Decoder {
         }
         contents.unmapped = self.rower.unmapped() - unmapped;
         pass(Side::After, Step::Decoded);
+        if let (Some(live), Some(prints)) = (&self.live, prints) {
+            live.decoded(&file.blob, prints);
+        }
         Ok(FileEnd::Read(contents))
     }
 
@@ -169,29 +191,36 @@ impl Decoder {
         self.hand_on()
     }
 
-    /// `None` for a record that is rejected.
-    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Option<Taken> {
+    /// `None` for a record that is rejected. Asks for a schema that it names.
+    fn push(&mut self, record: Record<'_>, file: &FileVersion) -> Result<Option<Taken>, LoadError> {
         let envelope = Envelope {
             event_hub: &self.hub,
             partition: file.name.partition,
             sequence_number: record.sequence_number,
             enqueued_time: record.enqueued_time,
         };
-        match self.rower.push(envelope, &record.attributes, record.body) {
-            Ok(Taken::Rows(rows)) => {
-                if rows > 1 || !self.rows.is_empty() {
-                    // Those before had one each.
-                    self.rows.resize(self.records.len(), 1);
-                    self.rows.push(rows);
+        loop {
+            match self.rower.push(envelope, &record.attributes, record.body) {
+                Ok(Taken::Rows(rows)) => {
+                    if rows > 1 || !self.rows.is_empty() {
+                        // Those before had one each.
+                        self.rows.resize(self.records.len(), 1);
+                        self.rows.push(rows);
+                    }
+                    self.records.push(record);
+                    return Ok(Some(Taken::Rows(rows)));
                 }
-                self.records.push(record);
-                Some(Taken::Rows(rows))
-            }
-            Ok(Taken::Skipped) => Some(Taken::Skipped),
-            Err(reject) => {
-                self.rejected.push(record);
-                self.reasons.push(reject.to_string());
-                None
+                Ok(Taken::Skipped) => return Ok(Some(Taken::Skipped)),
+                Err(Refusal::Reject(Reject::NewField(name))) => return Err(LoadError::NewField(name)),
+                Err(Refusal::Reject(reject)) => {
+                    self.rejected.push(record);
+                    self.reasons.push(reject.to_string());
+                    return Ok(None);
+                }
+                Err(Refusal::Schema(id)) => match &self.registrar {
+                    Some(registrar) => registrar.obtain(&id)?,
+                    None => return Err(LoadError::Broken("asking for a schema")),
+                },
             }
         }
     }

@@ -20,10 +20,10 @@ use super::journey::Journeys;
 use super::patience::Patience;
 use super::pool::{self, Pool};
 use super::progress::Progress;
+use super::registrar::decoding;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::identity::Identity;
-use crate::formats::Decoding;
 use crate::ledger::{FileVersion, Outcome};
 use crate::rows::{Table, Unmapped};
 use crate::settings::{LoaderSettings, Route};
@@ -109,14 +109,16 @@ pub async fn dry_run(
     let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
     let mut found = false;
     for route in &settings.routes {
-        let decoding = Decoding { format: route.format };
+        let (decoding, registrar) = decoding(settings, route, &patience).await?;
         let means = Reading {
             container: &container,
             patience: &patience,
             unmapped: &progress.unmapped_fields,
             decoding: &decoding,
+            registrar: registrar.as_ref(),
             batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
             parallel_files: budget.parallel_files,
+            live: None,
         };
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(settings.fit(route, table?)?),

@@ -7,6 +7,8 @@ pub(super) enum Party {
     Store,
     /// The queue of notifications. Loading goes on without it.
     Queue,
+    /// The schema registry.
+    Registry,
 }
 
 impl Party {
@@ -15,6 +17,7 @@ impl Party {
             Party::Blob => "blob",
             Party::Store => "store",
             Party::Queue => "queue",
+            Party::Registry => "registry",
         }
     }
 }

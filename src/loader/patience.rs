@@ -11,6 +11,7 @@ use super::progress::Progress;
 use crate::azure::blob::BlobError;
 use crate::azure::queue::QueueError;
 use crate::base::SecretError;
+use crate::registry::RegistryError;
 use crate::settings::LoaderSettings;
 use crate::store::StoreError;
 
@@ -29,7 +30,7 @@ pub(super) struct Patience {
     progress: Arc<Progress>,
     /// Whose trouble it is, if it is one stream's.
     route: Option<Arc<str>>,
-    said: Arc<Mutex<[Option<Instant>; 6]>>,
+    said: Arc<Mutex<[Option<Instant>; 8]>>,
 }
 
 /// How long a stream holds memory while it waits.
@@ -71,6 +72,16 @@ impl Judge for QueueError {
 
     fn verdict(&self) -> Verdict {
         if self.is_transient() { Verdict::Passes(self.retry_after()) } else { Verdict::Stays }
+    }
+}
+
+impl Judge for RegistryError {
+    fn party(&self) -> Party {
+        Party::Registry
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.passes() { Verdict::Passes(None) } else { Verdict::Stays }
     }
 }
 
@@ -188,6 +199,7 @@ fn slot(party: Party, stays: bool) -> usize {
         Party::Blob => 0,
         Party::Store => 1,
         Party::Queue => 2,
+        Party::Registry => 3,
     };
     party * 2 + usize::from(stays)
 }
@@ -248,6 +260,7 @@ impl Trouble<'_> {
                 Party::Blob => "blob storage",
                 Party::Store => "the store",
                 Party::Queue => "the queue of notifications",
+                Party::Registry => "the schema registry",
             };
             tracing::info!(
                 route = self.patience.route.as_deref(),

@@ -13,12 +13,12 @@ use super::journey::Sightings;
 use super::patience::Patience;
 use super::pool::{self, Pool};
 use super::progress::Progress;
+use super::registrar::decoding;
 use super::settle::Unsettled;
 use super::slots::Slots;
 use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
-use crate::formats::Decoding;
 use crate::ledger::{FileVersion, TO_BE_LOADED_AGAIN};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
@@ -54,14 +54,16 @@ pub async fn load_again(
     let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
     let mut gone = 0;
     for Again { route, files } in work {
-        let decoding = Decoding { format: route.format };
+        let (decoding, registrar) = decoding(settings, &route, &patience).await?;
         let reading = Reading {
             container: &container,
             patience: &patience,
             unmapped: &progress.unmapped_fields,
             decoding: &decoding,
+            registrar: registrar.as_ref(),
             batch,
             parallel_files: budget.parallel_files,
+            live: None,
         };
         let table = open_table(&store, settings, &route).await?;
         let name = route.to_string().into();

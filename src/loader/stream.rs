@@ -1,6 +1,7 @@
 //! One route's way from its hub's files to its table, beside those of the other routes: its listing, its queue, its group
 //! in hand and its trouble are its own.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,9 +12,11 @@ use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::Discovery;
 use super::error::{Interrupted, LoadError};
+use super::evolve::{Hopeless, evolve, may_evolve};
 use super::group::{Means, Reading, write};
 use super::journey::Sightings;
 use super::lister::Lister;
+use super::live::{Common, Lane};
 use super::notify::{Letters, Places, Told};
 use super::party::Party;
 use super::patience::Patience;
@@ -21,10 +24,11 @@ use super::pool::Store;
 use super::progress::Progress;
 use super::proving::{Group, Proving};
 use super::queue::{Age, Queue};
+use super::registrar::decoding;
 use super::slots::{Pace, Slots};
 use crate::azure::blob::Container;
+use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
-use crate::formats::Decoding;
 use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
@@ -50,6 +54,7 @@ pub(super) struct Shared<'l> {
     pub(super) slots: &'l Slots,
     pub(super) budget: Budget,
     pub(super) progress: &'l Progress,
+    pub(super) identity: &'l Arc<Identity>,
 }
 
 pub(super) struct Stream<'l> {
@@ -61,8 +66,11 @@ pub(super) struct Stream<'l> {
     queue: Queue,
     sightings: Sightings,
     letters: Mutex<Letters>,
+    /// What files and the live lane know of each other, where there is one.
+    live: Option<Arc<Common>>,
     /// What stands there instead, if no file was found.
     nothing: std::sync::Mutex<Option<String>>,
+    hopeless: Hopeless,
 }
 
 impl<'l> Stream<'l> {
@@ -81,7 +89,9 @@ impl<'l> Stream<'l> {
             queue,
             sightings: Sightings::default(),
             letters: Mutex::default(),
+            live: shared.settings.live.as_ref().map(|_| Arc::default()),
             nothing: std::sync::Mutex::default(),
+            hopeless: Hopeless::default(),
         }
     }
 
@@ -104,6 +114,7 @@ impl<'l> Stream<'l> {
         loop {
             match self.run(&mut told).await {
                 Err(LoadError::Stopped) => return Err(LoadError::Stopped),
+                Err(LoadError::Evolved) => {}
                 Err(error) if others && !self.shared.settings.once => {
                     let party = if matches!(error, LoadError::Blob(_)) { Party::Blob } else { Party::Store };
                     trouble.pause(Interrupted { party, stays: true, reason: error.to_string() }).await?;
@@ -115,7 +126,11 @@ impl<'l> Stream<'l> {
 
     async fn run(&self, told: &mut mpsc::Receiver<Told>) -> Result<(), LoadError> {
         let Shared { settings, container, progress, .. } = *self.shared;
-        let table = open_table(&self.store, settings, self.route).await?;
+        let mut table = open_table(&self.store, settings, self.route).await?;
+        if settings.evolve {
+            may_evolve(&self.store, &table).await?;
+            table = Arc::new(table.as_ref().clone().evolving(self.hopeless.names()));
+        }
         tracing::info!(hub = %self.route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
         if settings.name_format.listing_order() == ListingOrder::Unsorted {
             tracing::warn!(
@@ -150,7 +165,19 @@ impl<'l> Stream<'l> {
             ended = self.load(&table) => ended,
             ended = lister.run() => ended,
             ended = self.hear(told, &table) => ended,
+            never = self.read_live(&table) => match never {},
         }
+    }
+
+    /// Writes what no file has yet.
+    async fn read_live(&self, table: &Arc<Table>) -> Infallible {
+        let Shared { settings, container, progress, identity, .. } = *self.shared;
+        let Some((live, common)) = settings.live.as_ref().zip(self.live.as_ref()) else {
+            return std::future::pending().await;
+        };
+        let (route, name, store, patience) = (self.route, &self.name, &self.store, &self.patience);
+        let lane = Lane { live, settings, identity, route, name, container, store, patience, progress, common };
+        lane.run(table).await
     }
 
     /// Puts what notifications tell of into the queue.
@@ -176,18 +203,23 @@ impl<'l> Stream<'l> {
 
     /// Loads what is in the queue, group by group: one is proven while the next is written.
     async fn load(&self, table: &Arc<Table>) -> Result<(), LoadError> {
-        let Shared { settings, container, slots, budget, progress } = *self.shared;
+        let Shared { settings, container, slots, budget, progress, .. } = *self.shared;
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
-        let decoding = Decoding { format: self.route.format };
+        let (decoding, registrar) = decoding(settings, self.route, &in_hand).await?;
+        if let Some(live) = &self.live {
+            live.decodes(&decoding);
+        }
         let reading = Reading {
             container,
             patience: &in_hand,
             unmapped: &progress.unmapped_fields,
             decoding: &decoding,
+            registrar: registrar.as_ref(),
             batch,
             parallel_files: budget.parallel_files,
+            live: self.live.as_ref(),
         };
         let readable = Mutex::default();
         let (route, sightings) = (&self.name, &self.sightings);
@@ -253,8 +285,17 @@ impl<'l> Stream<'l> {
                     }
                 }
                 Err(error) => {
+                    let evolved = match &error {
+                        LoadError::NewField(field) => {
+                            let route = (settings, self.route);
+                            evolve(&means.reading, means.store, route, table, &taken, (field, &self.hopeless)).await
+                        }
+                        _ => Ok(()),
+                    };
                     self.queue.put_back(taken);
+                    let error = evolved.err().unwrap_or(error);
                     match error {
+                        LoadError::NewField(_) => return Err(LoadError::Evolved),
                         LoadError::Interrupted(error) => trouble.pause(error).await?,
                         error => return Err(error),
                     }

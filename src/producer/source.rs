@@ -9,11 +9,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::envelope;
 use super::event::{Event, Generator};
 use super::input::{InputError, Line, Lines};
 use super::order::{OrderClock, OrderError};
 use super::{ProducerError, tally};
-use crate::settings::EventSource;
+use crate::settings::{EventFormat, EventSource};
 
 /// Longest wait for a line before the sender looks up.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -49,7 +50,8 @@ impl Source {
     /// Opens whatever the records come from.
     pub(super) fn open(source: &EventSource) -> Result<Source, ProducerError> {
         Ok(match source {
-            EventSource::Generated { users, seed, order } => Source::Generated(Box::new(Generated {
+            EventSource::Generated { users, seed, order, format } => Source::Generated(Box::new(Generated {
+                format: *format,
                 generator: Generator::new(*users, *seed),
                 order: OrderClock::open(order)?,
                 stamp: Stamp::default(),
@@ -99,6 +101,7 @@ fn next_line(
 
 /// Generated events with their number and time.
 pub(super) struct Generated {
+    format: EventFormat,
     generator: Generator,
     order: OrderClock,
     stamp: Stamp,
@@ -119,9 +122,9 @@ impl Generated {
         record.key.clear();
         record.payload.clear();
         record.tag = tally::tag(Some(change.op.as_str()));
-        // Neither can fail: the sink is memory and every field is plain.
+        // It cannot fail: the sink is memory.
         let _ = write!(record.key, "{}", event.id);
-        let _ = serde_json::to_writer(&mut record.payload, &event);
+        envelope::write(&event, self.format, &mut record.payload);
         Ok(())
     }
 }

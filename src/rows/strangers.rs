@@ -20,10 +20,10 @@ pub(super) struct Strangers {
     names: Vec<(String, u64)>,
     /// The numbers of those in the record at hand.
     record: Vec<usize>,
-    /// How many values were in records that were kept, ever.
-    kept: u64,
     /// Where those of its row at hand begin.
     row: usize,
+    /// How many values were in records that were kept, ever.
+    kept: u64,
 }
 
 impl Strangers {

@@ -1,12 +1,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
+use super::live::{LiveArgs, LiveSettings};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
+use super::registry::{Registries, RegistryArgs};
 use super::route::RouteArgs;
 use super::scope::ScopeArgs;
 use super::store::StoreArgs;
@@ -47,6 +49,12 @@ pub struct LoaderArgs {
     require: Vec<String>,
     #[command(flatten)]
     columns: ColumnArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// What becomes of fields that have no column: off (they are rescued, or dropped and counted), or add (each becomes one,
+    /// of the narrowest type that takes what there is of it; this user must be allowed to alter the table)
+    #[arg(long, env = "DELTAWAVE_EVOLVE", value_enum, default_value_t = Evolve::Off)]
+    evolve: Evolve,
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
@@ -74,6 +82,8 @@ pub struct LoaderArgs {
     give_up: Seconds,
     #[command(flatten)]
     notifications: NotificationArgs,
+    #[command(flatten)]
+    live: LiveArgs,
     /// How often to retry what does not pass by itself, such as a refused credential or a dropped table, in seconds
     #[arg(long, env = "DELTAWAVE_SLOW_RETRY", value_name = "SECONDS", default_value_t = SLOW_RETRY)]
     slow_retry: Seconds,
@@ -103,6 +113,12 @@ pub struct LoaderArgs {
     parallel_files: usize,
     #[command(flatten)]
     identity: IdentityArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Evolve {
+    Off,
+    Add,
 }
 
 pub(super) const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
@@ -139,6 +155,10 @@ pub struct LoaderSettings {
     pub require: Vec<String>,
     /// What is said of single columns, beside the catalog.
     pub columns: Vec<ColumnRule>,
+    /// Where schemas are that bodies name.
+    pub registries: Registries,
+    /// Whether fields that have no column become one.
+    pub evolve: bool,
     /// Whether to end when all there is was loaded.
     pub once: bool,
     /// Whether a run that finds no file ends well.
@@ -153,6 +173,8 @@ pub struct LoaderSettings {
     pub give_up: Duration,
     /// What tells of new files, beside the listing.
     pub notifications: Option<Notifications>,
+    /// What puts the newest records there before their files.
+    pub live: Option<LiveSettings>,
     /// Time between tries of what does not pass by itself.
     pub slow_retry: Duration,
     /// How long the store may take to answer.
@@ -211,6 +233,8 @@ impl LoaderSettings {
             routes,
             require: REQUIRE.map(str::to_owned).to_vec(),
             columns: Vec::new(),
+            registries: Registries::default(),
+            evolve: false,
             once: false,
             allow_empty: false,
             dry_run: false,
@@ -218,6 +242,7 @@ impl LoaderSettings {
             lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0, SETTLE.0),
             give_up: GIVE_UP.0,
             notifications: None,
+            live: None,
             slow_retry: SLOW_RETRY.0,
             store_timeout: STORE_TIMEOUT.0,
             http: None,
@@ -281,12 +306,19 @@ impl LoaderArgs {
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
         let columns = self.columns.check(routes.as_deref(), &mut faults);
+        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let registries = self.registry.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
         check_sizes(self.batch_rows, self.connections, self.parallel_files, self.memory, &mut faults);
-        let part = self.scope.is_part();
+        let (part, span) = (self.scope.is_part(), self.scope.is_span());
         let scope = self.scope.check(&mut faults);
+        let no_lane = [
+            (self.once, "goes on for ever, and --once ends; give one of the two"),
+            (self.dry_run, "writes, and --dry-run does not; give one of the two"),
+            (span, "reads what is new, and --from and --until name what was; leave one out"),
+        ];
         let unfit = [
             (self.once, "--once loads what is there and waits for nothing; give one of the two"),
             (self.dry_run, "--dry-run loads nothing; give one of the two"),
@@ -303,11 +335,14 @@ impl LoaderArgs {
         let store_password = store.as_ref().and_then(|store| store.password.clone());
         let secrets = [
             ("--blob-sas", blob_sas.as_ref()),
+            ("--connection-string", self.live.secret()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
+            ("--schema-registry-password", schema_registry_password.as_ref()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
+        let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -318,6 +353,8 @@ impl LoaderArgs {
                 routes: routes?,
                 require: self.require,
                 columns: columns?,
+                registries: registries?,
+                evolve: self.evolve == Evolve::Add,
                 once: self.once,
                 allow_empty: self.allow_empty,
                 dry_run: self.dry_run,
@@ -325,6 +362,7 @@ impl LoaderArgs {
                 lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0, self.settle.0),
                 give_up: self.give_up.0,
                 notifications: notifications?,
+                live: live?,
                 slow_retry: slow_retry?,
                 store_timeout: store_timeout?,
                 http: self.http,

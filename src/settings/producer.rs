@@ -11,6 +11,7 @@ use super::kafka::KafkaArgs;
 use super::{Faults, HttpsSettings, Rate};
 use crate::azure::eventhub::EventHubAddress;
 use crate::azure::identity::IdentitySettings;
+use crate::formats::FormatName;
 use crate::kafka::KafkaSettings;
 
 /// Flags of the `producer` program.
@@ -42,6 +43,9 @@ pub struct ProducerArgs {
     /// Make the same ids, operations, names and ages on every run [default: random]
     #[arg(long, env = "DELTAWAVE_SEED", value_name = "N")]
     seed: Option<u64>,
+    /// How generated events are wrapped: json, as they are; as debezium's change events; as cloudevents
+    #[arg(long, env = "DELTAWAVE_FORMAT", value_enum, default_value_t = EventFormat::Json, conflicts_with = "input")]
+    format: EventFormat,
     /// Send JSON objects from this file, one a line and unchanged, instead of generated events; - is standard input
     #[arg(long, env = "DELTAWAVE_INPUT", value_name = "FILE|-")]
     input: Option<PathBuf>,
@@ -72,6 +76,29 @@ enum TransportChoice {
     Amqp,
     Https,
     Auto,
+}
+
+/// How generated events are wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum EventFormat {
+    /// As they are.
+    #[default]
+    Json,
+    /// As Debezium's change events.
+    Debezium,
+    /// As CloudEvents, structured.
+    Cloudevents,
+}
+
+impl EventFormat {
+    /// What a loader reads them by.
+    pub const fn read_by(self) -> FormatName {
+        match self {
+            EventFormat::Json => FormatName::Json,
+            EventFormat::Debezium => FormatName::Debezium,
+            EventFormat::Cloudevents => FormatName::CloudEvents,
+        }
+    }
 }
 
 /// What the broker is spoken to by, and where it is.
@@ -122,6 +149,8 @@ pub enum EventSource {
         seed: Option<u64>,
         /// Where `event_order` comes from.
         order: OrderSource,
+        /// How they are wrapped.
+        format: EventFormat,
     },
     /// The user's own JSON lines.
     Input {
@@ -226,6 +255,7 @@ impl ProducerArgs {
                 users: self.users.unwrap_or(DEFAULT_USERS),
                 seed: self.seed,
                 order: order_source(&mut faults, self.order_start, self.order_file),
+                format: self.format,
             },
         };
         let rate = match (&self.rate, &source) {
@@ -314,8 +344,10 @@ mod tests {
         assert_eq!(settings.topic, "user-events");
         assert_eq!(settings.rate, Rate::PerSecond(1.0));
         assert_eq!(settings.give_up, Duration::from_secs(60));
-        assert!(matches!(settings.source, EventSource::Generated { users, seed: None, order: OrderSource::File(_) }
-            if users.get() == 3));
+        assert!(
+            matches!(settings.source, EventSource::Generated { users, seed: None, order: OrderSource::File(_), format: EventFormat::Json }
+            if users.get() == 3)
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
-    BackfillArgs, CaptureArgs, GuardArgs, InitArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs, ReplayArgs,
-    StatusArgs, TableArgs, UpArgs, VerifyArgs,
+    BackfillArgs, CaptureArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LoaderArgs, LogArgs, ProducerArgs,
+    PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs, VerifyArgs,
 };
 
 /// Every program with its own flags.
@@ -20,6 +20,8 @@ pub(super) fn programs() -> Vec<Command> {
         of::<GuardArgs>("deltawave guard"),
         of::<BackfillArgs>("deltawave backfill"),
         of::<TableArgs>("deltawave table"),
+        of::<InspectArgs>("deltawave inspect"),
+        of::<DoctorArgs>("deltawave doctor"),
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),

@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::columns::ColumnArgs;
 use super::loader::{BATCH_ROWS, CONNECTIONS, MEMORY, PARALLEL_FILES, REQUIRE, STORE_TIMEOUT, check_sizes};
+use super::registry::RegistryArgs;
 use super::scope::ScopeArgs;
 use super::verify::{VerifyArgs, VerifySettings};
 use super::{Faults, LoaderSettings, Seconds};
@@ -22,6 +23,8 @@ pub struct ReplayArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     verify: VerifyArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// Columns without which a record is rejected, where its table has them; several separated by commas
     #[arg(
         long,
@@ -98,6 +101,8 @@ impl ReplayArgs {
                 None
             }
         };
+        let routes = verify.as_ref().map(|verify| verify.check.routes.as_slice());
+        let registries = self.registry.check(routes, &mut faults);
         let blob = verify.as_ref().and_then(|verify| verify.blob.clone());
         if verify.is_some() && blob.is_none() {
             faults.add("--blob", "is missing: it says where the files are that are loaded again");
@@ -112,6 +117,7 @@ impl ReplayArgs {
                 blob_sas: verify.blob_sas.clone(),
                 store_password: check.store_password.clone(),
                 name_format: verify.name_format.clone(),
+                registries: registries?,
                 require: self.require,
                 columns: columns?,
                 once: true,

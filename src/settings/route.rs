@@ -5,13 +5,14 @@ use clap::Args;
 use super::Faults;
 use crate::capture::Hub;
 use crate::formats::FormatName;
+use crate::registry::RegistryAddress;
 
 /// The flag of every program that loads or looks at what was loaded.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RouteArgs {
     /// Which event hub's records go into which table; several separated by commas. Behind its table a route may say
-    /// format=json-batch, cloudevents or debezium (docs/formats.md), and tombstones=skip: count its records without a
-    /// body, and do not reject them
+    /// format=json-batch, cloudevents, debezium, avro or protobuf, validate=true and registry=URL (docs/formats.md), and
+    /// tombstones=skip: count its records without a body, and do not reject them
     #[arg(
         long = "route",
         env = "DELTAWAVE_ROUTE",
@@ -33,6 +34,10 @@ pub struct Route {
     pub tombstones: Tombstones,
     /// What bodies are.
     pub format: FormatName,
+    /// Whether JSON is held against its schema.
+    pub validate: bool,
+    /// The schema registry of its own, if it has one.
+    pub registry: Option<RegistryAddress>,
 }
 
 /// What becomes of records without a body, by which change streams say that a key is gone for good.
@@ -46,12 +51,19 @@ pub enum Tombstones {
 }
 
 /// What a route may say behind its table. No hub is called so in a route.
-const OPTIONS: [&str; 2] = ["tombstones", "format"];
+const OPTIONS: [&str; 4] = ["tombstones", "format", "validate", "registry"];
 
 impl Route {
     /// A route that says nothing else.
     pub fn new(hub: Hub, table: &str) -> Self {
-        Route { hub, table: table.to_owned(), tombstones: Tombstones::default(), format: FormatName::default() }
+        Route {
+            hub,
+            table: table.to_owned(),
+            tombstones: Tombstones::default(),
+            format: FormatName::default(),
+            validate: false,
+            registry: None,
+        }
     }
 
     fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
@@ -59,6 +71,12 @@ impl Route {
             ("tombstones", "skip") => self.tombstones = Tombstones::Skip,
             ("tombstones", "reject") => self.tombstones = Tombstones::Reject,
             ("format", name) => self.format = name.parse()?,
+            ("validate", "true") => self.validate = true,
+            ("validate", "false") => self.validate = false,
+            ("validate", _) => return Err(format!("`{option}={value}` is neither validate=true nor validate=false")),
+            ("registry", address) => {
+                self.registry = Some(address.parse().map_err(|fault| format!("registry= {fault}"))?)
+            }
             _ => return Err(format!("`{option}={value}` is neither tombstones=skip nor tombstones=reject")),
         }
         Ok(())
@@ -93,6 +111,13 @@ impl RouteArgs {
                 }),
             };
             sound &= faults.check("--route", checked).is_some();
+        }
+        for route in routes.iter().filter(|route| route.validate && route.format != FormatName::Json) {
+            faults.add(
+                "--route",
+                format_args!("validate=true is for format=json, and {route} has format={}", route.format),
+            );
+            sound = false;
         }
         sound.then_some(routes)
     }

@@ -4,13 +4,15 @@ use clap::{Args, ValueEnum};
 
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::names::{LOCAL, NameArgs};
+use super::registry::RegistryArgs;
 use super::store::StoreArgs;
-use super::{Faults, Seconds, event_hub};
+use super::{Faults, Route, Seconds, event_hub};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 use crate::base::{Secret, SecretSource};
 use crate::capture::{Hub, NameFormat};
 use crate::formats::FormatName;
+use crate::registry::RegistrySettings;
 use crate::store::{Kind, StoreAddress};
 
 /// Flags of `deltawave table`.
@@ -33,9 +35,11 @@ pub struct TableArgs {
     /// The same without its namespace, which --namespace says [default: the table's name]
     #[arg(long, value_name = "HUB")]
     hub: Option<String>,
-    /// What bodies are: json, json-batch, cloudevents or debezium (docs/formats.md)
+    /// What bodies are: json, json-batch, cloudevents, debezium, avro or protobuf (docs/formats.md)
     #[arg(long, value_name = "NAME", default_value_t = FormatName::Json)]
     format: FormatName,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// How many records to read, of the newest and oldest files of every partition
     #[arg(long, value_name = "RECORDS", default_value_t = 20_000)]
     sample: usize,
@@ -123,6 +127,8 @@ pub struct TableSettings {
     pub hub: Hub,
     /// What bodies are.
     pub format: FormatName,
+    /// Where schemas are that bodies name.
+    pub registry: Option<RegistrySettings>,
     /// Records to read.
     pub sample: usize,
     /// Which rows are the latest.
@@ -180,10 +186,17 @@ impl TableArgs {
                 faults.add(flag, "has an empty name among its fields");
             }
         }
+        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let route = hub.clone().map(|hub| Route { format: self.format, ..Route::new(hub, &self.table) });
+        let registries = self.registry.check(route.as_ref().map(std::slice::from_ref), &mut faults);
         let store = self.store.check(&mut faults);
         let name_format = self.names.check(&mut faults);
         let store_password = store.as_ref().and_then(|store| store.password.clone());
-        let secrets = [("--store-password", store_password.as_ref()), ("--blob-sas", blob_sas.as_ref())];
+        let secrets = [
+            ("--store-password", store_password.as_ref()),
+            ("--blob-sas", blob_sas.as_ref()),
+            ("--schema-registry-password", schema_registry_password.as_ref()),
+        ];
         let identity = self.identity.check(&secrets, &mut faults);
         let purpose = match (self.diff, self.apply, self.yes) {
             (true, ..) => Purpose::Diff,
@@ -199,6 +212,7 @@ impl TableArgs {
                 name_format: name_format?,
                 hub: hub?,
                 format: self.format,
+                registry: registries?.of(None),
                 sample: self.sample,
                 rowing: Rowing { key: self.key, order: self.order, delete_when, history: self.history_view },
                 indexed: self.event_index || self.format.makes_several(),

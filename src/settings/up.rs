@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Faults, Rate, Seconds};
+use super::{EventFormat, Faults, Rate, Seconds};
 use crate::base::Secret;
 use crate::kafka::BrokerAddress;
 use crate::store::StoreAddress;
@@ -39,6 +39,9 @@ pub struct UpArgs {
     /// Make the same ids, operations, names and ages on every run [default: random]
     #[arg(long, env = "DELTAWAVE_SEED", value_name = "N")]
     seed: Option<u64>,
+    /// How events are wrapped on their way: json, debezium or cloudevents
+    #[arg(long, env = "DELTAWAVE_FORMAT", value_enum, default_value_t = EventFormat::Json)]
+    format: EventFormat,
     /// With --events: end by itself when all of them have arrived, compare every stage by counting, exit 0 if they agree
     #[arg(long, env = "DELTAWAVE_EXIT", requires = "events")]
     exit: bool,
@@ -55,6 +58,9 @@ pub struct UpArgs {
     /// How often the loader looks for new files, in seconds
     #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value = "0.25")]
     poll: Seconds,
+    /// Load files only: rows are there when their file is loaded, and not within a second
+    #[arg(long, env = "DELTAWAVE_NO_LIVE")]
+    no_live: bool,
     /// Print plain lines even on a terminal
     #[arg(long, env = "DELTAWAVE_PLAIN")]
     plain: bool,
@@ -103,6 +109,8 @@ pub struct UpSettings {
     pub users: NonZero<u32>,
     /// Repeatable, by this seed.
     pub seed: Option<u64>,
+    /// How events are wrapped.
+    pub format: EventFormat,
     /// Whether to end when all events have arrived, and to compare the stages.
     pub exit: bool,
     /// The topic, and the hub's name.
@@ -113,6 +121,8 @@ pub struct UpSettings {
     pub window: Duration,
     /// How often the loader polls.
     pub poll: Duration,
+    /// Whether rows are there before their file.
+    pub live: bool,
     /// No live screen.
     pub plain: bool,
 }
@@ -161,11 +171,13 @@ impl UpArgs {
                 events: self.events,
                 users: self.users,
                 seed: self.seed,
+                format: self.format,
                 exit: self.exit,
                 topic: topic?,
                 partitions: self.partitions,
                 window: Duration::from_secs(self.window),
                 poll: self.poll.0,
+                live: !self.no_live,
                 plain: self.plain,
             })
         })();

@@ -2,14 +2,16 @@
 //! compressed ones; and what records say beside their bodies.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use deltawave::capture::{OutgoingEvent, PropertyValue};
+use deltawave::offline::{Parts, Serializers};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::loader::Bench;
-use crate::support::{event, run};
+use crate::support::{event, quiet, run};
 
 const KEY: &str = "event_hub varchar, partition_id int, sequence_number bigint, enqueued_at timestamp, \
      PRIMARY KEY (event_hub, partition_id, sequence_number, enqueued_at)";
@@ -258,5 +260,41 @@ async fn what_a_record_says_beside_its_body_has_columns() {
     assert!(rejected[1][1].starts_with("`event_properties`: property `nul` has a NUL character"), "{rejected:?}");
     let keys = bench.store.rows("SELECT a, event_key FROM keyed ORDER BY a").await;
     assert_eq!(keys, [["1", "\\x6b31"], ["2", "NULL"], ["3", "\\x00ff"], ["4", "NULL"]]);
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn events_of_the_official_sdk_become_rows() {
+    let serializers = Serializers::get(&Parts::locate(), &quiet).await.unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/serializers/cloudevents.cjs");
+    let messages = serializers.run(&script, &["60"]).await.unwrap();
+    let bench = Bench::new().await;
+    let columns = "a int, text varchar, ce_id varchar, ce_source varchar, ce_type varchar, ce_time timestamptz, \
+                   ce_subject varchar, ce_tenant varchar";
+    bench.store.run(&format!("CREATE TABLE shop ({columns}, {KEY})")).await;
+    let event_of = |(number, line): (i64, &str)| {
+        let message: Value = serde_json::from_str(line).unwrap();
+        let headers = message["headers"].as_object().unwrap();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+        with(event(number, message["body"].as_str().unwrap()), &headers, None)
+    };
+    bench.files.of_hub("shop").add(0, 0, (0..).zip(messages.lines()).map(event_of).collect()).await;
+    bench.once(&["--route", "shop=shop,format=cloudevents", "--require", ""]).await;
+    assert_eq!(bench.store.count("rejected_events").await, 0);
+    let rows = "SELECT a, text, ce_id, ce_source, ce_type, ce_time, ce_subject, ce_tenant FROM shop WHERE a IN (0, 1, 2) ORDER BY a";
+    let row = |n: usize, subject: &str| {
+        vec![
+            n.to_string(),
+            format!("ü {n}"),
+            format!("e{n}"),
+            "/shop".to_owned(),
+            "order.changed".to_owned(),
+            format!("2026-01-31 10:00:0{n}+00"),
+            subject.to_owned(),
+            "t".to_owned(),
+        ]
+    };
+    assert_eq!(bench.store.rows(rows).await, [row(0, "order 0"), row(1, "NULL"), row(2, "order 2")]);
+    assert_eq!(bench.store.rows("SELECT count(*), sum(a) FROM shop").await, [["60", "1770"]]);
     bench.passed().await;
 }

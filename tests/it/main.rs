@@ -3,12 +3,14 @@
 //! | module | tests |
 //! |---|---|
 //! | `azure` | programs towards Azure: tokens, signatures and secrets that change, and every refusal in one sentence |
-//! | `amqp` | the `producer` binary over AMQP, and partition properties, on a played event hub |
+//! | `amqp` | the `producer` binary and `loader --live` over AMQP, and partition properties, on a played event hub |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `debezium` | Debezium's connector on a PostgreSQL under random changes, every program killed: the latest state is the source |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `doctor` | `deltawave doctor`: what stands between a loader's flags and rows, each fault with its remedy |
+//! | `evolve` | `loader --evolve add`: fields without a column get one, by one loader or several, and no value is lost |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
@@ -16,8 +18,10 @@
 //! | `guard_vault` | `deltawave guard` with its certificate and its passwords in a Key Vault: missing, new, of no use |
 //! | `eventhubs` | `producer` and `capture` at a Kafka that lets in as Event Hubs does: TLS, connection string, tokens |
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
+//! | `inspect` | `deltawave inspect`: a Capture file told to people and to jq, whole and damaged |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
+//! | `live` | `loader --live`: rows before their file, once after it, and none where the key is not the file's |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
@@ -39,6 +43,7 @@
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `prune` | `deltawave prune --before`: what is old goes, the latest state stays, and all stays provable |
+//! | `registry` | bodies by a schema registry: a real one and another's serializer, and registries that are away or refuse |
 //! | `replay` | `deltawave replay`: what lacks is loaded again, that and nothing else, and proven |
 //! | `secrets` | that no program writes a secret anywhere, whatever form it is given in and whatever fails |
 //! | `store_tls` | TLS to the store: every mode against certificates good and bad |
@@ -62,15 +67,19 @@ mod capture;
 mod circles;
 mod debezium;
 mod docs;
+mod doctor;
 mod eventhubs;
+mod evolve;
 mod forget;
 mod formats;
 mod guard;
 mod guard_recover;
 mod guard_vault;
 mod https;
+mod inspect;
 mod kafka;
 mod latest_state;
+mod live;
 mod loader;
 mod loader_bad;
 mod loader_faults;
@@ -92,6 +101,7 @@ mod offline;
 mod pipeline;
 mod producer;
 mod prune;
+mod registry;
 mod replay;
 mod secrets;
 mod store_tls;

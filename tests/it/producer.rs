@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use deltawave::azure::identity::IdentitySettings;
 use deltawave::kafka::{KafkaSettings, Security};
 use deltawave::producer::{self, Acknowledged, Event};
-use deltawave::settings::{EventSource, OrderSource, ProducerSettings, Rate, Transport};
+use deltawave::settings::{EventFormat, EventSource, OrderSource, ProducerSettings, Rate, Transport};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
@@ -424,6 +424,7 @@ async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each
             users: NonZero::new(3).unwrap(),
             seed: Some(1),
             order: OrderSource::CountFrom(1),
+            format: EventFormat::Json,
         },
         rate: Rate::Max,
         events: Some(500),

@@ -34,6 +34,20 @@ fn assert_agrees(ended: &Ended, events: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_format_of_events_arrives() {
+    for format in ["debezium", "cloudevents"] {
+        let store = store().await;
+        let flags =
+            ["up", "--plain", "--events", "400", "--rate", "max", "--users", "30", "--exit", "--format", format];
+        let ended = run(deltawave(&[&flags[..], &["--store-url", &store.url()]].concat())).await;
+        assert_agrees(&ended, 400);
+        assert_eq!(store.count("rejected_events").await, 0, "{format}");
+        assert!(store.count("latest_user_state").await > 0, "{format}");
+        store.passed().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_arrives_with_the_embedded_broker() {
     let store = store().await;
     let ended = run(deltawave(&[
@@ -97,6 +111,24 @@ async fn an_interrupt_stops_all_it_started() {
     for port in ports {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "something still listens on {port}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_state_changes_long_before_a_window_closes() {
+    let keep = ["up", "--plain", "--store", "postgres", "--rate", "50", "--window", "900"];
+    let running = Running::start(deltawave(&keep));
+    let shown = eventually("a row of the latest state", async || {
+        let out = running.out();
+        if out.contains("latest_user_state, ") && out.contains(" rows: 1 ") { Ok(out) } else { Err(out) }
+    })
+    .await;
+    assert!(!shown.contains("captured 1"), "{shown}");
+    running.signal(libc::SIGINT);
+    assert_eq!(running.end().await.code, Some(0));
+    // The window closes at the end, and its file brings nothing twice.
+    let ended =
+        run(deltawave(&[&keep[..6], &["--events", "500", "--exit", "--window", "900", "--no-live"]].concat())).await;
+    assert_agrees(&ended, 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]

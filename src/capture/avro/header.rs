@@ -14,6 +14,7 @@ pub(super) const MAGIC: &[u8; 4] = b"Obj\x01";
 pub(super) struct Header {
     pub(super) codec: Codec,
     pub(super) plan: Plan,
+    pub(super) schema: Schema,
     pub(super) sync: [u8; 16],
 }
 
@@ -64,5 +65,5 @@ fn understand(meta: &Meta<'_>, sync: [u8; 16]) -> Result<Header, DamageKind> {
     let schema =
         Schema::parse_str(schema).map_err(|error| DamageKind::Header(format!("its schema cannot be read: {error}")))?;
     let plan = Plan::new(&schema).map_err(DamageKind::OtherSchema)?;
-    Ok(Header { codec, plan, sync })
+    Ok(Header { codec, plan, schema, sync })
 }

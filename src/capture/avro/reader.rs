@@ -83,7 +83,7 @@ pub fn read_events(
     }
 }
 
-fn read_header(input: &mut Input<impl Read>) -> Result<Header, ReadError> {
+pub(super) fn read_header(input: &mut Input<impl Read>) -> Result<Header, ReadError> {
     let damage = |kind| ReadError::from(Damage { at: 0, kind });
     let mut wanted = 1;
     loop {
@@ -105,7 +105,7 @@ fn read_header(input: &mut Input<impl Read>) -> Result<Header, ReadError> {
     }
 }
 
-fn read_block_header(input: &mut Input<impl Read>, at: u64) -> Result<(u64, u64), ReadError> {
+pub(super) fn read_block_header(input: &mut Input<impl Read>, at: u64) -> Result<(u64, u64), ReadError> {
     let damage = |kind| ReadError::from(Damage { at, kind });
     // Two numbers of at most ten bytes each; near the end of the file fewer bytes may follow, which is fine.
     input.fill(20).map_err(ReadError::Source)?;

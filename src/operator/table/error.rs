@@ -1,6 +1,7 @@
 use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::base::SecretError;
+use crate::registry::RegistryError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
 
@@ -22,6 +23,9 @@ pub enum TableError {
     /// The same, where it was only to say whose SQL is wanted.
     #[error("{0}; --dialect risingwave or postgres prints the statements without a store")]
     NoStore(StoreError),
+    /// The schema registry is away or refuses.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The table that is there is none that records can be loaded into.
     #[error(transparent)]
     Table(#[from] InvalidTable),

@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::error::TableError;
 use crate::azure::blob::{BlobEntry, Container};
 use crate::azure::identity::Identity;
-use crate::capture::{ReadLimits, Stop, read_events};
+use crate::capture::{Event, ReadLimits, Stop, read_events};
 use crate::formats::{Decoding, Reader, Undecodable, Wanted};
 use crate::operator::progress::Ongoing;
+use crate::registry::{Registry, RegistryError};
 use crate::settings::TableSettings;
 
 /// Bytes of documents that are kept.
@@ -37,6 +40,8 @@ pub(super) struct Sample {
     /// Why records could not be read, the first of them.
     reasons: Vec<String>,
     bytes: usize,
+    decoding: Decoding,
+    registry: Option<Arc<Registry>>,
 }
 
 impl Sample {
@@ -51,7 +56,12 @@ impl Sample {
         let ongoing = Ongoing::new();
         ongoing.say(|| format!("listing the files of {}", settings.hub));
         let mut partitions = files(&container, settings).await?;
-        let mut sample = Sample { partitions: partitions.len(), ..Sample::default() };
+        let registry = match &settings.registry {
+            Some(registry) => Some(Arc::new(Registry::open(registry, &identity).await?)),
+            None => None,
+        };
+        let decoding = Decoding { by_registry: registry.is_some(), ..Decoding::of(settings.format) };
+        let mut sample = Sample { partitions: partitions.len(), decoding, registry, ..Sample::default() };
         // A file's share, so that every partition's newest and oldest are heard.
         let share = (settings.sample / (2 * partitions.len().max(1))).max(1);
         while sample.has_room(settings) && partitions.values().any(|files| !files.is_empty()) {
@@ -60,7 +70,7 @@ impl Sample {
                     if sample.has_room(settings) {
                         let most = share.min(settings.sample - usize::try_from(sample.records).unwrap_or(usize::MAX));
                         ongoing.say(|| format!("{} records of {} files read, {blob}", sample.records, sample.files));
-                        sample.add(&container, &blob, settings, most).await?;
+                        sample.add(&container, &blob, most).await?;
                     }
                 }
             }
@@ -84,17 +94,13 @@ impl Sample {
         usize::try_from(self.records).is_ok_and(|records| records < settings.sample) && self.bytes < MOST_BYTES
     }
 
-    async fn add(
-        &mut self,
-        container: &Container,
-        blob: &str,
-        settings: &TableSettings,
-        most: usize,
-    ) -> Result<(), TableError> {
+    async fn add(&mut self, container: &Container, blob: &str, most: usize) -> Result<(), TableError> {
         let (sender, chunks) = mpsc::channel(2);
         let mut stream = container.read(blob, None, 0);
-        let decoding = Decoding { format: settings.format };
-        let read = tokio::task::spawn_blocking(move || part(Chunks { chunks, current: Bytes::new() }, &decoding, most));
+        let (decoding, registry) = (self.decoding.clone(), self.registry.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            part(Chunks { chunks, current: Bytes::new() }, &decoding, registry.as_deref(), most)
+        });
         let mut failure = None;
         while let Some(chunk) = stream.next().await {
             let (chunk, last) = match chunk {
@@ -111,7 +117,7 @@ impl Sample {
             }
         }
         drop((stream, sender));
-        let part = read.await.map_err(|_| TableError::Broken)?;
+        let part = read.await.map_err(|_| TableError::Broken)??;
         if let Some(error) = failure {
             if !error.may_be_its_own() {
                 return Err(error.into());
@@ -176,11 +182,21 @@ async fn files(container: &Container, settings: &TableSettings) -> Result<BTreeM
 }
 
 /// Reads so many records of a file. What is damaged behind them is no matter here.
-fn part(chunks: Chunks, decoding: &Decoding, most: usize) -> Sample {
+fn part(
+    chunks: Chunks,
+    decoding: &Decoding,
+    registry: Option<&Registry>,
+    most: usize,
+) -> Result<Sample, RegistryError> {
     let mut part = Sample::default();
     let mut reader = Reader::new(decoding, Wanted::all());
+    let mut failure = None;
     let read = read_events(chunks, ReadLimits::default(), |event| {
         part.records += 1;
+        if let Some(Err(error)) = registry.map(|registry| known(registry, decoding, &mut reader, &event)) {
+            failure = Some(error);
+            return ControlFlow::Break(Stop::Enough);
+        }
         match reader.read(event.body, &event.attributes) {
             Ok(documents) => {
                 part.most_rows = part.most_rows.max(documents.len());
@@ -190,6 +206,10 @@ fn part(chunks: Chunks, decoding: &Decoding, most: usize) -> Sample {
                 }
             }
             Err(Undecodable::Nothing) => part.skipped += 1,
+            Err(Undecodable::Schema(id)) => {
+                part.unread += 1;
+                part.reasons.push(format!("sequence number {}: schema {id} is not known", event.sequence_number));
+            }
             Err(Undecodable::Bad(reason)) => {
                 part.unread += 1;
                 part.reasons.push(format!("sequence number {}: {reason}", event.sequence_number));
@@ -202,7 +222,26 @@ fn part(chunks: Chunks, decoding: &Decoding, most: usize) -> Sample {
         tracing::debug!(%error, "the rest of a file is not read");
     }
     part.reasons.truncate(REASONS);
-    part
+    failure.map_or(Ok(part), Err)
+}
+
+/// Asks for the schema that a record names, if nothing is known of it.
+fn known(
+    registry: &Registry,
+    decoding: &Decoding,
+    reader: &mut Reader,
+    event: &Event<'_>,
+) -> Result<(), RegistryError> {
+    let id = match reader.read(event.body, &event.attributes) {
+        Err(Undecodable::Schema(id)) => id,
+        _ => return Ok(()),
+    };
+    match Handle::current().block_on(registry.schema(&id)) {
+        Ok(text) => decoding.schemas.put(id, Ok(Arc::new(text))),
+        Err(RegistryError::Unknown(reason)) => decoding.schemas.put(id, Err(reason)),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// A file's bytes as they come, for a thread that may block.

@@ -15,8 +15,8 @@ use crate::capturer;
 use crate::loader;
 use crate::producer;
 use crate::settings::{
-    CaptureSettings, EmptyWindows, EventSource, FileCodec, LoaderSettings, OrderSource, ProducerSettings, Route,
-    Transport, Until, UpSettings, default_order_file,
+    CaptureSettings, EmptyWindows, EventSource, FileCodec, LiveSettings, LoaderSettings, OrderSource, ProducerSettings,
+    Route, Transport, Until, UpSettings, default_order_file,
 };
 
 /// The namespace in the names of local Capture files.
@@ -65,7 +65,12 @@ impl Pipeline {
             transport: Transport::Kafka(components.kafka().clone()),
             topic: settings.topic.clone(),
             create_topic: None,
-            source: EventSource::Generated { users: settings.users, seed: settings.seed, order },
+            source: EventSource::Generated {
+                users: settings.users,
+                seed: settings.seed,
+                order,
+                format: settings.format,
+            },
             rate: settings.rate,
             events: settings.events,
             give_up: STALL,
@@ -85,9 +90,14 @@ impl Pipeline {
             give_up: STALL,
             until: Until::Stopped,
         };
-        let route = Route::new(hub, "user_event_log");
+        let route = Route { format: settings.format.read_by(), ..Route::new(hub, "user_event_log") };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
+        if settings.live {
+            // Nobody but this pipeline writes these keys, so that there is no file to wait for.
+            let live = LiveSettings::of_broker(components.kafka(), &loader.routes);
+            loader.live = Some(LiveSettings { from_start: true, ..live });
+        }
         // Nothing is late on one machine, and looking everywhere at every poll is cheap there.
         loader.lookout.look_back = LOOK_BACK;
         loader.lookout.sweep = settings.poll;

@@ -1,0 +1,72 @@
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::error::RegistryError;
+use crate::azure::Getter;
+use crate::azure::identity::Identity;
+use crate::base::{Secret, TokenSource as _, one_line};
+use crate::formats::{SchemaKind, SchemaText};
+
+/// What tokens are for, in every cloud.
+const SCOPE: &str = "https://eventhubs.azure.net/.default";
+const VERSION: &str = "api-version=2023-07-01";
+/// Characters of an answer that are told.
+const REASON_LIMIT: usize = 200;
+
+/// Azure Schema Registry, of one Event Hubs namespace.
+#[derive(Debug)]
+pub(super) struct Azure {
+    host: String,
+    getter: Getter,
+    identity: Arc<Identity>,
+}
+
+impl Azure {
+    pub(super) fn new(host: &str, getter: Getter, identity: Arc<Identity>) -> Self {
+        Azure { host: host.to_owned(), getter, identity }
+    }
+
+    pub(super) async fn schema(&self, id: &str) -> Result<SchemaText, RegistryError> {
+        let url = format!("https://{}/$schemaGroups/$schemas/{id}?{VERSION}", self.host);
+        let url: Url = url.parse().map_err(|error| self.away(format!("{error}")))?;
+        let token = self.identity.token(SCOPE).await.map_err(RegistryError::unread)?;
+        let shown = Secret::new(format!("Bearer {}", token.secret.expose()));
+        let got = self.getter.get(&url, Some(&shown)).await.map_err(|reason| self.away(reason))?;
+        let text = String::from_utf8_lossy(&got.body);
+        let reason = || format!("{} {}", got.status, one_line(&text, REASON_LIMIT)).trim_end().to_owned();
+        match got.status {
+            200 => {
+                // `application/json; serialization=Avro`, or of a newer service what is JSON Schema.
+                let kind = got.content_type.to_ascii_lowercase();
+                let kind = match kind.split("serialization=").nth(1).map(str::trim) {
+                    Some(name) if name.starts_with("json") => SchemaKind::Json,
+                    Some(name) if name.starts_with("custom") || name.starts_with("protobuf") => SchemaKind::Protobuf,
+                    _ => SchemaKind::Avro,
+                };
+                let text = String::from_utf8(got.body).map_err(|error| self.away(error.to_string()))?;
+                Ok(SchemaText { kind, text, references: Vec::new() })
+            }
+            404 => {
+                Err(RegistryError::Unknown(format!("schema registry {self} does not have schema {id} ({})", reason())))
+            }
+            401 | 403 => Err(RegistryError::Denied {
+                address: self.to_string(),
+                reason: reason(),
+                cure: "give this identity the role Schema Registry Reader on the namespace",
+            }),
+            _ => Err(self.away(format!("it answers {}", reason()))),
+        }
+    }
+
+    fn away(&self, reason: String) -> RegistryError {
+        RegistryError::Away { address: self.to_string(), reason }
+    }
+}
+
+impl fmt::Display for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "azure:{}", self.host)
+    }
+}

@@ -1,0 +1,160 @@
+use std::collections::HashSet;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use url::Url;
+
+use super::error::RegistryError;
+use crate::azure::{Getter, Got};
+use crate::base::{RotatingSecret, Secret, one_line};
+use crate::formats::{SchemaKind, SchemaText};
+
+/// Schemas that one may name, directly or by others.
+const MOST_REFERENCES: usize = 200;
+/// Characters of an answer that are told.
+const REASON_LIMIT: usize = 200;
+
+/// A registry that speaks Confluent's API.
+#[derive(Debug)]
+pub(super) struct Confluent {
+    base: Url,
+    getter: Getter,
+    user: Option<String>,
+    password: Option<RotatingSecret>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    schema: String,
+    #[serde(default)]
+    schema_type: Option<String>,
+    #[serde(default)]
+    references: Option<Vec<Reference>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Reference {
+    name: String,
+    subject: String,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error_code: i64,
+    #[serde(default)]
+    message: String,
+}
+
+impl Confluent {
+    pub(super) fn new(base: &Url, getter: Getter, user: Option<String>, password: Option<RotatingSecret>) -> Self {
+        Confluent { base: base.clone(), getter, user, password }
+    }
+
+    pub(super) async fn schema(&self, id: u32) -> Result<SchemaText, RegistryError> {
+        let main = self.ask(&["schemas", "ids", &id.to_string()]).await?;
+        let kind = match main.schema_type.as_deref() {
+            None | Some("AVRO") => SchemaKind::Avro,
+            Some("PROTOBUF") => SchemaKind::Protobuf,
+            Some("JSON") => SchemaKind::Json,
+            Some(other) => {
+                return Err(RegistryError::Unknown(format!(
+                    "schema {id} in {self} is of type {other}, which is none of ours"
+                )));
+            }
+        };
+        // Those that others need come before them.
+        let (mut references, mut seen) = (Vec::new(), HashSet::new());
+        let mut waiting: Vec<(Reference, bool)> = flat(main.references);
+        let mut texts = std::collections::HashMap::new();
+        while let Some((reference, asked)) = waiting.pop() {
+            if asked {
+                if let Some(text) = texts.remove(&reference.name) {
+                    references.push((reference.name, text));
+                }
+                continue;
+            }
+            if !seen.insert(reference.name.clone()) {
+                continue;
+            }
+            if seen.len() > MOST_REFERENCES {
+                return Err(RegistryError::Unknown(format!(
+                    "schema {id} in {self} names more than {MOST_REFERENCES} others"
+                )));
+            }
+            let found = self.ask(&["subjects", &reference.subject, "versions", &reference.version.to_string()]).await?;
+            texts.insert(reference.name.clone(), found.schema);
+            waiting.push((reference, true));
+            waiting.extend(flat(found.references));
+        }
+        Ok(SchemaText { kind, text: main.schema, references })
+    }
+
+    async fn ask(&self, path: &[&str]) -> Result<Answer, RegistryError> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
+            Err(()) => return Err(self.away("its address has no room for a path".to_owned())),
+        }
+        let what = path.join("/");
+        let mut shown = self.authorization();
+        let mut got = self.getter.get(&url, shown.as_ref()).await.map_err(|reason| self.away(reason))?;
+        if matches!(got.status, 401 | 403)
+            && let Some(password) = &self.password
+            && password.renew(&password.current()).await.map_err(RegistryError::unread)?
+        {
+            shown = self.authorization();
+            got = self.getter.get(&url, shown.as_ref()).await.map_err(|reason| self.away(reason))?;
+        }
+        match got.status {
+            200 => serde_json::from_slice(&got.body)
+                .map_err(|error| self.away(format!("its answer to {what} is none of a registry's ({error})"))),
+            status => Err(self.refusal(status, &what, &got)),
+        }
+    }
+
+    fn refusal(&self, status: u16, what: &str, got: &Got) -> RegistryError {
+        let refusal: Option<Refusal> = serde_json::from_slice(&got.body).ok();
+        let said =
+            refusal.as_ref().map_or(String::new(), |refusal| format!(" {}", one_line(&refusal.message, REASON_LIMIT)));
+        let reason = format!("{status}{said}");
+        match (status, refusal) {
+            // A registry says which it has not; a page in its place does not.
+            (404, Some(refusal)) if refusal.error_code >= 404 => {
+                RegistryError::Unknown(format!("schema registry {self} does not have {what} ({reason})"))
+            }
+            (401 | 403, _) => RegistryError::Denied {
+                address: self.to_string(),
+                reason,
+                cure: "see that --schema-registry-user and --schema-registry-password are right, and may read its schemas",
+            },
+            _ => self.away(format!("it answers {reason} to {what}")),
+        }
+    }
+
+    fn away(&self, reason: String) -> RegistryError {
+        RegistryError::Away { address: self.to_string(), reason }
+    }
+
+    fn authorization(&self) -> Option<Secret> {
+        if self.user.is_none() && self.password.is_none() {
+            return None;
+        }
+        let password = self.password.as_ref().map(RotatingSecret::current);
+        let (user, password) = (self.user.as_deref().unwrap_or_default(), password.as_ref().map_or("", Secret::expose));
+        Some(Secret::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))))
+    }
+}
+
+fn flat(references: Option<Vec<Reference>>) -> Vec<(Reference, bool)> {
+    references.into_iter().flatten().map(|reference| (reference, false)).collect()
+}
+
+impl fmt::Display for Confluent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.base.as_str().trim_end_matches('/').fmt(f)
+    }
+}
