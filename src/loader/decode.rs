@@ -16,7 +16,7 @@ use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{Attributes, EnqueuedTime, ReadError, ReadLimits, SequenceNumber, Stop, read_events};
 use crate::formats::{Decoding, Refusal, Rower, Taken};
 use crate::ledger::{Contents, FileVersion, Outcome, Span};
-use crate::rows::{Batch, Envelope, Table};
+use crate::rows::{Batch, Envelope, Reject, Table};
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +211,7 @@ impl Decoder {
                     return Ok(Some(Taken::Rows(rows)));
                 }
                 Ok(Taken::Skipped) => return Ok(Some(Taken::Skipped)),
+                Err(Refusal::Reject(Reject::NewField(name))) => return Err(LoadError::NewField(name)),
                 Err(Refusal::Reject(reject)) => {
                     self.rejected.push(record);
                     self.reasons.push(reject.to_string());

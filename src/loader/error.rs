@@ -66,6 +66,23 @@ pub enum LoadError {
         /// One of them.
         blob: String,
     },
+    /// A record has a field that is to get a column first.
+    #[error("field `{0}` is to get a column first")]
+    NewField(String),
+    /// Columns were added: begin again with the table as it is now.
+    #[error("the table has other columns now")]
+    Evolved,
+    /// Columns cannot be added.
+    #[error(
+        "--evolve add gives table `{table}` columns, and this user may not alter it ({reason}): make it the table's owner, or \
+         leave --evolve out"
+    )]
+    MayNotEvolve {
+        /// The table.
+        table: String,
+        /// What the store said.
+        reason: String,
+    },
     /// The schema registry refuses.
     #[error(transparent)]
     Registry(#[from] RegistryError),

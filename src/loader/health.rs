@@ -136,6 +136,7 @@ impl Health {
         }
         counter!("deltawave_loader_unmapped_fields_total", labels(None)).increment(unmapped);
         counter!("deltawave_loader_rewritten_files_total", labels(None)).increment(0);
+        counter!("deltawave_loader_added_columns_total", "route" => route.to_string()).increment(0);
     }
 
     /// So many files are written again.
@@ -237,6 +238,7 @@ pub(super) fn describe() {
     );
     describe_histogram!("deltawave_loader_batch_seconds", "Time of one INSERT, its retries included");
     describe_histogram!("deltawave_loader_flush_seconds", "Time of one FLUSH, its retries included");
+    describe_counter!("deltawave_loader_added_columns_total", "Columns added for fields that had none (--evolve add)");
     describe_counter!(
         "deltawave_loader_rewritten_files_total",
         "Files written again because the store did not have what it had acknowledged"

@@ -23,6 +23,7 @@ mod decode;
 mod discover;
 mod dry;
 mod error;
+mod evolve;
 mod fetch;
 mod group;
 mod health;
@@ -48,6 +49,7 @@ mod stream;
 mod unmapped;
 mod write;
 
+pub use beside::{Instead, what_stands_there};
 pub use dry::{DryRun, dry_run};
 pub use error::{Forgotten, LoadError};
 pub use progress::{Counts, Progress};

@@ -46,7 +46,7 @@ impl Records {
         let start = self.bodies.len();
         let Record { file, sequence_number, enqueued_time, body, attributes } = record;
         self.bodies.extend_from_slice(body.unwrap_or_default());
-        if attributes != Attributes::default() {
+        if !attributes.is_nothing() {
             // Those before had none.
             self.beside.resize(self.records.len(), Beside::NOTHING);
             let parts = [

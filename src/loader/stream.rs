@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::decode::BatchLimits;
 use super::discover::Discovery;
 use super::error::{Interrupted, LoadError};
+use super::evolve::{Hopeless, evolve, may_evolve};
 use super::group::{Means, Reading, write};
 use super::journey::Sightings;
 use super::lister::Lister;
@@ -69,6 +70,7 @@ pub(super) struct Stream<'l> {
     live: Option<Arc<Common>>,
     /// What stands there instead, if no file was found.
     nothing: std::sync::Mutex<Option<String>>,
+    hopeless: Hopeless,
 }
 
 impl<'l> Stream<'l> {
@@ -89,6 +91,7 @@ impl<'l> Stream<'l> {
             letters: Mutex::default(),
             live: shared.settings.live.as_ref().map(|_| Arc::default()),
             nothing: std::sync::Mutex::default(),
+            hopeless: Hopeless::default(),
         }
     }
 
@@ -111,6 +114,7 @@ impl<'l> Stream<'l> {
         loop {
             match self.run(&mut told).await {
                 Err(LoadError::Stopped) => return Err(LoadError::Stopped),
+                Err(LoadError::Evolved) => {}
                 Err(error) if others && !self.shared.settings.once => {
                     let party = if matches!(error, LoadError::Blob(_)) { Party::Blob } else { Party::Store };
                     trouble.pause(Interrupted { party, stays: true, reason: error.to_string() }).await?;
@@ -122,7 +126,11 @@ impl<'l> Stream<'l> {
 
     async fn run(&self, told: &mut mpsc::Receiver<Told>) -> Result<(), LoadError> {
         let Shared { settings, container, progress, .. } = *self.shared;
-        let table = open_table(&self.store, settings, self.route).await?;
+        let mut table = open_table(&self.store, settings, self.route).await?;
+        if settings.evolve {
+            may_evolve(&self.store, &table).await?;
+            table = Arc::new(table.as_ref().clone().evolving(self.hopeless.names()));
+        }
         tracing::info!(hub = %self.route.hub, table = %table.name(), blob = %settings.blob, store = %settings.store, "loading");
         if settings.name_format.listing_order() == ListingOrder::Unsorted {
             tracing::warn!(
@@ -277,8 +285,17 @@ impl<'l> Stream<'l> {
                     }
                 }
                 Err(error) => {
+                    let evolved = match &error {
+                        LoadError::NewField(field) => {
+                            let route = (settings, self.route);
+                            evolve(&means.reading, means.store, route, table, &taken, (field, &self.hopeless)).await
+                        }
+                        _ => Ok(()),
+                    };
                     self.queue.put_back(taken);
+                    let error = evolved.err().unwrap_or(error);
                     match error {
+                        LoadError::NewField(_) => return Err(LoadError::Evolved),
                         LoadError::Interrupted(error) => trouble.pause(error).await?,
                         error => return Err(error),
                     }

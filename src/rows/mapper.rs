@@ -61,6 +61,7 @@ impl Mapper {
                 guess: Vec::new(),
                 again: vec![Again::default(); width],
                 strangers: Strangers::default(),
+                hopeless: table.hopeless(),
             },
             skips_tombstones: table.skips_tombstones(),
         }
@@ -113,9 +114,9 @@ impl Mapper {
             if pushed.is_err() {
                 break;
             }
-            pushed = self.push_body(body).map_err(|reason| match of {
-                1 => reason,
-                _ => Reject::Row { number: index + 1, of, reason: Box::new(reason) },
+            pushed = self.push_body(body).map_err(|reason| match reason {
+                reason if of == 1 || matches!(reason, Reject::NewField(_)) => reason,
+                reason => Reject::Row { number: index + 1, of, reason: Box::new(reason) },
             });
             if pushed.is_ok() {
                 self.push_envelope(envelope, index);
@@ -171,17 +172,24 @@ impl Mapper {
         self.fields.strangers.begin_row();
         let mut failed = None;
         let mut rescued = None;
-        let row =
-            Row { fields: &mut self.fields, literals: &mut self.literals, failed: &mut failed, rescued: &mut rescued };
+        let mut new_field = None;
+        let row = Row {
+            fields: &mut self.fields,
+            literals: &mut self.literals,
+            failed: &mut failed,
+            rescued: &mut rescued,
+            new_field: &mut new_field,
+        };
         let not_an_object = |reason: String| match nature(body) {
             Some(nature) => Reject::NotAnObject(format!("it is {nature}")),
             None => Reject::NotAnObject(reason),
         };
         // Checked once as a whole, a text's names and values need no checks of their own.
         let text = str::from_utf8(without_bom(body)).map_err(|error| not_an_object(error.to_string()))?;
-        row.read(serde_json::Deserializer::from_str(text)).map_err(|error| match failed {
-            Some(field) => Reject::Field { field, reason: without_position(&error) },
-            None => not_an_object(error.to_string()),
+        row.read(serde_json::Deserializer::from_str(text)).map_err(|error| match (new_field, failed) {
+            (Some(field), _) => Reject::NewField(field),
+            (None, Some(field)) => Reject::Field { field, reason: without_position(&error) },
+            (None, None) => not_an_object(error.to_string()),
         })?;
         if self.fields.says_nothing() {
             return Err(Reject::NothingFits(self.fields.strangers.names_of_row()));

@@ -24,6 +24,9 @@ pub enum Reject {
     /// A field that every record must have is not there.
     #[error("field `{0}` is missing, but every record must have it")]
     Missing(String),
+    /// A field has no column, and is to get one before anything is made of the record.
+    #[error("field `{0}` has no column")]
+    NewField(String),
     /// What the record says beside its body does not fit its column.
     #[error("`{column}`: {reason}")]
     Attribute {

@@ -1,7 +1,8 @@
 //! One body on its way into the columns' literals, field by field.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -32,6 +33,8 @@ pub(super) struct Fields {
     /// Per column, the text that was fitted last and the element it became: neighbours share their times.
     pub(super) again: Vec<Again>,
     pub(super) strangers: Strangers,
+    /// If a value without a column makes a record none: the fields of which that is not so.
+    pub(super) hopeless: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Fields {
@@ -63,6 +66,8 @@ pub(super) struct Row<'m> {
     pub(super) literals: &'m mut [ArrayLiteral],
     pub(super) failed: &'m mut Option<String>,
     pub(super) rescued: &'m mut Option<String>,
+    /// A field that is to get a column.
+    pub(super) new_field: &'m mut Option<String>,
 }
 
 impl Row<'_> {
@@ -106,6 +111,14 @@ impl<'de> Visitor<'de> for Row<'_> {
                     }
                     fitted?;
                 }
+                Found::New(name) => {
+                    let value: &RawValue = map.next_value()?;
+                    if value.get() != "null" {
+                        *self.new_field = Some(name);
+                        return Err(A::Error::custom("has no column"));
+                    }
+                    self.fields.strangers.met(&name);
+                }
                 Found::Rescue(name) => {
                     let value: &RawValue = map.next_value()?;
                     if has_nul(value.get()) {
@@ -130,6 +143,8 @@ impl<'de> Visitor<'de> for Row<'_> {
 enum Found {
     Column(usize),
     Rescue(String),
+    /// It is to get a column, should it say anything.
+    New(String),
     Nothing,
 }
 
@@ -157,6 +172,9 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: Error>(self, name: &str) -> Result<Found, E> {
         Ok(match self.fields.find(self.position, name) {
             Some(index) => Found::Column(index),
+            None if self.fields.hopeless.as_ref().is_some_and(|hopeless| !hopeless.contains(name)) => {
+                Found::New(name.to_owned())
+            }
             None if self.fields.rescues => Found::Rescue(name.to_owned()),
             None => {
                 self.fields.strangers.met(name);

@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::column::{Column, ColumnType, Epoch, Limit};
 
 /// A target table, as a loader sees it: which columns the envelope fills and which the body.
@@ -10,6 +13,8 @@ pub struct Table {
     skips_tombstones: bool,
     /// Whether `event_index` tells a record's rows apart.
     indexed: bool,
+    /// If fields without a column are to be told before they are dropped: those of which that is known to be in vain.
+    evolving: Option<Arc<BTreeSet<String>>>,
 }
 
 /// Where a column's value comes from.
@@ -221,7 +226,7 @@ impl Table {
             columns.push(column);
             roles.push(role);
         }
-        Ok(Table { name: table(), columns, roles, skips_tombstones: false, indexed })
+        Ok(Table { name: table(), columns, roles, skips_tombstones: false, indexed, evolving: None })
     }
 
     /// The same, but that numbers in the column of that name count from 1970.
@@ -242,6 +247,15 @@ impl Table {
     /// The same, but that records without a body are expected, and make no rows.
     pub fn skipping_tombstones(self) -> Self {
         Table { skips_tombstones: true, ..self }
+    }
+
+    /// The same, but that a record with a value that has no column is none, as long as the field is not one of these.
+    pub fn evolving(self, hopeless: Arc<BTreeSet<String>>) -> Self {
+        Table { evolving: Some(hopeless), ..self }
+    }
+
+    pub(super) fn hopeless(&self) -> Option<Arc<BTreeSet<String>>> {
+        self.evolving.clone()
     }
 
     /// Its name, as the route gave it.

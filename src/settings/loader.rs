@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
@@ -51,6 +51,10 @@ pub struct LoaderArgs {
     columns: ColumnArgs,
     #[command(flatten)]
     registry: RegistryArgs,
+    /// What becomes of fields that have no column: off (they are rescued, or dropped and counted), or add (each becomes one,
+    /// of the narrowest type that takes what there is of it; this user must be allowed to alter the table)
+    #[arg(long, env = "DELTAWAVE_EVOLVE", value_enum, default_value_t = Evolve::Off)]
+    evolve: Evolve,
     /// Load what is there, then exit: 0 when all of it was loaded or rejected
     #[arg(long, env = "DELTAWAVE_ONCE")]
     once: bool,
@@ -111,6 +115,12 @@ pub struct LoaderArgs {
     identity: IdentityArgs,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Evolve {
+    Off,
+    Add,
+}
+
 pub(super) const REQUIRE: [&str; 3] = ["id", "op", "event_order"];
 const POLL: Seconds = Seconds(Duration::from_secs(5));
 const LOOK_BACK: Seconds = Seconds(Duration::from_secs(2 * 60 * 60));
@@ -147,6 +157,8 @@ pub struct LoaderSettings {
     pub columns: Vec<ColumnRule>,
     /// Where schemas are that bodies name.
     pub registries: Registries,
+    /// Whether fields that have no column become one.
+    pub evolve: bool,
     /// Whether to end when all there is was loaded.
     pub once: bool,
     /// Whether a run that finds no file ends well.
@@ -222,6 +234,7 @@ impl LoaderSettings {
             require: REQUIRE.map(str::to_owned).to_vec(),
             columns: Vec::new(),
             registries: Registries::default(),
+            evolve: false,
             once: false,
             allow_empty: false,
             dry_run: false,
@@ -341,6 +354,7 @@ impl LoaderArgs {
                 require: self.require,
                 columns: columns?,
                 registries: registries?,
+                evolve: self.evolve == Evolve::Add,
                 once: self.once,
                 allow_empty: self.allow_empty,
                 dry_run: self.dry_run,

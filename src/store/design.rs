@@ -20,7 +20,7 @@ pub struct Designed {
 }
 
 /// A table as it is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Design {
     /// Its name, as a route has it.
     pub table: String,
@@ -57,6 +57,11 @@ impl Kind {
 }
 
 impl Designed {
+    /// One that is no array, of which nothing was seen.
+    pub fn new(name: &str, kind: ColumnType) -> Self {
+        Designed { name: name.to_owned(), kind, list: false, evidence: String::new() }
+    }
+
     fn sql(&self) -> String {
         format!("{} {}", quote(&self.name), self.data_type())
     }

@@ -9,6 +9,8 @@
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `debezium` | Debezium's connector on a PostgreSQL under random changes, every program killed: the latest state is the source |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `doctor` | `deltawave doctor`: what stands between a loader's flags and rows, each fault with its remedy |
+//! | `evolve` | `loader --evolve add`: fields without a column get one, by one loader or several, and no value is lost |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
@@ -65,7 +67,9 @@ mod capture;
 mod circles;
 mod debezium;
 mod docs;
+mod doctor;
 mod eventhubs;
+mod evolve;
 mod forget;
 mod formats;
 mod guard;

@@ -52,6 +52,11 @@ impl Attributes<'static> {
 }
 
 impl<'a> Attributes<'a> {
+    /// Whether nothing is said.
+    pub fn is_nothing(&self) -> bool {
+        self.offset.is_none() && self.system.data.is_empty() && self.properties.data.is_empty()
+    }
+
     /// The record's key, as text or bytes; nothing for a record without one.
     pub fn key(&self) -> Option<Property<'a>> {
         KEYS.into_iter().find_map(|name| self.system.get(name)).filter(|key| *key != Property::Null)
@@ -192,5 +197,70 @@ impl Branches {
             Branch::Text => Property::Text(cursor.string()?),
             Branch::Bytes => Property::Bytes(cursor.bytes()?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use crate::capture::{EnqueuedTime, FileWriter, OutgoingEvent, PropertyValue, ReadLimits, read_events};
+
+    use super::*;
+
+    #[test]
+    fn properties_are_read_as_they_were_written() {
+        let text = |text: &str| PropertyValue::String(text.to_owned());
+        let event = |number: i64, properties: Vec<(&str, PropertyValue)>, key: Option<PropertyValue>| OutgoingEvent {
+            sequence_number: number,
+            offset: format!("o{number}"),
+            enqueued_time: EnqueuedTime::from_utc(time::OffsetDateTime::UNIX_EPOCH),
+            system_properties: key.map(|key| ("x-opt-partition-key".to_owned(), key)).into_iter().collect(),
+            properties: properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            body: Some(b"{}".to_vec()),
+        };
+        let all = vec![
+            ("a", PropertyValue::Long(i64::MIN)),
+            ("b", PropertyValue::Double(0.5)),
+            ("c", text("x")),
+            ("d", PropertyValue::Bytes(vec![0, 255])),
+            ("e", PropertyValue::Null),
+        ];
+        let mut writer = FileWriter::new(false).unwrap();
+        writer.append(event(0, all, Some(text("k")))).unwrap();
+        writer.append(event(1, vec![], Some(PropertyValue::Bytes(vec![1])))).unwrap();
+        writer.append(event(2, vec![("Content-Type", text("t"))], None)).unwrap();
+        let file = writer.finish().unwrap();
+        let mut seen = 0;
+        read_events(&file[..], ReadLimits::default(), |event| {
+            let Attributes { offset, properties, .. } = event.attributes;
+            assert_eq!(offset, Some(&*format!("o{seen}")));
+            match seen {
+                0 => {
+                    // The map is none of the writer's order.
+                    let mut found: Vec<_> = properties.iter().collect();
+                    found.sort_by_key(|(name, _)| *name);
+                    let wanted = [
+                        ("a", Property::Long(i64::MIN)),
+                        ("b", Property::Double(0.5)),
+                        ("c", Property::Text("x")),
+                        ("d", Property::Bytes(&[0, 255])),
+                        ("e", Property::Null),
+                    ];
+                    assert_eq!(found, wanted);
+                    assert_eq!(event.attributes.key(), Some(Property::Text("k")));
+                }
+                1 => assert_eq!(event.attributes.key(), Some(Property::Bytes(&[1]))),
+                _ => {
+                    assert_eq!(event.attributes.key(), None);
+                    assert_eq!(properties.text("content-type"), Some("t"));
+                }
+            }
+            seen += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(seen, 3);
+        assert!(Attributes::NOTHING.is_nothing());
     }
 }

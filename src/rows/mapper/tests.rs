@@ -1,7 +1,7 @@
 use time::OffsetDateTime;
 
 use super::*;
-use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
+use crate::capture::{Attributes, EnqueuedTime, PartitionId, SequenceNumber};
 use crate::rows::table::tests::{ENVELOPE_COLUMNS, columns, key};
 use crate::rows::{Epoch, Unmapped};
 
@@ -312,4 +312,34 @@ fn what_neighbours_share_is_written_for_each_of_them() {
     // The first of a new batch has no one before it.
     mapper.push(envelope(), Some(br#"{"id":7,"ts":"2026-01-02"}"#)).unwrap();
     assert_eq!(mapper.take().columns[1], r#"{"2026-01-02 00:00:00"}"#);
+}
+
+#[test]
+fn a_record_of_several_rows_is_whole_or_nothing() {
+    let own = format!("{USER},event_index integer");
+    let mut key = key();
+    key.push("event_index".to_owned());
+    let table = Table::new("t", columns(&format!("{own},{ENVELOPE_COLUMNS}")), &key, &[]).unwrap();
+    let mut mapper = Mapper::new(&table);
+    let good: [&[u8]; 3] = [br#"{"id":1,"x":1}"#, br#"{"id":2}"#, br#"{"id":3,"x":2,"y":0}"#];
+    let nothing = Attributes::NOTHING;
+    assert_eq!(mapper.push_all(envelope(), &nothing, good.into_iter()), Ok(()));
+    let before = mapper.literals.clone();
+    let bad: [&[u8]; 2] = [br#"{"id":4,"z":1}"#, br#"{"id":"x"}"#];
+    let said = mapper.push_all(envelope(), &nothing, bad.into_iter()).unwrap_err().to_string();
+    assert_eq!(said, "row 2 of 2: field `id`: expected a whole number, found string `x`");
+    assert_eq!((mapper.literals.clone(), mapper.rows()), (before, 3));
+    assert_eq!(mapper.take_unmapped(), Unmapped::from([("x".to_owned(), 2), ("y".to_owned(), 1)]));
+    let batch = mapper.take();
+    assert_eq!((batch.columns[0].as_str(), batch.columns[6].as_str()), ("{1,2,3}", "{0,1,2}"));
+}
+
+#[test]
+fn a_field_that_is_to_get_a_column_is_told_before_anything_is_made_of_its_record() {
+    let table = Table::new("t", columns(&format!("id integer,rescued jsonb,{ENVELOPE_COLUMNS}")), &key(), &[]).unwrap();
+    let hopeless = std::sync::Arc::new(std::collections::BTreeSet::from(["hopeless".to_owned()]));
+    let mut mapper = Mapper::new(&table.evolving(hopeless));
+    assert_eq!(mapper.push(envelope(), Some(br#"{"id":1,"hopeless":1,"nothing":null}"#)), Ok(()));
+    assert_eq!(mapper.push(envelope(), Some(br#"{"id":2,"new":[1]}"#)), Err(Reject::NewField("new".to_owned())));
+    assert_eq!((mapper.rows(), mapper.take().columns[1].as_str()), (1, r#"{"{\"hopeless\":1}"}"#));
 }
