@@ -28,6 +28,9 @@ param demo bool = false
 @description('Where RisingWave and the loader run: one container group (aci), or a cluster for deploy/aks (aks).')
 param engine ('aci' | 'aks') = 'aci'
 
+@description('Rows are there within a second: the loader also reads the newest events from the hub, over AMQP (5671).')
+param live bool = false
+
 // ---- what it is called, and where it is
 
 @description('Prefix of every name: lowercase letters and digits, beginning with a letter.')
@@ -310,6 +313,7 @@ module hub 'modules/hub.bicep' = {
     writer: captureIdentity.outputs.identity
     producers: union(types.defaults.producers, producers)
     demo: demo ? producerIdentity!.outputs.identity : null
+    reader: live ? loaderIdentity.outputs.identity : null
     vaultName: vault.outputs.vaultName
   }
   // The slowest of all: by the time it is there, the rights that Capture needs have been given for minutes.
@@ -362,6 +366,7 @@ module group 'modules/group.bicep' = if (!onCluster && run) {
     stateKey: secrets.getSecret('risingwave-state-key')
     metadata: metadata.outputs.metadata
     metadataPassword: secrets.getSecret('risingwave-metadata-password')
+    live: live
     traced: applicationInsights
     traces: monitoring.outputs.traces
     ports: ports
@@ -407,6 +412,8 @@ output keyVaultUrl string = vault.outputs.vaultUrl
 output eventHubNamespace string = hub.outputs.namespaceName
 @description('Name of the event hub.')
 output eventHubName string = hub.outputs.eventHubName
+@description('Whether the loader reads the newest events from the hub.')
+output live bool = live
 @description('Address for Kafka clients.')
 output kafkaBootstrap string = hub.outputs.kafkaBootstrap
 @description('Name of the Capture files\' storage account.')

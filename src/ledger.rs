@@ -7,6 +7,7 @@
 
 mod coverage;
 mod ends;
+mod log;
 mod pruned;
 mod runs;
 
@@ -15,6 +16,7 @@ use time::OffsetDateTime;
 use crate::capture::{FileName, SequenceNumber};
 pub use coverage::{Chunk, Cluster, Coverage, CoveredFile, FileState, Gap, merged};
 pub use ends::{EndsError, LogEnds, PartitionEnds};
+pub use log::{Log, LogError, LogPartition, LogRead, LogRecord};
 pub use pruned::{Forgotten, PrunedRange};
 pub use runs::{Found, Run, Runs, Several};
 

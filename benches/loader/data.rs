@@ -66,7 +66,7 @@ pub fn content(first: i64, events: i64, deflate: bool) -> Outcome<Bytes> {
 }
 
 /// As a Kafka producer with the user as its key makes them.
-fn event(number: i64) -> Outcome<OutgoingEvent> {
+pub fn event(number: i64) -> Outcome<OutgoingEvent> {
     // Users in no order, each with an insert, updates and deletes.
     let id = u32::try_from(number.wrapping_mul(7919).rem_euclid(USERS) + 1)?;
     let op = Op::ALL[usize::try_from(number.rem_euclid(3))?];

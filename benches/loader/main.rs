@@ -7,6 +7,7 @@
 //! | `insert` | the loader from listing to ledger with the bare INSERT statements, their parameters ready-made |
 //! | `python` | the loader with a Python program that does the same job (`benches/peers/loader.py`) |
 //! | `latency` | blob committed to row visible, with fixed targets |
+//! | `live` | sent to row visible by the live lane, its cost, and the files' rate beside it, with fixed targets |
 //! | `steady` | a poll that finds nothing among many loaded files: requests, time and memory, with fixed targets |
 //!
 //! `cargo bench --bench loader -- <subcommand>`: what it needs is fetched and started as for the tests. The program
@@ -18,6 +19,7 @@ mod formats;
 mod insert;
 mod latency;
 mod listing;
+mod live;
 mod place;
 mod program;
 mod python;
@@ -53,6 +55,8 @@ enum Benchmark {
     Python(python::Args),
     /// Time from a blob's commit to its rows' visibility
     Latency(latency::Args),
+    /// Time from an event's sending to its row's visibility, by the live lane
+    Live(live::Args),
     /// A poll that finds nothing new among many loaded files
     Steady(steady::Args),
 }
@@ -65,6 +69,7 @@ async fn main() -> ExitCode {
         Some(Benchmark::Insert(args)) => insert::run(&args).await,
         Some(Benchmark::Python(args)) => python::run(&args).await,
         Some(Benchmark::Latency(args)) => latency::run(&args).await,
+        Some(Benchmark::Live(args)) => live::run(&args).await,
         Some(Benchmark::Steady(args)) => steady::run(&args).await,
         // A plain `cargo bench` has nothing to measure, and is no mistake.
         None => {

@@ -51,7 +51,7 @@ trap 'rm -rf "$work"' EXIT
 read -r -d '' query <<'END' || true
 properties.outputs.[clusterName.value, keyVaultName.value, keyVaultUrl.value, captureContainerUrl.value, notificationsUrl.value,
 image.value, eventHubNamespace.value, eventHubName.value, loaderClientId.value, guardClientId.value, risingwaveClientId.value,
-stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value,
+stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value, live.value,
 applicationInsightsName.value]
 END
 # deploy.sh names its deployment so; `az deployment group create -f infra/main.bicep` names it after the file.
@@ -62,7 +62,7 @@ outputs=$(az deployment group show --resource-group "$group" --name deltawave --
   read -r cluster; read -r vault; read -r vault_url; read -r capture_url; read -r queue_url
   read -r deployed_image; read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
   read -r state_endpoint; read -r state_container
-  read -r database_host; read -r database_name; read -r database_user
+  read -r database_host; read -r database_name; read -r database_user; read -r live
   # An empty last line does not arrive.
   read -r insights || insights=''
 } <<<"$(printf %s "$outputs" | tr -d '\r')"
@@ -110,6 +110,8 @@ KEY_VAULT_URL=$vault_url
 CAPTURE_CONTAINER_URL=$capture_url
 NOTIFICATIONS_URL=$queue_url
 EVENT_HUB_NAMESPACE=$namespace
+EVENT_HUB=$namespace/$hub
+LIVE=$(printf %s "$live" | tr '[:upper:]' '[:lower:]')
 ROUTE=${route:-$hub=user_event_log}
 LOADER_CLIENT_ID=$loader_id
 GUARD_CLIENT_ID=$guard_id

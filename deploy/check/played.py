@@ -242,11 +242,11 @@ class Azure:
             "stateEndpoint": "https://s.blob.core.windows.net/", "stateContainer": "state", "databaseHost": "db.example", "databaseName": "risingwave",
             "databaseUser": "admin", "loaderClientId": "loader-id", "guardClientId": "guard-id", "risingwaveClientId": "risingwave-id" if cluster else "",
             "registryName": "reg", "registryLoginServer": "reg.azurecr.io", "containerGroupName": "deltawave" if containers else "",
-            "frontAddress": front, "frontPort": 4566 if front else 0, "clusterName": "cluster" if cluster else "", "workspaceName": "w",
+            "frontAddress": front, "frontPort": 4566 if front else 0, "clusterName": "cluster" if cluster else "", "workspaceName": "w", "live": values.get("live") == "true",
             "applicationInsightsName": "deltawave-traces" if values.get("applicationInsights") == "true" else "",
             "image": values.get("image") or "reg.azurecr.io/deltawave:built",
         }
-        kind = {str: "String", int: "Int"}
+        kind = {str: "String", int: "Int", bool: "Bool"}
         return sdk(DeploymentExtended, {
             "id": f"{GROUP}/providers/Microsoft.Resources/deployments/{self.state['deployment']}", "name": self.state["deployment"],
             "type": "Microsoft.Resources/deployments", "properties": {"provisioningState": "Succeeded", "mode": "Incremental",

@@ -287,14 +287,14 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.writes(), [])
 
     def test_the_cluster_is_installed_from_the_outputs(self):
-        self.assertEqual(self.deploy("-y", IMAGE, "engine=aks"), 0, self.output)
+        self.assertEqual(self.deploy("-y", IMAGE, "engine=aks", "live=true"), 0, self.output)
         self.assertIn("deploy/aks/install.sh -g rg", self.output)
         for name in ("deltawave", "main"):
             self.state["deployment"] = name
             self.assertEqual(self.run_script("aks/install.sh", "-g", "rg", "-i", "reg.azurecr.io/deltawave:1", "-s", "3"), 0, self.output)
         settings = (self.home / "calls.settings.env").read_text()
         for line in ("SHARDS=3", "CAPTURE_CONTAINER_URL=https://a.blob.core.windows.net/capture",
-                     "NOTIFICATIONS_URL=https://a.queue.core.windows.net/new-files", "EVENT_HUB_NAMESPACE=ns", "ROUTE=user-events=user_event_log", "GUARD_CLIENT_ID=guard-id"):
+                     "NOTIFICATIONS_URL=https://a.queue.core.windows.net/new-files", "EVENT_HUB_NAMESPACE=ns", "EVENT_HUB=ns/user-events", "LIVE=true", "ROUTE=user-events=user_event_log", "GUARD_CLIENT_ID=guard-id"):
             self.assertIn(line + "\n", settings)
         self.assertIn("newName: reg.azurecr.io/deltawave\n    newTag: \"1\"", (self.home / "calls.kustomization.yaml").read_text())
         self.assertIn(self.state["vault"]["risingwave-metadata-password"], (self.home / "calls.input").read_text())

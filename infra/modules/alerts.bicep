@@ -114,6 +114,16 @@ var queries = [
     ]
   }
   {
+    name: 'live-unproven'
+    severity: 1
+    window: 'PT30M'
+    text: 'Rows came live, and no Capture file has given them for a quarter of an hour: Capture has stopped, or writes elsewhere.'
+    query: [
+      lines
+      '| where ContainerName has "loader" and Line has "no Capture file has given live rows"'
+    ]
+  }
+  {
     name: 'bad-files'
     severity: 2
     window: 'PT30M'

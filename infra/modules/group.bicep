@@ -46,6 +46,9 @@ param dnsLabel string?
 @description('Resource id of the VNet\'s subnet; null for none.')
 param subnetId string?
 
+@description('Whether the loader reads the newest events from the hub.')
+param live bool
+
 // RisingWave's SQL port, inside the group only.
 var sqlPort = 4567
 
@@ -77,17 +80,27 @@ var guardVariables = concat(
       ]
     : []
 )
-var loaderVariables = concat(ours, [
-  { name: 'DELTAWAVE_CLIENT_ID', value: identities.loader.clientId }
-  { name: 'DELTAWAVE_KEY_VAULT_URL', value: pipeline.vaultUrl }
-  { name: 'DELTAWAVE_BLOB', value: pipeline.containerUrl }
-  { name: 'DELTAWAVE_NOTIFICATIONS', value: pipeline.queueUrl }
-  { name: 'DELTAWAVE_NAMESPACE', value: pipeline.namespace }
-  { name: 'DELTAWAVE_ROUTE', value: '${pipeline.eventHub}=${pipeline.table}' }
-  { name: 'DELTAWAVE_STORE_URL', value: 'postgresql://loader@127.0.0.1:${sqlPort}/dev?sslmode=disable' }
-  { name: 'DELTAWAVE_STORE_PASSWORD', value: 'keyvault:risingwave-loader-password' }
-  { name: 'DELTAWAVE_HTTP', value: '0.0.0.0:${ports.loaderHealth}' }
-])
+var loaderVariables = concat(
+  ours,
+  live
+    ? [
+        { name: 'DELTAWAVE_LIVE', value: 'true' }
+        { name: 'DELTAWAVE_LIVE_GROUP', value: 'deltawave' }
+        { name: 'DELTAWAVE_EVENT_HUB', value: '${pipeline.namespace}/${pipeline.eventHub}' }
+      ]
+    : [],
+  [
+    { name: 'DELTAWAVE_CLIENT_ID', value: identities.loader.clientId }
+    { name: 'DELTAWAVE_KEY_VAULT_URL', value: pipeline.vaultUrl }
+    { name: 'DELTAWAVE_BLOB', value: pipeline.containerUrl }
+    { name: 'DELTAWAVE_NOTIFICATIONS', value: pipeline.queueUrl }
+    { name: 'DELTAWAVE_NAMESPACE', value: pipeline.namespace }
+    { name: 'DELTAWAVE_ROUTE', value: '${pipeline.eventHub}=${pipeline.table}' }
+    { name: 'DELTAWAVE_STORE_URL', value: 'postgresql://loader@127.0.0.1:${sqlPort}/dev?sslmode=disable' }
+    { name: 'DELTAWAVE_STORE_PASSWORD', value: 'keyvault:risingwave-loader-password' }
+    { name: 'DELTAWAVE_HTTP', value: '0.0.0.0:${ports.loaderHealth}' }
+  ]
+)
 var producerVariables = concat(ours, [
   { name: 'DELTAWAVE_CLIENT_ID', value: identities.?producer.?clientId }
   { name: 'DELTAWAVE_EVENT_HUB', value: '${pipeline.namespace}/${pipeline.eventHub}' }

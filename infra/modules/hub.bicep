@@ -9,6 +9,10 @@ param accountId string
 param containerName string
 param producers Producers
 param demo Identity?
+
+@description('The identity that reads the newest events, if the live lane is on.')
+param reader Identity?
+
 param vaultName string
 
 @minLength(6)
@@ -105,6 +109,19 @@ resource demoSends 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (de
   name: guid(eventHub.id, demo!.principalId, role('Azure Event Hubs Data Sender'))
   scope: eventHub
   properties: right(demo!.principalId, 'Azure Event Hubs Data Sender', 'sends the demonstration\'s events')
+}
+
+// Its own, for at most five may read a partition by one group.
+resource readers 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2026-01-01' = if (reader != null) {
+  parent: eventHub
+  name: 'deltawave'
+  properties: { userMetadata: 'the loader, which reads the newest events by it' }
+}
+
+resource loaderReads 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (reader != null) {
+  name: guid(eventHub.id, reader!.principalId, role('Azure Event Hubs Data Receiver'))
+  scope: eventHub
+  properties: right(reader!.principalId, 'Azure Event Hubs Data Receiver', 'reads the newest events')
 }
 
 #disable-next-line use-recent-api-versions // there is no newer one

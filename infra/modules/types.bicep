@@ -189,6 +189,7 @@ var defaults = {
 @description('Built-in roles. infra/check reads their names here.')
 var roles = {
   'Azure Event Hubs Data Sender': '2b629674-e913-4c01-ae53-ef4638d8f975'
+  'Azure Event Hubs Data Receiver': 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
   'Storage Blob Data Reader': '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   'Storage Blob Data Contributor': 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   'Storage Queue Data Message Processor': '8a0f0c08-91a1-4084-bc3d-661d67233fed'

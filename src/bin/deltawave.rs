@@ -8,8 +8,8 @@ use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
 use deltawave::settings::{
-    self, BackfillArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs, TableArgs,
-    UpArgs, VerifyArgs,
+    self, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs,
+    TableArgs, UpArgs, VerifyArgs,
 };
 
 /// Change events through Event Hubs Capture into the latest state of every row
@@ -40,6 +40,8 @@ enum Command {
     Table(Box<TableArgs>),
     /// Show what is in a Capture file, or where it is damaged: exit 1 if it is
     Inspect(InspectArgs),
+    /// Tell what stands between a loader's flags and rows in a table, with the remedy: put it before a loader's own flags
+    Doctor(Box<DoctorArgs>),
     /// Show how far each partition is loaded, and how much is on its way
     Status(StatusArgs),
     /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
@@ -71,6 +73,9 @@ fn main() -> ExitCode {
         }
         Command::Inspect(args) => {
             service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::inspect)
+        }
+        Command::Doctor(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::doctor)
         }
         Command::Status(args) => {
             service::run(cli.log.settings_beside_output(), faults.and(args.validate()), operator::status)

@@ -16,5 +16,5 @@ pub use avro::{
 pub use hub::{Hub, InvalidHub, PartitionId, SequenceNumber};
 pub use name::{FileName, ListingOrder, NameFormat, NameFormatError};
 pub use scope::{Scope, Shard, parse_time};
-pub use time::{EnqueuedTime, InvalidEnqueuedTime};
+pub use time::{EnqueuedTime, InvalidEnqueuedTime, kafka_instant};
 pub use window::{Window, WindowLimits};

@@ -20,6 +20,12 @@ impl EnqueuedTime {
         EnqueuedTime(at.replace_nanosecond(0).unwrap_or(at))
     }
 
+    /// What `capture` gives a Kafka record of that timestamp, in milliseconds since 1970. One without a usable timestamp
+    /// gets 1970: always the same, as it is part of the record's identity.
+    pub fn from_kafka(millis: Option<i64>) -> Self {
+        Self::from_utc(kafka_instant(millis))
+    }
+
     /// The instant, UTC.
     pub fn utc(self) -> OffsetDateTime {
         self.0
@@ -54,6 +60,15 @@ impl EnqueuedTime {
         let (hour, minute, second) = (t.hour(), t.minute(), t.second());
         let _ = write!(out, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
     }
+}
+
+/// The instant of a Kafka record's timestamp, in milliseconds since 1970; 1970 where it says none that has four digits of
+/// a year, which are what Capture's format has room for.
+pub fn kafka_instant(millis: Option<i64>) -> OffsetDateTime {
+    millis
+        .and_then(|millis| OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok())
+        .filter(|at| (0..=9999).contains(&at.year()))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// The US form, as Capture writes it.

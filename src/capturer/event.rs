@@ -1,5 +1,3 @@
-use time::OffsetDateTime;
-
 use crate::capture::{EnqueuedTime, OutgoingEvent, PropertyValue};
 use crate::kafka::Record;
 
@@ -8,7 +6,7 @@ const KEY: &str = "x-opt-partition-key";
 
 /// The record as Capture writes it: the offset is the sequence number, headers are properties.
 pub(super) fn event(record: Record) -> OutgoingEvent {
-    let enqueued_time = enqueued_time(record.timestamp);
+    let enqueued_time = EnqueuedTime::from_kafka(record.timestamp);
     let system_properties = record.key.map(|key| (KEY.to_owned(), text_or_bytes(key))).into_iter().collect();
     // Kafka allows a header name several times, a map does not: the last one wins.
     let mut properties: Vec<(String, PropertyValue)> = Vec::with_capacity(record.headers.len());
@@ -27,15 +25,6 @@ pub(super) fn event(record: Record) -> OutgoingEvent {
         properties,
         body: record.payload,
     }
-}
-
-/// A record without a usable timestamp gets 1970: always the same, as it is part of the record's identity.
-pub(super) fn enqueued_time(timestamp: Option<i64>) -> EnqueuedTime {
-    // Four digits of a year are what the format has room for.
-    let at = timestamp
-        .and_then(|millis| OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok())
-        .filter(|at| (0..=9999).contains(&at.year()));
-    EnqueuedTime::from_utc(at.unwrap_or(OffsetDateTime::UNIX_EPOCH))
 }
 
 fn text_or_bytes(value: Vec<u8>) -> PropertyValue {
@@ -73,7 +62,7 @@ mod tests {
     #[test]
     fn a_record_without_a_usable_time_gets_the_same_one_each_time() {
         for timestamp in [None, Some(i64::MAX), Some(i64::MIN)] {
-            assert_eq!(enqueued_time(timestamp).to_string(), "1/1/1970 12:00:00 AM", "{timestamp:?}");
+            assert_eq!(EnqueuedTime::from_kafka(timestamp).to_string(), "1/1/1970 12:00:00 AM", "{timestamp:?}");
         }
     }
 }

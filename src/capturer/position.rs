@@ -1,6 +1,5 @@
 use std::ops::Range;
 
-use super::event::enqueued_time;
 use crate::capture::EnqueuedTime;
 use crate::kafka::Record;
 
@@ -17,7 +16,7 @@ impl LastRecord {
     /// made anew.
     pub fn is(&self, record: &Record) -> bool {
         self.offset == record.offset
-            && self.enqueued_time == enqueued_time(record.timestamp)
+            && self.enqueued_time == EnqueuedTime::from_kafka(record.timestamp)
             && self.body == record.payload
     }
 }
@@ -117,7 +116,8 @@ mod tests {
     fn only_the_same_second_and_body_make_the_same_record() {
         let record =
             Record { offset: 4, timestamp: Some(5_999), key: None, payload: Some(b"x".to_vec()), headers: Vec::new() };
-        let last = LastRecord { offset: 4, enqueued_time: enqueued_time(Some(5_000)), body: Some(b"x".to_vec()) };
+        let last =
+            LastRecord { offset: 4, enqueued_time: EnqueuedTime::from_kafka(Some(5_000)), body: Some(b"x".to_vec()) };
         assert!(last.is(&record));
         assert!(!last.is(&Record { timestamp: Some(6_000), ..record.clone() }));
         assert!(!last.is(&Record { payload: None, ..record.clone() }));

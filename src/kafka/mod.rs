@@ -3,7 +3,7 @@
 //! ```text
 //! KafkaSettings ──open──▶ Endpoint ──▶ Cluster     metadata, topics, watermarks ──▶ Watermarks
 //!    secrets, tokens ──▶ Login │  ├─▶ Publisher   idempotent writer with counted delivery reports
-//!                              └──└─▶ Reader      partitions from given offsets, each on its own
+//!                              └──└─▶ Reader      partitions from given offsets, each on its own ──▶ TopicLog
 //! ```
 //!
 //! Whatever librdkafka logs comes out as `tracing` lines at debug level, so that a
@@ -15,6 +15,7 @@ mod cluster;
 mod endpoint;
 mod ends;
 mod error;
+mod log;
 mod login;
 mod publisher;
 mod reader;
@@ -26,6 +27,7 @@ pub use cluster::{Cluster, MissingTopic};
 pub use endpoint::Endpoint;
 pub use ends::Watermarks;
 pub use error::KafkaError;
+pub use log::TopicLog;
 pub use publisher::Publisher;
 pub use reader::{PartitionReader, Read, Reader, Record};
 pub use settings::{AddressError, BrokerAddress, EventHubAccess, KafkaSettings, Proof, Security};

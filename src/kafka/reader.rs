@@ -18,6 +18,13 @@ const READ_AHEAD_KIB: &str = "4096";
 /// The most bytes of one answer from a broker, but for a single record that is larger.
 const ANSWER_BYTES: &str = "8388608";
 
+/// The same at a partition's end. An answer must have room for the largest record there may be.
+const TAIL_AHEAD_KIB: &str = "1024";
+const TAIL_ANSWER_BYTES: &str = "2097152";
+/// How long a broker may keep an answer back that has nothing in it. Brokers answer when a record comes; one that is
+/// played in a process does not.
+const TAIL_WAIT_MS: &str = "100";
+
 /// One record with everything a broker knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -53,12 +60,33 @@ pub struct Reader {
     _attendant: Option<Attendant>,
 }
 
+/// How a reader is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// All records, as many at a time as there are.
+    Whole,
+    /// The newest records, as they come.
+    Tail,
+}
+
 impl Reader {
     /// A reader without partitions. Call inside a runtime.
     ///
     /// # Errors
     /// [`KafkaError::Client`] when the library refuses the settings.
     pub fn new(endpoint: &Endpoint) -> Result<Reader, KafkaError> {
+        Self::open_for(endpoint, Manner::Whole)
+    }
+
+    /// The same for partitions that are read at their ends, with less memory for what is fetched ahead.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn of_tails(endpoint: &Endpoint) -> Result<Reader, KafkaError> {
+        Self::open_for(endpoint, Manner::Tail)
+    }
+
+    fn open_for(endpoint: &Endpoint, manner: Manner) -> Result<Reader, KafkaError> {
         let mut config = endpoint.client_config();
         config
             // The library wants a group for manual assignment too; it is never joined.
@@ -69,6 +97,13 @@ impl Reader {
             .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", READ_AHEAD_KIB)
             .set("fetch.max.bytes", ANSWER_BYTES);
+        if manner == Manner::Tail {
+            config
+                .set("queued.max.messages.kbytes", TAIL_AHEAD_KIB)
+                .set("fetch.max.bytes", TAIL_ANSWER_BYTES)
+                .set("fetch.wait.max.ms", TAIL_WAIT_MS)
+                .set("fetch.error.backoff.ms", TAIL_WAIT_MS);
+        }
         let consumer = StreamConsumer::from_config_and_context(&config, endpoint.context())
             .map_err(|error| KafkaError::Client { address: endpoint.address().clone(), reason: error.to_string() })?;
         let consumer: Arc<StreamConsumer<Context>> = Arc::new(consumer);

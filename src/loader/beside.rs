@@ -1,6 +1,7 @@
 //! Nothing was found: what stands beside it, and which setting would find it. For people.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use futures::StreamExt as _;
 
@@ -15,15 +16,21 @@ const MOST_LOOKS: usize = 20;
 
 /// What a container holds instead of a hub's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Instead {
+pub struct Instead {
     /// In a sentence that ends with the cure.
-    pub(super) text: String,
+    pub text: String,
     /// Whether it holds nothing at all, as before its first window is closed.
-    pub(super) is_empty: bool,
+    pub is_empty: bool,
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// Looks what a container holds instead of a hub's files.
-pub(super) async fn what_stands_there(container: &Container, format: &NameFormat, hub: &Hub) -> Instead {
+pub async fn what_stands_there(container: &Container, format: &NameFormat, hub: &Hub) -> Instead {
     let wanted = format!("no file of event hub {} of namespace {}", hub.name(), hub.namespace());
     match look(container, format, hub).await {
         Ok(found) => {

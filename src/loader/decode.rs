@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::error::LoadError;
 use super::fetch::Source;
+use super::live::{Common, Prints};
 use super::records::{Record, Records};
 use super::registrar::Registrar;
 use super::unmapped::UnmappedFields;
@@ -74,6 +75,8 @@ pub(super) struct Decoder {
     limits: BatchLimits,
     read_limits: ReadLimits,
     unmapped: Arc<UnmappedFields>,
+    /// Who wants to know what records look like, if anybody does.
+    live: Option<Arc<Common>>,
     out: mpsc::Sender<Decoded>,
 }
 
@@ -85,6 +88,7 @@ impl Decoder {
         registrar: Option<&Registrar>,
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
+        live: Option<&Arc<Common>>,
         out: mpsc::Sender<Decoded>,
     ) -> Self {
         Decoder {
@@ -100,6 +104,7 @@ impl Decoder {
             limits,
             read_limits: ReadLimits::default(),
             unmapped: Arc::clone(unmapped),
+            live: live.cloned(),
             out,
         }
     }
@@ -117,6 +122,7 @@ impl Decoder {
         let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = None;
+        let mut prints = self.live.is_some().then(Prints::default);
         let unmapped = self.rower.unmapped();
         pass(Side::Before, Step::Decoded);
         let result = read_events(&mut source, self.read_limits, |event| {
@@ -136,6 +142,9 @@ impl Decoder {
             contents.span = Some(Span::include(contents.span, sequence_number));
             let attributes = if self.keeps_attributes { event.attributes } else { Attributes::NOTHING };
             let record = Record { file: index, sequence_number, enqueued_time, body: event.body, attributes };
+            if let Some(prints) = &mut prints {
+                prints.add(sequence_number, enqueued_time, event.body);
+            }
             let pushed = self.push(record, file).and_then(|taken| {
                 contents.skipped += u64::from(taken == Some(Taken::Skipped));
                 if self.is_full() { self.hand_on() } else { Ok(()) }
@@ -168,6 +177,9 @@ impl Decoder {
         }
         contents.unmapped = self.rower.unmapped() - unmapped;
         pass(Side::After, Step::Decoded);
+        if let (Some(live), Some(prints)) = (&self.live, prints) {
+            live.decoded(&file.blob, prints);
+        }
         Ok(FileEnd::Read(contents))
     }
 

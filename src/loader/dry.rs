@@ -118,6 +118,7 @@ pub async fn dry_run(
             registrar: registrar.as_ref(),
             batch: BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes },
             parallel_files: budget.parallel_files,
+            live: None,
         };
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(settings.fit(route, table?)?),

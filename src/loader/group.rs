@@ -12,6 +12,7 @@ use super::decode::{BatchLimits, Decoded, Decoder, FileEnd};
 use super::error::LoadError;
 use super::fetch::fetch;
 use super::journey::{Journeys, Sightings};
+use super::live::Common;
 use super::patience::Patience;
 use super::pool::Store;
 use super::progress::{Counts, Progress};
@@ -38,6 +39,8 @@ pub(super) struct Reading<'l> {
     pub(super) registrar: Option<&'l Registrar>,
     pub(super) batch: BatchLimits,
     pub(super) parallel_files: usize,
+    /// What the live lane knows, where there is one.
+    pub(super) live: Option<&'l Arc<Common>>,
 }
 
 /// What loading a group needs.
@@ -101,7 +104,8 @@ async fn write_on(
         Some(journeys) => journeys.only(&files),
         None => Journeys::begin(means.route, table.name(), &files, means.sightings),
     };
-    let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys };
+    let live = means.reading.live.map(Arc::as_ref);
+    let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys, live };
     let attempted = attempt(means, &target, table, &files).await;
     let (contents, unread, written) = attempted.inspect_err(|error| journeys.failed(error))?;
     drop(place);
@@ -140,7 +144,8 @@ pub(super) async fn prove(
     let mut group = group;
     loop {
         let Acknowledged { files, journeys, contents, written, unread } = group;
-        let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys };
+        let live = means.reading.live.map(Arc::as_ref);
+        let target = Target { hub, table, decoding: means.reading.decoding, files: &files, journeys: &journeys, live };
         receipt.gone = unread.gone.or(receipt.gone.take());
         receipt.refused.extend(unread.refused);
         let counted = async {
@@ -228,8 +233,16 @@ pub(super) async fn decode_all(
     means.decoding.schemas.forget_unknown();
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let mut decoder =
-            Decoder::new(hub, table, means.decoding, means.registrar, means.batch, means.unmapped, sender.clone());
+        let mut decoder = Decoder::new(
+            hub,
+            table,
+            means.decoding,
+            means.registrar,
+            means.batch,
+            means.unmapped,
+            means.live,
+            sender.clone(),
+        );
         let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
         let worker = tokio::task::spawn_blocking(move || {
@@ -296,6 +309,9 @@ impl Counted {
         means.store.persist(async |session| session.note_files(container, table.name(), &entries).await).await?;
         pass(Side::After, Step::Receipted);
         target.journeys.together("note", began);
+        if let Some(live) = target.live {
+            live.noted(&entries);
+        }
         let mut counts = Counts { unmapped, ..Counts::default() };
         for entry in &entries {
             let Entry { file, contents, loaded, rejected, .. } = entry;

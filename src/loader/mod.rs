@@ -8,6 +8,8 @@
 //!        └──────────────────────── what the store turns out not to have ─────┘            └─▶ messages deleted
 //! ```
 //!
+//! Beside the files, `live` reads the broker's end and writes the same rows earlier, without any promise.
+//!
 //! A stream is one route's way through all this: its listing, its queue, its group in hand and its trouble are its own.
 //! Streams share a bounded pool of sessions, each taken for one try, and places in memory, given back before long pauses.
 //!
@@ -27,6 +29,7 @@ mod group;
 mod health;
 mod journey;
 mod lister;
+mod live;
 mod notify;
 mod party;
 mod patience;
@@ -46,6 +49,7 @@ mod stream;
 mod unmapped;
 mod write;
 
+pub use beside::{Instead, what_stands_there};
 pub use dry::{DryRun, dry_run};
 pub use error::{Forgotten, LoadError};
 pub use progress::{Counts, Progress};

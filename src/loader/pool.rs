@@ -145,6 +145,17 @@ impl Store {
         }
     }
 
+    /// The same once, for whom a failure is none.
+    ///
+    /// # Errors
+    /// Whatever befalls it. Nobody knows then how much was applied.
+    pub(super) async fn once<T>(
+        &self,
+        action: &impl AsyncFn(&Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.attempt(action).await
+    }
+
     async fn attempt<T>(&self, action: &impl AsyncFn(&Session) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _share = permit(&self.share).await;
         let _session = permit(&self.pool.permits).await;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::health::Health;
+use super::live::Lanes;
 use super::unmapped::UnmappedFields;
 use crate::service::http::Status;
 
@@ -13,6 +14,8 @@ pub struct Progress {
     pub(super) health: Health,
     /// Shared with the threads that decode.
     pub(super) unmapped_fields: Arc<UnmappedFields>,
+    /// The lanes that read what no file has yet.
+    pub(super) lanes: Arc<Lanes>,
     /// What stands where no file of a hub was found, by hub.
     nothing_found: Mutex<BTreeMap<String, String>>,
     files: AtomicU64,
@@ -49,6 +52,7 @@ impl Progress {
         Progress {
             health: Health::new(poll),
             unmapped_fields: Arc::default(),
+            lanes: Arc::default(),
             nothing_found: Mutex::default(),
             files: AtomicU64::default(),
             quarantined: AtomicU64::default(),
@@ -105,10 +109,14 @@ impl Status for Progress {
         let (ready, mut answer) = self.health.readiness();
         answer["unmapped_fields"] = serde_json::json!(self.unmapped_fields.all());
         answer["nothing_found"] = serde_json::json!(*self.nothing_found.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(live) = self.lanes.json() {
+            answer["live"] = live;
+        }
         (ready, answer)
     }
 
     fn refresh_metrics(&self) {
         self.health.refresh_metrics();
+        self.lanes.refresh_metrics();
     }
 }

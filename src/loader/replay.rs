@@ -63,6 +63,7 @@ pub async fn load_again(
             registrar: registrar.as_ref(),
             batch,
             parallel_files: budget.parallel_files,
+            live: None,
         };
         let table = open_table(&store, settings, &route).await?;
         let name = route.to_string().into();

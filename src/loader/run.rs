@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::error::LoadError;
 use super::health;
+use super::live;
 use super::notify::{Inbox, Told};
 use super::patience::Patience;
 use super::pool::{self, Pool};
@@ -36,6 +37,7 @@ pub async fn run(
     progress: Arc<Progress>,
 ) -> Result<(), LoadError> {
     health::describe();
+    live::describe();
     let ended = tokio::select! {
         ended = work(settings, &shutdown, &progress) => ended,
         () = overdue(&shutdown) => {
@@ -66,7 +68,7 @@ async fn work(
     let routes = settings.routes.len();
     let slots = Slots::new(routes);
     let budget = Budget::of(settings, Slots::at_once(routes));
-    let shared = Shared { settings, container: &container, slots: &slots, budget, progress };
+    let shared = Shared { settings, container: &container, slots: &slots, budget, progress, identity: &identity };
     let stream = |route| Stream::new(&shared, route, &patience, &pool.store(routes > 1, &patience));
     let streams: Vec<_> = settings.routes.iter().map(stream).collect();
     let (senders, receivers): (Vec<_>, Vec<_>) = streams.iter().map(|_| mpsc::channel(TOLD)).unzip();

@@ -1,6 +1,7 @@
 //! One route's way from its hub's files to its table, beside those of the other routes: its listing, its queue, its group
 //! in hand and its trouble are its own.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::evolve::{Hopeless, evolve, may_evolve};
 use super::group::{Means, Reading, write};
 use super::journey::Sightings;
 use super::lister::Lister;
+use super::live::{Common, Lane};
 use super::notify::{Letters, Places, Told};
 use super::party::Party;
 use super::patience::Patience;
@@ -25,6 +27,7 @@ use super::queue::{Age, Queue};
 use super::registrar::decoding;
 use super::slots::{Pace, Slots};
 use crate::azure::blob::Container;
+use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
 use crate::rows::{InvalidTable, Table};
 use crate::settings::{LoaderSettings, Route, Tombstones};
@@ -51,6 +54,7 @@ pub(super) struct Shared<'l> {
     pub(super) slots: &'l Slots,
     pub(super) budget: Budget,
     pub(super) progress: &'l Progress,
+    pub(super) identity: &'l Arc<Identity>,
 }
 
 pub(super) struct Stream<'l> {
@@ -62,6 +66,8 @@ pub(super) struct Stream<'l> {
     queue: Queue,
     sightings: Sightings,
     letters: Mutex<Letters>,
+    /// What files and the live lane know of each other, where there is one.
+    live: Option<Arc<Common>>,
     /// What stands there instead, if no file was found.
     nothing: std::sync::Mutex<Option<String>>,
     hopeless: Hopeless,
@@ -83,6 +89,7 @@ impl<'l> Stream<'l> {
             queue,
             sightings: Sightings::default(),
             letters: Mutex::default(),
+            live: shared.settings.live.as_ref().map(|_| Arc::default()),
             nothing: std::sync::Mutex::default(),
             hopeless: Hopeless::default(),
         }
@@ -158,7 +165,19 @@ impl<'l> Stream<'l> {
             ended = self.load(&table) => ended,
             ended = lister.run() => ended,
             ended = self.hear(told, &table) => ended,
+            never = self.read_live(&table) => match never {},
         }
+    }
+
+    /// Writes what no file has yet.
+    async fn read_live(&self, table: &Arc<Table>) -> Infallible {
+        let Shared { settings, container, progress, identity, .. } = *self.shared;
+        let Some((live, common)) = settings.live.as_ref().zip(self.live.as_ref()) else {
+            return std::future::pending().await;
+        };
+        let (route, name, store, patience) = (self.route, &self.name, &self.store, &self.patience);
+        let lane = Lane { live, settings, identity, route, name, container, store, patience, progress, common };
+        lane.run(table).await
     }
 
     /// Puts what notifications tell of into the queue.
@@ -184,7 +203,7 @@ impl<'l> Stream<'l> {
 
     /// Loads what is in the queue, group by group: one is proven while the next is written.
     async fn load(&self, table: &Arc<Table>) -> Result<(), LoadError> {
-        let Shared { settings, container, slots, budget, progress } = *self.shared;
+        let Shared { settings, container, slots, budget, progress, .. } = *self.shared;
         let in_hand = self.patience.in_hand();
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
@@ -197,6 +216,7 @@ impl<'l> Stream<'l> {
             registrar: registrar.as_ref(),
             batch,
             parallel_files: budget.parallel_files,
+            live: self.live.as_ref(),
         };
         let readable = Mutex::default();
         let (route, sightings) = (&self.name, &self.sightings);

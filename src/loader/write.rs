@@ -1,19 +1,22 @@
 //! Batches become rows in the store. A batch refused for its data is split until the bad records stand alone.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use metrics::histogram;
+use metrics::{counter, histogram};
 
 use super::decode::Decoded;
 use super::error::LoadError;
 use super::journey::Journeys;
+use super::live::Common;
 use super::pool::Store;
 use super::records::{Record, Records};
 use crate::base::killpoint::{Side, Step, pass};
+use crate::capture::PartitionId;
 use crate::formats::{Decoding, Rower};
-use crate::ledger::{FileVersion, Runs};
+use crate::ledger::{FileVersion, Run, Runs};
 use crate::rows::{Envelope, Table};
-use crate::store::{Fault, Rejected};
+use crate::store::{Fault, KeyRange, Rejected, Shelf};
 use crate::traces::{self, counted};
 
 /// Rows and rejected records that the store has taken, though it may yet lose them. Made only of [`Decoded`].
@@ -40,6 +43,8 @@ pub(super) struct Target<'g> {
     /// The group's files, for their partitions and names.
     pub(super) files: &'g [FileVersion],
     pub(super) journeys: &'g Journeys,
+    /// What the live lane has written, where there is one.
+    pub(super) live: Option<&'g Common>,
 }
 
 impl Decoded {
@@ -54,7 +59,10 @@ impl Decoded {
         let mut refused = Vec::new();
         pass(Side::Before, Step::Written);
         let (began, since) = (Instant::now(), traces::now());
-        let inserted = store.persist(async |session| session.insert(target.table, &batch).await).await;
+        let inserted = match there_already(target, &records, store).await? {
+            true => Ok(()),
+            false => store.persist(async |session| session.insert(target.table, &batch).await).await,
+        };
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
             Ok(()) => {
@@ -93,6 +101,48 @@ impl Decoded {
         Ok(Written { tallies: tallies.0, unmapped })
     }
 }
+
+/// Whether live rows stand in the place of all of these, so that nothing has to be written. That they are durable is
+/// counted after the FLUSH, as of any.
+async fn there_already(target: &Target<'_>, records: &Records, store: &Store) -> Result<bool, LoadError> {
+    // A record of several rows would have to be counted record by record.
+    let Some(live) = target.live.filter(|_| !target.table.is_indexed()) else { return Ok(false) };
+    let mut partitions = BTreeMap::<PartitionId, Vec<Record<'_>>>::new();
+    for record in records.iter() {
+        partitions.entry(target.files[record.file].name.partition).or_default().push(record);
+    }
+    let mut ranges = Vec::new();
+    for (partition, mut records) in partitions {
+        records.sort_unstable_by_key(|record| (record.sequence_number, record.enqueued_time));
+        let mut runs = Runs::default();
+        records.into_iter().for_each(|record| add(&mut runs, record, 1));
+        if !live.may_have(partition, &runs) {
+            return Ok(false);
+        }
+        let range = |run: &Run| KeyRange {
+            target: target.table.name(),
+            hub: target.hub,
+            partition,
+            shelf: Shelf::Rows,
+            run: *run,
+        };
+        ranges.extend(runs.iter().map(range));
+    }
+    if ranges.is_empty() || ranges.len() > RANGES {
+        return Ok(false);
+    }
+    let counts = store.persist(async |session| session.count_ranges(&ranges).await).await?;
+    let all = ranges.iter().zip(&counts).all(|(range, count)| range.run.records() == *count);
+    if all {
+        let route = format!("{}={}", target.hub, target.table.name());
+        let labels = [("hub", target.hub.to_owned()), ("route", route)];
+        counter!("deltawave_loader_rows_already_there_total", &labels).increment(counts.iter().sum());
+    }
+    Ok(all)
+}
+
+/// Ranges that are counted before a batch is written; of more, writing costs less.
+const RANGES: usize = 20;
 
 /// Writes all but the records the store refuses, and says which those are and why, in order. Costs about two
 /// statements a bad record and halving.

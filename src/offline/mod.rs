@@ -39,7 +39,7 @@ pub use error::OfflineError;
 pub use kafka::{Kafka, Lock};
 pub use parts::{Part, Parts};
 pub use postgres::{Access, Postgres};
-pub use prerequisites::MissingTools;
+pub use prerequisites::{MissingTools, missing_tools};
 pub use registry::Registry;
 pub use risingwave::RisingWave;
 pub use scratch::Scratch;

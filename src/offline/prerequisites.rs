@@ -93,6 +93,11 @@ pub(super) fn prerequisites(needs: &[Need]) -> Result<(), MissingTools> {
     check(needs, &std::env::var_os("PATH").unwrap_or_default())
 }
 
+/// What any of the components here may need and is missing or too old.
+pub fn missing_tools() -> Option<MissingTools> {
+    prerequisites(&[Need::Node, Need::Npm, Need::Java, Need::Maven]).err()
+}
+
 fn check(needs: &[Need], path: &OsStr) -> Result<(), MissingTools> {
     let mut needs = needs.to_vec();
     needs.sort_unstable();

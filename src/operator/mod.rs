@@ -1,10 +1,13 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
-//! too and stays, `table` tells from files which table they need, `inspect` shows one file, `backfill` loads a history
+//! too and stays, `table` tells from files which table they need, `inspect` shows one file, `doctor` tells what a
+//! loader lacks, `backfill` loads a history
 //! before its latest state is made, `status` shows how far it is, `verify` proves that nothing was lost or came twice,
 //! `replay` loads again what it finds lacking, `prune` deletes what is old or of a key.
 
+mod ahead;
 mod aligned;
 mod backfill;
+mod doctor;
 mod guard;
 mod init;
 mod inspect;
@@ -20,6 +23,7 @@ mod up;
 mod verify;
 
 pub use backfill::{BackfillError, backfill};
+pub use doctor::doctor;
 pub use guard::{GuardError, guard};
 pub use init::{InitError, init};
 pub use inspect::{InspectError, inspect};

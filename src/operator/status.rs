@@ -4,6 +4,7 @@ use std::io::Write as _;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::{shown, span};
 use super::aligned::aligned;
 use super::source::{self, SourceError};
 use super::store::{address, connect_current};
@@ -12,7 +13,7 @@ use crate::capture::PartitionId;
 use crate::ledger::{EndsError, PartitionEnds};
 use crate::service::Exit;
 use crate::settings::CheckSettings;
-use crate::store::{StoreError, Summary};
+use crate::store::{Ahead, Session, StoreError, Summary};
 
 /// Why there is no status.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
             "rejected",
             "quarantined",
             "last loaded",
+            "ahead",
             "lag",
             "behind",
         ]
@@ -78,12 +80,14 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     ];
     for summary in &summaries {
         let end = ends.remove(&(summary.hub.clone(), summary.partition));
-        rows.push(row(summary, end.as_ref()));
+        // A table that is gone has none.
+        let ahead = ahead(&store.session, summary).await.unwrap_or_default();
+        rows.push(row(summary, ahead.as_ref(), end.as_ref()));
     }
     for ((hub, partition), end) in &ends {
         let table = settings.routes.iter().find(|route| route.hub.name() == hub).map(|route| route.table.clone());
         let mut row = vec![table.unwrap_or_default(), hub.clone(), partition.to_string()];
-        row.extend(["0", "0", "0", "0", "–"].map(str::to_owned));
+        row.extend(["0", "0", "0", "0", "–", "–"].map(str::to_owned));
         row.extend([end.lag(None).to_string(), "–".to_owned()]);
         rows.push(row);
     }
@@ -106,6 +110,15 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     Ok(text.trim_end().to_owned())
 }
 
+async fn ahead(session: &Session, summary: &Summary) -> Result<Option<Ahead>, StoreError> {
+    let Summary { target, hub, partition, last, highest, .. } = summary;
+    let Some((last, highest)) = last.zip(*highest) else { return Ok(None) };
+    match session.behind(target, hub, *partition, last, highest).await? {
+        Some(behind) => session.ahead(target, hub, *partition, behind).await,
+        None => Ok(None),
+    }
+}
+
 /// By table, where there are any.
 fn unmapped(summaries: &[Summary]) -> BTreeMap<&str, u64> {
     let mut values = BTreeMap::new();
@@ -115,7 +128,7 @@ fn unmapped(summaries: &[Summary]) -> BTreeMap<&str, u64> {
     values
 }
 
-fn row(summary: &Summary, end: Option<&PartitionEnds>) -> Vec<String> {
+fn row(summary: &Summary, ahead: Option<&Ahead>, end: Option<&PartitionEnds>) -> Vec<String> {
     let Summary { target, hub, partition, files, quarantined, records, rejected, last, loaded_ago, .. } = summary;
     let lag = end.map(|end| end.lag(*last));
     vec![
@@ -127,6 +140,7 @@ fn row(summary: &Summary, end: Option<&PartitionEnds>) -> Vec<String> {
         rejected.to_string(),
         quarantined.to_string(),
         loaded_ago.map_or_else(|| "–".to_owned(), |seconds| format!("{} ago", span(seconds))),
+        shown(ahead),
         lag.map_or_else(|| "–".to_owned(), |lag| lag.to_string()),
         behind(summary, end, lag).map_or_else(|| "–".to_owned(), span),
     ]
@@ -143,16 +157,5 @@ fn behind(summary: &Summary, end: Option<&PartitionEnds>, lag: Option<u64>) -> O
             Some((summary.window_ago? - age.unwrap_or(0.0)).max(0.0))
         }
         None => None,
-    }
-}
-
-/// `12 s`, `5 min`, `3 h`, `2 d`.
-fn span(seconds: f64) -> String {
-    let seconds = seconds.max(0.0);
-    match seconds {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
-        s => format!("{:.0} d", s / 86400.0),
     }
 }

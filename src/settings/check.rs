@@ -116,7 +116,8 @@ impl CheckArgs {
     }
 }
 
-fn event_hubs(texts: &[String], faults: &mut Faults) -> Option<Vec<EventHub>> {
+/// All of them, or none where one is no event hub.
+pub(super) fn event_hubs(texts: &[String], faults: &mut Faults) -> Option<Vec<EventHub>> {
     let hubs: Vec<_> = texts.iter().filter_map(|text| faults.check("--event-hub", event_hub::parse(text))).collect();
     (hubs.len() == texts.len()).then_some(hubs)
 }

@@ -9,7 +9,7 @@ use crate::base::{SecretSource, check_connection_string};
 use crate::kafka::{BrokerAddress, EventHubAccess, KafkaSettings, Proof, Security};
 
 /// Where to ask when nothing is said: the listener that Kafka images offer to the host.
-const LOCAL: &str = "localhost:29092";
+pub(super) const LOCAL: &str = "localhost:29092";
 /// Where Event Hubs speaks Kafka.
 const PORT: u16 = 9093;
 
@@ -115,19 +115,39 @@ impl KafkaArgs {
         let Some(event_hub) = faults.check("--event-hub", event_hub::parse(&event_hub)) else {
             return Kafka { settings: None, event_hub: None };
         };
-        if let Some(SecretSource::Literal(text)) = &connection_string {
-            faults.check("--connection-string", check_connection_string(text, &event_hub.host, &event_hub.hub));
-        }
-        let broker =
-            broker.unwrap_or_else(|| faults.check("--event-hub", format!("{}:{PORT}", event_hub.host).parse()));
-        let access = EventHubAccess {
-            host: event_hub.host.clone(),
-            hub: event_hub.hub.clone(),
-            proof: connection_string.map_or(Proof::EntraToken, Proof::ConnectionString),
-            // As OpenSSL itself does, which librdkafka keeps from it.
-            authorities: kafka_ca.or_else(|| std::env::var_os("SSL_CERT_FILE").map(PathBuf::from)),
+        let broker = match broker {
+            Some(None) => return Kafka { settings: None, event_hub: Some(event_hub) },
+            broker => broker.flatten(),
         };
-        let settings = broker.map(|broker| KafkaSettings { broker, security: Security::EventHub(access) });
+        let access =
+            Access { broker: broker.map(|broker| broker.to_string()), connection_string, authorities: kafka_ca };
+        let settings = access.check(event_hub.clone(), faults);
         Kafka { settings, event_hub: Some(event_hub) }
+    }
+}
+
+/// How the Kafka endpoint of an event hub is reached, and what opens it.
+pub(super) struct Access {
+    pub(super) broker: Option<String>,
+    pub(super) connection_string: Option<SecretSource>,
+    pub(super) authorities: Option<PathBuf>,
+}
+
+impl Access {
+    pub(super) fn check(self, event_hub: EventHub, faults: &mut Faults) -> Option<KafkaSettings> {
+        let Access { broker, connection_string, authorities } = self;
+        let EventHub { host, hub, .. } = event_hub;
+        if let Some(SecretSource::Literal(text)) = &connection_string {
+            faults.check("--connection-string", check_connection_string(text, &host, &hub));
+        }
+        let broker = match broker {
+            Some(broker) => faults.check("--broker", broker.parse()),
+            None => faults.check("--event-hub", format!("{host}:{PORT}").parse()),
+        };
+        let proof = connection_string.map_or(Proof::EntraToken, Proof::ConnectionString);
+        // As OpenSSL itself does, which librdkafka keeps from it.
+        let authorities = authorities.or_else(|| std::env::var_os("SSL_CERT_FILE").map(PathBuf::from));
+        let access = EventHubAccess { host, hub, proof, authorities };
+        broker.map(|broker| KafkaSettings { broker, security: Security::EventHub(access) })
     }
 }

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
+use super::live::{LiveArgs, LiveSettings};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
 use super::registry::{Registries, RegistryArgs};
@@ -81,6 +82,8 @@ pub struct LoaderArgs {
     give_up: Seconds,
     #[command(flatten)]
     notifications: NotificationArgs,
+    #[command(flatten)]
+    live: LiveArgs,
     /// How often to retry what does not pass by itself, such as a refused credential or a dropped table, in seconds
     #[arg(long, env = "DELTAWAVE_SLOW_RETRY", value_name = "SECONDS", default_value_t = SLOW_RETRY)]
     slow_retry: Seconds,
@@ -170,6 +173,8 @@ pub struct LoaderSettings {
     pub give_up: Duration,
     /// What tells of new files, beside the listing.
     pub notifications: Option<Notifications>,
+    /// What puts the newest records there before their files.
+    pub live: Option<LiveSettings>,
     /// Time between tries of what does not pass by itself.
     pub slow_retry: Duration,
     /// How long the store may take to answer.
@@ -237,6 +242,7 @@ impl LoaderSettings {
             lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0, SETTLE.0),
             give_up: GIVE_UP.0,
             notifications: None,
+            live: None,
             slow_retry: SLOW_RETRY.0,
             store_timeout: STORE_TIMEOUT.0,
             http: None,
@@ -306,8 +312,13 @@ impl LoaderArgs {
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
         check_sizes(self.batch_rows, self.connections, self.parallel_files, self.memory, &mut faults);
-        let part = self.scope.is_part();
+        let (part, span) = (self.scope.is_part(), self.scope.is_span());
         let scope = self.scope.check(&mut faults);
+        let no_lane = [
+            (self.once, "goes on for ever, and --once ends; give one of the two"),
+            (self.dry_run, "writes, and --dry-run does not; give one of the two"),
+            (span, "reads what is new, and --from and --until name what was; leave one out"),
+        ];
         let unfit = [
             (self.once, "--once loads what is there and waits for nothing; give one of the two"),
             (self.dry_run, "--dry-run loads nothing; give one of the two"),
@@ -324,12 +335,14 @@ impl LoaderArgs {
         let store_password = store.as_ref().and_then(|store| store.password.clone());
         let secrets = [
             ("--blob-sas", blob_sas.as_ref()),
+            ("--connection-string", self.live.secret()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
             ("--schema-registry-password", schema_registry_password.as_ref()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
+        let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -349,6 +362,7 @@ impl LoaderArgs {
                 lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0, self.settle.0),
                 give_up: self.give_up.0,
                 notifications: notifications?,
+                live: live?,
                 slow_retry: slow_retry?,
                 store_timeout: store_timeout?,
                 http: self.http,

@@ -5,8 +5,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
-    BackfillArgs, CaptureArgs, GuardArgs, InitArgs, InspectArgs, LoaderArgs, LogArgs, ProducerArgs, PruneArgs,
-    ReplayArgs, StatusArgs, TableArgs, UpArgs, VerifyArgs,
+    BackfillArgs, CaptureArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LoaderArgs, LogArgs, ProducerArgs,
+    PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs, VerifyArgs,
 };
 
 /// Every program with its own flags.
@@ -21,6 +21,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<BackfillArgs>("deltawave backfill"),
         of::<TableArgs>("deltawave table"),
         of::<InspectArgs>("deltawave inspect"),
+        of::<DoctorArgs>("deltawave doctor"),
         of::<StatusArgs>("deltawave status"),
         of::<VerifyArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),

@@ -26,6 +26,11 @@ impl ScopeArgs {
         self.from.is_some() || self.until.is_some() || !self.partitions.is_empty()
     }
 
+    /// Whether it is a part of time.
+    pub(super) fn is_span(&self) -> bool {
+        self.from.is_some() || self.until.is_some()
+    }
+
     /// The scope.
     pub(super) fn check(self, faults: &mut Faults) -> Option<Scope> {
         let mut time = |flag, text: Option<String>| match text {

@@ -58,6 +58,9 @@ pub struct UpArgs {
     /// How often the loader looks for new files, in seconds
     #[arg(long, env = "DELTAWAVE_POLL", value_name = "SECONDS", default_value = "0.25")]
     poll: Seconds,
+    /// Load files only: rows are there when their file is loaded, and not within a second
+    #[arg(long, env = "DELTAWAVE_NO_LIVE")]
+    no_live: bool,
     /// Print plain lines even on a terminal
     #[arg(long, env = "DELTAWAVE_PLAIN")]
     plain: bool,
@@ -118,6 +121,8 @@ pub struct UpSettings {
     pub window: Duration,
     /// How often the loader polls.
     pub poll: Duration,
+    /// Whether rows are there before their file.
+    pub live: bool,
     /// No live screen.
     pub plain: bool,
 }
@@ -172,6 +177,7 @@ impl UpArgs {
                 partitions: self.partitions,
                 window: Duration::from_secs(self.window),
                 poll: self.poll.0,
+                live: !self.no_live,
                 plain: self.plain,
             })
         })();

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::check::{CheckArgs, CheckSettings};
 use super::identity::BlobSasArgs;
+use super::live::UNPROVEN;
 use super::names::NameArgs;
 use super::{Faults, Seconds};
 use crate::azure::blob::BlobAddress;
@@ -31,6 +32,9 @@ pub struct VerifyArgs {
     /// Sequence numbers may be left out: the Kafka topic is compacted, or written to in transactions
     #[arg(long, env = "DELTAWAVE_SPARSE")]
     sparse: bool,
+    /// How long rows that came live may wait for a file that has them, in seconds
+    #[arg(long, env = "DELTAWAVE_LIVE_UNPROVEN", value_name = "SECONDS", default_value_t = UNPROVEN)]
+    live_unproven: Seconds,
     /// Print one JSON object instead of a table
     #[arg(long, env = "DELTAWAVE_JSON")]
     json: bool,
@@ -51,6 +55,8 @@ pub struct VerifySettings {
     pub settle: Duration,
     /// Whether sequence numbers may be left out.
     pub sparse: bool,
+    /// How long live rows may wait for their file.
+    pub live_unproven: Duration,
     /// Whether the report is an object.
     pub json: bool,
 }
@@ -77,6 +83,7 @@ impl VerifyArgs {
                 name_format: name_format?,
                 settle: self.settle.0,
                 sparse: self.sparse,
+                live_unproven: self.live_unproven.0,
                 json: self.json,
             })
         })();

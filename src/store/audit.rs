@@ -24,6 +24,32 @@ pub struct Numbers<'a> {
     pub span: Span,
     /// Only what the broker took at that time or later, if one is given.
     pub since: Option<EnqueuedTime>,
+    /// But for these, if any are left out.
+    pub but: Option<Behind>,
+}
+
+/// What is behind the last number that files gave. Where numbers began again, rows of a former life of the hub have higher
+/// ones too: then also only what the broker took at that record's time or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    pub(super) last: SequenceNumber,
+    pub(super) since: Option<EnqueuedTime>,
+}
+
+impl Behind {
+    /// Behind no file at all.
+    pub const EVERYTHING: Behind = Behind { last: SequenceNumber(-1), since: None };
+
+    /// Whether rows of a former life are told apart.
+    pub fn is_of_a_life(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// As a statement has it.
+    pub(super) fn condition(&self) -> String {
+        let since = self.since.map(|at| format!(" AND enqueued_at >= {}", time(at))).unwrap_or_default();
+        format!("sequence_number > {}{since}", self.last)
+    }
 }
 
 /// How many rows there are.
@@ -60,9 +86,52 @@ pub struct Summary {
     pub loaded_ago: Option<f64>,
     /// How long ago the newest window began, by the server's clock, in seconds.
     pub window_ago: Option<f64>,
+    /// The highest number of any file, which is more where the hub was made anew.
+    pub highest: Option<SequenceNumber>,
+}
+
+/// A partition's file with the newest window that has records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestFile {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its name in the container that was asked for.
+    pub blob: String,
+    /// The version that was loaded.
+    pub etag: String,
+    /// The last number in it.
+    pub last: SequenceNumber,
 }
 
 impl Session {
+    /// The newest file with records of each partition of a hub that was loaded from a container.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn newest_files(&self, container: &str, target: &str, hub: &str) -> Result<Vec<NewestFile>, StoreError> {
+        let of_hub = format!(
+            "container = {} AND target = {} AND event_hub = {} AND status = 'loaded' AND records > 0",
+            literal(container),
+            literal(target),
+            literal(hub)
+        );
+        let sql = format!(
+            "SELECT f.partition_id, f.blob, f.etag, f.last_sequence_number FROM capture_files f JOIN (\
+             SELECT partition_id, max(window_start) AS newest FROM capture_files WHERE {of_hub} GROUP BY partition_id) n \
+             ON n.partition_id = f.partition_id AND n.newest = f.window_start WHERE {of_hub}"
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        let file = |row: &Vec<Cell>| {
+            Some(NewestFile {
+                partition: PartitionId(number(row, 0)?),
+                blob: text(row, 1),
+                etag: text(row, 2),
+                last: SequenceNumber(number(row, 3)?),
+            })
+        };
+        Ok(rows.iter().filter_map(file).collect())
+    }
+
     /// Which hubs' files the ledger has, and for which tables: (target, hub).
     ///
     /// # Errors
@@ -232,7 +301,8 @@ impl Session {
              sum(f.records)::bigint, sum(f.rejected)::bigint, {unmapped}, \
              max(CASE WHEN f.window_start = n.newest THEN f.last_sequence_number END), \
              extract(epoch FROM now()) - extract(epoch FROM max(f.loaded_at)), \
-             extract(epoch FROM now()) - extract(epoch FROM max(f.window_start)) \
+             extract(epoch FROM now()) - extract(epoch FROM max(f.window_start)), \
+             max(f.last_sequence_number) \
              FROM capture_files f LEFT JOIN (\
              SELECT target, event_hub, partition_id, max(window_start) AS newest FROM capture_files \
              WHERE records > 0 GROUP BY target, event_hub, partition_id) n \
@@ -253,6 +323,7 @@ impl Session {
             last: number(row, 8).map(SequenceNumber),
             loaded_ago: number(row, 9),
             window_ago: number(row, 10),
+            highest: number(row, 11).map(SequenceNumber),
         };
         Ok(rows.iter().map(summary).collect())
     }
@@ -271,8 +342,9 @@ impl Numbers<'_> {
     pub(super) fn condition(&self) -> String {
         let Span { first, last } = self.span;
         let since = self.since.map(|at| format!(" AND enqueued_at >= {}", time(at))).unwrap_or_default();
+        let but = self.but.map(|but| format!(" AND NOT ({})", but.condition())).unwrap_or_default();
         format!(
-            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}{since}",
+            "event_hub = {} AND partition_id = {} AND sequence_number >= {first} AND sequence_number <= {last}{since}{but}",
             literal(self.hub),
             self.partition
         )

@@ -4,6 +4,7 @@
 //! column, unnested by the server; nothing is durable before FLUSH; and only a primary key makes a repeat safe.
 
 mod address;
+mod ahead;
 mod audit;
 mod catalog;
 mod count;
@@ -27,7 +28,8 @@ mod tls;
 mod users;
 
 pub use address::{InvalidStoreAddress, StoreAddress};
-pub use audit::{Counted, Numbers, Summary};
+pub use ahead::Ahead;
+pub use audit::{Behind, Counted, NewestFile, Numbers, Summary};
 pub use count::{KeyRange, Shelf};
 pub use design::{Design, Designed, Statement};
 pub use error::StoreError;

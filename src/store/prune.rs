@@ -302,7 +302,7 @@ mod tests {
     fn what_is_kept_is_left_out_of_what_is_old() {
         let at = |text| EnqueuedTime::parse(text).unwrap();
         let span = Span { first: SequenceNumber(3), last: SequenceNumber(9) };
-        let numbers = Numbers { target: "s.t", hub: "h", partition: PartitionId(1), span, since: None };
+        let numbers = Numbers { target: "s.t", hub: "h", partition: PartitionId(1), span, since: None, but: None };
         let keep = [(SequenceNumber(4), at("1/2/2026 3:04:05 AM")), (SequenceNumber(7), at("1/2/2026 3:04:05 AM"))];
         let old = Old { numbers, shelf: Shelf::Rows, before: at("2/1/2026 12:00:00 AM"), keep: &keep };
         let all = "event_hub = 'h' AND partition_id = 1 AND sequence_number >= 3 AND sequence_number <= 9 \

@@ -3,12 +3,13 @@
 //! | module | tests |
 //! |---|---|
 //! | `azure` | programs towards Azure: tokens, signatures and secrets that change, and every refusal in one sentence |
-//! | `amqp` | the `producer` binary over AMQP, and partition properties, on a played event hub |
+//! | `amqp` | the `producer` binary and `loader --live` over AMQP, and partition properties, on a played event hub |
 //! | `blob` | one conformance suite for every blob backend, and a storage service that misbehaves |
 //! | `capture` | the `capture` binary between a broker and a container, killed and cut off |
 //! | `circles` | that no two files of `src/` import each other, directly or by way of others |
 //! | `debezium` | Debezium's connector on a PostgreSQL under random changes, every program killed: the latest state is the source |
 //! | `docs` | that the documentation's commands, links and flags exist |
+//! | `doctor` | `deltawave doctor`: what stands between a loader's flags and rows, each fault with its remedy |
 //! | `evolve` | `loader --evolve add`: fields without a column get one, by one loader or several, and no value is lost |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
@@ -20,6 +21,7 @@
 //! | `inspect` | `deltawave inspect`: a Capture file told to people and to jq, whole and damaged |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
+//! | `live` | `loader --live`: rows before their file, once after it, and none where the key is not the file's |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
 //! | `loader_bad` | the same with bad records, files, tables and addresses: rejected, quarantined, refused |
 //! | `loader_faults` | the same with servers that are away and loaders that are killed: nothing lost, nothing twice |
@@ -65,6 +67,7 @@ mod capture;
 mod circles;
 mod debezium;
 mod docs;
+mod doctor;
 mod eventhubs;
 mod evolve;
 mod forget;
@@ -76,6 +79,7 @@ mod https;
 mod inspect;
 mod kafka;
 mod latest_state;
+mod live;
 mod loader;
 mod loader_bad;
 mod loader_faults;

@@ -114,6 +114,24 @@ async fn an_interrupt_stops_all_it_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_latest_state_changes_long_before_a_window_closes() {
+    let keep = ["up", "--plain", "--store", "postgres", "--rate", "50", "--window", "900"];
+    let running = Running::start(deltawave(&keep));
+    let shown = eventually("a row of the latest state", async || {
+        let out = running.out();
+        if out.contains("latest_user_state, ") && out.contains(" rows: 1 ") { Ok(out) } else { Err(out) }
+    })
+    .await;
+    assert!(!shown.contains("captured 1"), "{shown}");
+    running.signal(libc::SIGINT);
+    assert_eq!(running.end().await.code, Some(0));
+    // The window closes at the end, and its file brings nothing twice.
+    let ended =
+        run(deltawave(&[&keep[..6], &["--events", "500", "--exit", "--window", "900", "--no-live"]].concat())).await;
+    assert_agrees(&ended, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stage_that_loses_records_is_found_out() {
     let store = postgres_store().await.initialised().await;
     // Rows that vanish although the store says it took them: no stage can know, only counting can.

@@ -344,9 +344,9 @@ async fn status_shows_each_partition_and_says_when_the_lag_is_not_known() {
     bench.once(&[]).await;
     let status = bench.deltawave("status", &[]).await;
     let line: Vec<_> = status.out.lines().nth(1).unwrap().split_whitespace().collect();
-    // table, hub, partition, files, records, rejected, quarantined, when, lag, behind
+    // table, hub, partition, files, records, rejected, quarantined, when, ahead, lag, behind
     assert_eq!(line[..7], ["user_event_log", "user-events", "1", "2", "3", "1", "1"], "{}", status.out);
-    assert_eq!(line[line.len() - 2..], ["–", "–"], "{}", status.out);
+    assert_eq!(line[line.len() - 3..], ["–", "–", "–"], "{}", status.out);
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("user-events", 2, 1).unwrap();
     let status = bench.deltawave("status", &["--broker", &mock.bootstrap_servers()]).await;

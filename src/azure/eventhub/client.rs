@@ -33,16 +33,9 @@ impl Client {
         credential: &Arc<dyn TokenCredential>,
         answer: Duration,
     ) -> Result<Client, EventHubError> {
-        // The SDK asks for a token too, inside its calls, where a credential that does not answer looks like a service
-        // that does not. Credentials keep their tokens, so that this costs nothing.
-        match tokio::time::timeout(answer, credential.get_token(&[SCOPE], None)).await {
-            Ok(token) => token.map_err(|error| EventHubError::no_token(address, root(&error)))?,
-            Err(_) => return Err(EventHubError::no_token(address, format!("no answer within {} s", answer.as_secs()))),
-        };
-        // Links are told apart by this and their partition: two programs of one name would take each other's.
-        let name = format!("deltawave-{}", uuid::Uuid::new_v4().simple());
+        token(address, credential, answer).await?;
         let mut builder = ProducerClient::builder()
-            .with_application_id(name)
+            .with_application_id(name())
             .with_retry_options(RetryOptions { max_retries: 0, ..RetryOptions::default() });
         if let Some(endpoint) = &address.endpoint {
             builder = builder.with_custom_endpoint(endpoint.to_string());
@@ -103,7 +96,25 @@ impl Client {
     }
 }
 
-async fn within<T>(
+/// Gets a token, for at most `answer`. The SDK asks for one too, inside its calls, where a credential that does not
+/// answer looks like a service that does not. Credentials keep their tokens, so that this costs nothing.
+pub(super) async fn token(
+    address: &EventHubAddress,
+    credential: &Arc<dyn TokenCredential>,
+    answer: Duration,
+) -> Result<(), EventHubError> {
+    match tokio::time::timeout(answer, credential.get_token(&[SCOPE], None)).await {
+        Ok(token) => token.map(drop).map_err(|error| EventHubError::no_token(address, root(&error))),
+        Err(_) => Err(EventHubError::no_token(address, format!("no answer within {} s", answer.as_secs()))),
+    }
+}
+
+/// Links are told apart by a client's name and their partition: two programs of one name would take each other's.
+pub(super) fn name() -> String {
+    format!("deltawave-{}", uuid::Uuid::new_v4().simple())
+}
+
+pub(super) async fn within<T>(
     address: &EventHubAddress,
     answer: Duration,
     call: impl Future<Output = Result<T, EventHubsError>>,

@@ -30,6 +30,12 @@ pub enum EventHubError {
     /// The service is too busy for this identity or hub at the moment.
     #[error("{address} is busy ({reason}): see whether the namespace has enough throughput units")]
     Busy { address: String, reason: String },
+    /// A partition has as many readers of one consumer group as the service allows.
+    #[error(
+        "{address} lets no more readers in ({reason}): at most 5 may read a partition by one consumer group, so name one of \
+         the loader's own by --live-group"
+    )]
+    Readers { address: String, reason: String },
     /// It may work later: no connection, one that broke, throttling, a fault of the service.
     #[error("{address} cannot be reached over AMQP now ({reason}): see that port 5671 is open")]
     Transient { address: String, reason: String },
@@ -44,7 +50,13 @@ const REASON_LIMIT: usize = 200;
 impl EventHubError {
     /// Whether the same call may succeed later. A missing token counts: identity endpoints start after programs do.
     pub fn is_transient(&self) -> bool {
-        matches!(self, EventHubError::Transient { .. } | EventHubError::NoToken { .. } | EventHubError::Busy { .. })
+        matches!(
+            self,
+            EventHubError::Transient { .. }
+                | EventHubError::NoToken { .. }
+                | EventHubError::Busy { .. }
+                | EventHubError::Readers { .. }
+        )
     }
 
     /// Whether the connection and its links are as good as before.
@@ -60,6 +72,7 @@ impl EventHubError {
             | EventHubError::NoToken { reason, .. }
             | EventHubError::Transient { reason, .. }
             | EventHubError::Busy { reason, .. }
+            | EventHubError::Readers { reason, .. }
             | EventHubError::Other { reason, .. } => reason.clone(),
             EventHubError::TooLarge { size, .. } => format!("an event of {size} bytes is too large"),
         }
@@ -76,6 +89,21 @@ impl EventHubError {
     pub(super) fn silent(address: &EventHubAddress, waited: Duration) -> Self {
         let reason = format!("no answer within {} s", waited.as_secs());
         EventHubError::Transient { address: address.to_string(), reason }
+    }
+
+    /// As [`new`](Self::new), of one who reads: a link that the service closes while it is read from comes as the text of the
+    /// protocol library's own error.
+    pub(super) fn of_reader(address: &EventHubAddress, error: &EventHubsError) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        let mut last = error.to_string();
+        while let Some(error) = cause {
+            last = error.to_string();
+            cause = error.source();
+        }
+        match Self::new(address, error) {
+            known if !last.contains("RemoteClosed") && !last.contains("RemoteDetached") => known,
+            _ => closed(address.to_string(), &last),
+        }
     }
 
     /// What an error of the SDK means. Its own text is left out where a part of it says what happened: it repeats
@@ -150,6 +178,22 @@ fn by_status(address: String, code: u16, reason: String) -> EventHubError {
     }
 }
 
+/// What a link was closed with, as the protocol library shows it: `…Error { condition: …, description: Some("…"), …`.
+fn closed(address: String, text: &str) -> EventHubError {
+    let described = text.split_once("description: Some(\"").map(|(_, rest)| rest.split('"').next().unwrap_or(rest));
+    let reason = cut(described.unwrap_or("the link was closed"));
+    if text.contains("ResourceLimitExceeded") {
+        return EventHubError::Readers { address, reason };
+    }
+    if text.contains("UnauthorizedAccess") {
+        return EventHubError::Denied { address, reason };
+    }
+    if text.contains("server-busy") {
+        return EventHubError::Busy { address, reason };
+    }
+    EventHubError::Transient { address, reason }
+}
+
 fn cut(text: &str) -> String {
     one_line(text, REASON_LIMIT)
 }
@@ -168,6 +212,18 @@ mod tests {
             by_condition("ns/hub".to_owned(), &AmqpDescribedError::new(condition, None, Default::default()))
         };
         assert!(described(AmqpErrorCondition::ServerBusyError).is_transient());
+        let text = |condition: &str| {
+            format!(
+                "Local error: RemoteClosedWithError(Error {{ condition: {condition}, description: \
+                                              Some(\"of 5. List\"), info: None }})"
+            )
+        };
+        let sixth = closed("ns/hub".to_owned(), &text("AmqpError(ResourceLimitExceeded)")).to_string();
+        assert!(
+            sixth.starts_with("ns/hub lets no more readers in (of 5. List)") && sixth.contains("--live-group"),
+            "{sixth}"
+        );
+        assert!(closed("ns/hub".to_owned(), &text("LinkError(Stolen)")).is_transient());
         let unknown = described(AmqpErrorCondition::NotFound).to_string();
         assert_eq!(unknown, "event hub ns/hub does not exist (amqp:not-found): create it, or correct --event-hub");
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! EventHubAddress + credential ──Client──┬─▶ EventHubLog         where the log ends: partition properties
 //!                                        └─▶ EventHubPublisher   a lane a partition, sharing one Link
+//! EventHubAddress + credential ─────────────▶ EventHubTail        the newest events, a connection a partition
 //! ```
 //!
 //! The SDK's client keeps a connection that broke, so a client here is thrown away with its first error, and its own
@@ -18,8 +19,10 @@ mod log;
 mod outbox;
 mod partitioner;
 mod publisher;
+mod tail;
 
 pub use address::EventHubAddress;
 pub use error::EventHubError;
 pub use log::EventHubLog;
 pub use publisher::EventHubPublisher;
+pub use tail::EventHubTail;

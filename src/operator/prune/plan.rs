@@ -42,7 +42,7 @@ pub(super) struct Plan {
 
 impl<'a> Partition<'a> {
     pub(super) fn numbers(&self, span: Span) -> Numbers<'a> {
-        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None }
+        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None, but: None }
     }
 
     pub(super) fn old(&self, shelf: Shelf, doomed: Doomed, keep: &'a [Identity]) -> Old<'a> {

@@ -15,8 +15,8 @@ use crate::capturer;
 use crate::loader;
 use crate::producer;
 use crate::settings::{
-    CaptureSettings, EmptyWindows, EventSource, FileCodec, LoaderSettings, OrderSource, ProducerSettings, Route,
-    Transport, Until, UpSettings, default_order_file,
+    CaptureSettings, EmptyWindows, EventSource, FileCodec, LiveSettings, LoaderSettings, OrderSource, ProducerSettings,
+    Route, Transport, Until, UpSettings, default_order_file,
 };
 
 /// The namespace in the names of local Capture files.
@@ -93,6 +93,11 @@ impl Pipeline {
         let route = Route { format: settings.format.read_by(), ..Route::new(hub, "user_event_log") };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
+        if settings.live {
+            // Nobody but this pipeline writes these keys, so that there is no file to wait for.
+            let live = LiveSettings::of_broker(components.kafka(), &loader.routes);
+            loader.live = Some(LiveSettings { from_start: true, ..live });
+        }
         // Nothing is late on one machine, and looking everywhere at every poll is cheap there.
         loader.lookout.look_back = LOOK_BACK;
         loader.lookout.sweep = settings.poll;

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tokio_util::sync::CancellationToken;
 
+use super::ahead;
 use super::error::VerifyError;
 use super::finding::{Finding, Findings, Kind};
 use super::gaps::{check_gaps, hold_against_log};
@@ -16,7 +17,7 @@ use crate::operator::progress::Ongoing;
 use crate::operator::source;
 use crate::operator::store::{Current, address, connect_current};
 use crate::settings::{Route, VerifySettings};
-use crate::store::{Session, Shelf};
+use crate::store::{Behind, Session, Shelf};
 
 /// How far into what is broken a check looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,15 +105,22 @@ impl Check<'_> {
             self.session().ledger_partitions(&route.table, route.hub.name()).await?.into_iter().collect();
         partitions.extend(listed.iter().flat_map(BTreeMap::keys));
         // Within the time that a finished file is given to be loaded.
-        let at_work = self.session().ledger_summary().await?.iter().any(|summary| {
-            let settle = self.settings.settle.as_secs_f64();
-            let ours = summary.target == route.table && summary.hub == route.hub.name();
-            ours && summary.loaded_ago.is_some_and(|ago| ago < settle)
-        });
+        let at_work: BTreeSet<PartitionId> = self
+            .session()
+            .ledger_summary()
+            .await?
+            .iter()
+            .filter(|summary| {
+                let settle = self.settings.settle.as_secs_f64();
+                let ours = summary.target == route.table && summary.hub == route.hub.name();
+                ours && summary.loaded_ago.is_some_and(|ago| ago < settle)
+            })
+            .map(|summary| summary.partition)
+            .collect();
         let mut checked = BTreeMap::new();
         for partition in partitions {
             let files = listed.as_mut().map(|listed| listed.remove(&partition).unwrap_or_default());
-            checked.insert(partition, self.partition(route, partition, files, at_work, report).await?);
+            checked.insert(partition, self.partition(route, partition, files, &at_work, report).await?);
         }
         // Asked last, so that nothing the ledger has is news to the log.
         let ends = match &self.source {
@@ -123,7 +131,7 @@ impl Check<'_> {
             // One without any file is all lag.
             if !checked.contains_key(partition) {
                 let none = self.container.is_some().then(Listed::new);
-                checked.insert(*partition, self.partition(route, *partition, none, at_work, report).await?);
+                checked.insert(*partition, self.partition(route, *partition, none, &at_work, report).await?);
             }
         }
         // Nothing was checked, so nothing is proven, whatever the log holds.
@@ -150,10 +158,11 @@ impl Check<'_> {
         route: &'r Route,
         partition: PartitionId,
         listed: Option<Listed>,
-        at_work: bool,
+        at_work: &BTreeSet<PartitionId>,
         report: &mut Report,
     ) -> Result<Checked<'r>, VerifyError> {
         let (session, target, hub) = (self.session(), route.table.as_str(), route.hub.name());
+        let (at_work, recent) = (!at_work.is_empty(), at_work.contains(&partition));
         let coverage = Coverage::of(session.ledger_files(target, hub, partition).await?);
         let pruned = session.pruned_range(target, hub, partition).await?;
         let mut findings = Findings::new(&route.table, &route.hub, Some(partition));
@@ -164,6 +173,18 @@ impl Check<'_> {
         });
         let waiting = unloaded.map(|unloaded| unloaded.waiting);
         let backlog = unloaded.is_some_and(|unloaded| unloaded.backlog > 0);
+        let behind = match coverage.last().zip(coverage.span()) {
+            Some((last, span)) => session.behind(target, hub, partition, last, span.last).await?,
+            None => Some(Behind::EVERYTHING),
+        };
+        let ahead = match behind {
+            Some(behind) => session.ahead(target, hub, partition, behind).await?,
+            None => None,
+        };
+        // Where files are noted these days, or wait to be, these rows' own are under way.
+        if !recent && waiting.unwrap_or(0) == 0 {
+            ahead::check(ahead, self.settings.live_unproven, &mut findings);
+        }
         let gone = self.forgotten(route, partition, &mut findings).await?;
         let records = Records {
             session,
@@ -172,6 +193,7 @@ impl Check<'_> {
             partition,
             coverage: &coverage,
             pruned: pruned.as_ref(),
+            behind,
             gone: &gone,
             format: route.format,
             sparse: self.settings.sparse,
@@ -195,6 +217,7 @@ impl Check<'_> {
             records: coverage.sum(|file| file.records),
             rows: found.rows,
             rejected: found.rejected,
+            ahead,
             lag: None,
             waiting,
         };

@@ -9,6 +9,7 @@
 //! The listing is made before the ledger is read, and the broker is asked after it, so that what moves meanwhile shows
 //! as lag and never as a hole. Nothing is written.
 
+mod ahead;
 mod check;
 mod count;
 mod error;

@@ -4,7 +4,7 @@ use crate::capture::PartitionId;
 use crate::formats::FormatName;
 use crate::ledger::{Coverage, CoveredFile, Forgotten, PrunedRange, Span};
 use crate::operator::progress::Ongoing;
-use crate::store::{Counted, Numbers, Session};
+use crate::store::{Behind, Counted, Numbers, Session};
 
 /// Holds the rows of one partition against the ledger.
 pub(super) struct Records<'a> {
@@ -15,6 +15,8 @@ pub(super) struct Records<'a> {
     pub(super) coverage: &'a Coverage,
     /// What was deleted for its age, if anything was.
     pub(super) pruned: Option<&'a PrunedRange>,
+    /// What is ahead of the files, which is neither surplus nor missing.
+    pub(super) behind: Option<Behind>,
     /// Forgotten records that are not there, in order.
     pub(super) gone: &'a [Forgotten],
     /// What bodies are.
@@ -70,7 +72,8 @@ impl Records<'_> {
     }
 
     pub(super) fn numbers(&self, span: Span) -> Numbers<'_> {
-        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None }
+        let but = self.behind.filter(Behind::is_of_a_life);
+        Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None, but }
     }
 
     /// Whether the table tells several rows of a record apart.

@@ -7,9 +7,10 @@ use super::finding::{Finding, Kind};
 use crate::capture::{EnqueuedTime, PartitionId};
 use crate::ledger::{FileVersion, Span};
 use crate::loader::Again;
-use crate::operator::aligned;
+use crate::operator::{ahead, aligned};
 use crate::service::Exit;
 use crate::settings::Route;
+use crate::store::Ahead;
 
 /// What was found of one partition.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub(super) struct Line {
     pub(super) records: u64,
     pub(super) rows: u64,
     pub(super) rejected: u64,
+    /// Rows that came live and that no file has given yet.
+    pub(super) ahead: Option<Ahead>,
     /// Records the broker has and the ledger has not yet; `None` if no broker was asked.
     pub(super) lag: Option<u64>,
     /// Finished files that are not loaded yet; `None` if no container was listed.
@@ -140,6 +143,12 @@ impl Report {
                 "records": line.records,
                 "rows": line.rows,
                 "rejected": line.rejected,
+                "ahead": line.ahead.map(|ahead| json!({
+                    "rows": ahead.rows,
+                    "first": ahead.span.first.0,
+                    "last": ahead.span.last.0,
+                    "seconds": ahead.age.round(),
+                })),
                 "lag": line.lag,
                 "files_waiting": line.waiting,
                 "files_pruned": line.known - line.files,
@@ -178,9 +187,21 @@ impl fmt::Display for Report {
         writeln!(f)?;
         let or_dash = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), |number| number.to_string());
         let mut rows = vec![
-            ["table", "event hub", "partition", "first", "last", "files", "records", "rows", "rejected", "lag"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "table",
+                "event hub",
+                "partition",
+                "first",
+                "last",
+                "files",
+                "records",
+                "rows",
+                "rejected",
+                "ahead",
+                "lag",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         rows.extend(self.lines.iter().map(|line| {
             vec![
@@ -193,6 +214,7 @@ impl fmt::Display for Report {
                 line.records.to_string(),
                 line.rows.to_string(),
                 line.rejected.to_string(),
+                ahead::shown(line.ahead.as_ref()),
                 or_dash(line.lag),
             ]
         }));

@@ -1,6 +1,9 @@
-//! `producer --transport amqp` on a played event hub, and the properties of its partitions as the other end of the lag.
+//! `producer --transport amqp` and `loader --live` on a played event hub, and the properties of its partitions as the
+//! other end of the lag.
 
+mod live;
 mod peer;
+mod readers;
 mod tls;
 
 use std::collections::HashMap;

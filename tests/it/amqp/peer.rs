@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use super::readers::Readers;
 use axum::Router;
 use axum::routing::get;
 use fe2o3_amqp::acceptor::{
@@ -59,6 +60,7 @@ struct Shared {
     batches: AtomicUsize,
     connections: AtomicUsize,
     tokens: Mutex<HashSet<String>>,
+    readers: Readers,
 }
 
 impl Peer {
@@ -73,6 +75,7 @@ impl Peer {
             batches: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             tokens: Mutex::default(),
+            readers: Readers::new(),
         });
         let serve = {
             let shared = Arc::clone(&shared);
@@ -131,9 +134,21 @@ impl Peer {
         self.shared.partitions[partition].lock().unwrap().extend(vec![event; events]);
     }
 
+    /// Puts an event of this body into a partition.
+    pub fn add(&self, partition: usize, body: Vec<u8>) {
+        let body = String::from_utf8(body).unwrap();
+        self.shared.partitions[partition].lock().unwrap().push(Taken { body, key: None });
+    }
+
     /// Makes the hub anew.
     pub fn empty(&self) {
         self.shared.partitions.iter().for_each(|partition| partition.lock().unwrap().clear());
+        self.shared.readers.anew();
+    }
+
+    /// Who reads from it.
+    pub fn readers(&self) -> &Readers {
+        &self.shared.readers
     }
 
     /// Forgets what is before this number in every partition.
@@ -190,7 +205,15 @@ async fn links(mut session: ListenerSessionHandle, shared: Arc<Shared>, cut: Arc
     while let Ok(link) = acceptor.accept(&mut session).await {
         match link {
             LinkEndpoint::Sender(sender) => {
-                if let Some(to_send) = to_send.take() {
+                let source = sender.source().as_ref();
+                let address = source.and_then(|source| source.address.clone()).unwrap_or_default();
+                if address.contains("/Partitions/") {
+                    let filter = format!("{:?}", source.and_then(|source| source.filter.as_ref()));
+                    let shared = Arc::clone(&shared);
+                    tokio::spawn(async move {
+                        shared.readers.give(sender, &shared.partitions, &address, &filter).await;
+                    });
+                } else if let Some(to_send) = to_send.take() {
                     tokio::spawn(answer(sender, to_send));
                 }
             }

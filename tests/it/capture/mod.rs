@@ -1,6 +1,6 @@
 //! The `capture` binary between a broker and a container: what it writes, where it goes on, what it survives.
 
-mod bench;
+pub mod bench;
 mod compression;
 mod kills;
 mod position;

@@ -16,6 +16,8 @@ pub(super) struct Tables {
     pub(super) rejected: BTreeSet<Key>,
     /// Etags of noted files, by name.
     pub(super) files: BTreeMap<String, String>,
+    /// Of noted files with records: partition, window and last number.
+    pub(super) spans: BTreeMap<String, (String, String, String)>,
 }
 
 pub(super) struct Data {
@@ -37,6 +39,7 @@ impl Data {
         self.kept.records.extend(fresh.records);
         self.kept.rejected.extend(fresh.rejected);
         self.kept.files.extend(fresh.files);
+        self.kept.spans.extend(fresh.spans);
         self.checkpointed = Instant::now();
     }
 
@@ -49,7 +52,7 @@ impl Data {
     }
 
     pub(super) fn forget(&mut self) {
-        let Tables { records, rejected, files } = std::mem::take(&mut self.fresh);
+        let Tables { records, rejected, files, .. } = std::mem::take(&mut self.fresh);
         self.forgotten += records.len() + rejected.len() + files.len();
         self.checkpointed = Instant::now();
     }
@@ -79,6 +82,13 @@ impl Data {
         if table == "capture_files" {
             let blobs = column("blob")?;
             let count = blobs.len();
+            let [partitions, windows, lasts] = ["partition_id", "window_start", "last_sequence_number"].map(column);
+            let spans = partitions?.into_iter().zip(windows?).zip(lasts?);
+            for (blob, ((partition, window), last)) in blobs.iter().zip(spans) {
+                if last != "NULL" {
+                    self.fresh.spans.insert(blob.clone(), (partition, window, last));
+                }
+            }
             self.fresh.files.extend(blobs.into_iter().zip(column("etag")?));
             return Some(count);
         }
@@ -95,6 +105,21 @@ impl Data {
             _ => return None,
         }
         Some(count)
+    }
+
+    /// Of each partition the noted file with the newest window that has records: partition, name, etag, last number.
+    pub(super) fn newest_files(&mut self) -> Vec<Vec<String>> {
+        let tables = self.seen();
+        let mut newest: BTreeMap<&str, (&str, &str, &str)> = BTreeMap::new();
+        for (blob, (partition, window, last)) in &tables.spans {
+            if newest.get(partition.as_str()).is_none_or(|(known, ..)| *known < window.as_str()) {
+                newest.insert(partition, (window, blob, last));
+            }
+        }
+        let row = |(partition, (_, blob, last)): (&str, (&str, &str, &str))| {
+            [partition, blob, &tables.files[blob], last].map(str::to_owned).to_vec()
+        };
+        newest.into_iter().map(row).collect()
     }
 
     /// The records that a range of the primary key holds, as `FROM` and what follows say it.
