@@ -87,7 +87,7 @@ impl Lane<'_> {
     }
 
     fn decoding(&self) -> Decoding {
-        Decoding { format: self.route.format }
+        Decoding { validate: self.route.validate, ..Decoding::of(self.route.format) }
     }
 
     /// What the newest files of the ledger end with.
