@@ -208,6 +208,9 @@ impl<'l> Stream<'l> {
         let store = self.store.with(&in_hand);
         let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
         let (decoding, registrar) = decoding(settings, self.route, &in_hand).await?;
+        if let Some(live) = &self.live {
+            live.decodes(&decoding);
+        }
         let reading = Reading {
             container,
             patience: &in_hand,

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use super::course::Captured;
 use super::print::{Print, is_milestone};
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
+use crate::formats::Decoding;
 use crate::ledger::{Entry, Runs, Span};
 
 /// What a route's files and its live lane know of each other.
@@ -15,6 +16,8 @@ pub(in crate::loader) struct Common {
     captured: watch::Sender<BTreeMap<PartitionId, Captured>>,
     /// Of files that are decoded and not noted.
     decoded: Mutex<HashMap<String, Prints>>,
+    /// What bodies are, and the schemas that are known of them.
+    decoding: watch::Sender<Option<Decoding>>,
     /// From which number to which the lane has written rows.
     written: Mutex<BTreeMap<PartitionId, Span>>,
 }
@@ -40,6 +43,20 @@ impl Prints {
 }
 
 impl Common {
+    /// Files are decoded so: schemas that they named are known to both.
+    pub(in crate::loader) fn decodes(&self, decoding: &Decoding) {
+        self.decoding.send_replace(Some(decoding.clone()));
+    }
+
+    /// How files are decoded, once that is known.
+    pub(super) async fn decoding(&self) -> Decoding {
+        let mut known = self.decoding.subscribe();
+        match known.wait_for(Option::is_some).await.map(|decoding| decoding.clone()) {
+            Ok(Some(decoding)) => decoding,
+            _ => std::future::pending().await,
+        }
+    }
+
     /// A file was decoded.
     pub(in crate::loader) fn decoded(&self, blob: &str, prints: Prints) {
         let mut decoded = lock(&self.decoded);

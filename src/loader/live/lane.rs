@@ -60,7 +60,8 @@ impl Lane<'_> {
     /// nothing of it waits for a file.
     pub(in crate::loader) async fn run(&self, table: &Arc<Table>) -> Infallible {
         let state = self.progress.lanes.of(self.name, self.route.hub.name());
-        if Rower::needs_attributes(table, &self.decoding()) {
+        let decoding = self.common.decoding().await;
+        if Rower::needs_attributes(table, &decoding) {
             let why = "its table or format takes what records say beside their bodies, which only files say exactly; its \
                        rows come with their files";
             tracing::warn!(route = &**self.name, "live: the lane of this route stays shut: {why}");
@@ -72,7 +73,7 @@ impl Lane<'_> {
         loop {
             let error =
                 match source::open(&self.live.source, self.route.hub.name(), &self.live.group, self.identity).await {
-                    Ok(log) => match self.serve(&log, table, &state).await {
+                    Ok(log) => match self.serve(&log, table, &decoding, &state).await {
                         Ok(never) => match never {},
                         Err(error) => error,
                     },
@@ -84,10 +85,6 @@ impl Lane<'_> {
             state.trouble(Some(error.to_string()));
             tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    fn decoding(&self) -> Decoding {
-        Decoding { validate: self.route.validate, ..Decoding::of(self.route.format) }
     }
 
     /// What the newest files of the ledger end with.
@@ -115,7 +112,13 @@ impl Lane<'_> {
         }
     }
 
-    async fn serve(&self, log: &Arc<dyn Log>, table: &Arc<Table>, state: &LaneState) -> Result<Infallible, LogError> {
+    async fn serve(
+        &self,
+        log: &Arc<dyn Log>,
+        table: &Arc<Table>,
+        decoding: &Decoding,
+        state: &LaneState,
+    ) -> Result<Infallible, LogError> {
         let (out, fresh) = mpsc::channel::<Fresh>(UNDER_WAY);
         let (newest, seen) = watch::channel(None);
         let hub = self.route.hub.name().to_owned();
@@ -123,7 +126,7 @@ impl Lane<'_> {
         let writing = Writing {
             table: Arc::clone(table),
             hub: hub.clone(),
-            decoding: self.decoding(),
+            decoding: decoding.clone(),
             store: self.store.clone(),
             common: Arc::clone(self.common),
             state: state.clone(),
