@@ -104,8 +104,7 @@ async fn a_link_that_says_nothing_though_there_is_more_is_opened_again() {
     pipe.send(0..20);
     pipe.capture(0, 0..20).await;
     pipe.bench.once(&["--namespace", "contoso"]).await;
-    // One that reads the record that proves the key, and one that reads on.
-    pipe.peer.readers().script(0, [Fate::Silent(5), Fate::Silent(1)]);
+    pipe.peer.readers().script_at(0, 20, Fate::Silent(1));
     let running = pipe.start();
     let http = Http::of(&running).await;
     lanes_of(&http, "reading", PARTITIONS).await;

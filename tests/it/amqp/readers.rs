@@ -36,6 +36,8 @@ pub struct Readers {
     /// How often it was made anew.
     lives: AtomicU64,
     fates: Mutex<HashMap<usize, VecDeque<Fate>>>,
+    /// The same of the first link that asks for that number.
+    fates_at: Mutex<HashMap<(usize, i64), Fate>>,
     links: AtomicUsize,
     /// Consumer groups and places that were asked for.
     asked: Mutex<Vec<(String, i64)>>,
@@ -47,6 +49,7 @@ impl Readers {
             epoch: AtomicI64::new(now()),
             lives: AtomicU64::new(0),
             fates: Mutex::default(),
+            fates_at: Mutex::default(),
             links: AtomicUsize::new(0),
             asked: Mutex::default(),
         }
@@ -61,6 +64,11 @@ impl Readers {
     /// What befalls the next links of a partition.
     pub fn script(&self, partition: usize, fates: impl IntoIterator<Item = Fate>) {
         self.fates.lock().unwrap().entry(partition).or_default().extend(fates);
+    }
+
+    /// What befalls the first link of a partition that asks for that number.
+    pub fn script_at(&self, partition: usize, number: i64, fate: Fate) {
+        self.fates_at.lock().unwrap().insert((partition, number), fate);
     }
 
     /// Links so far.
@@ -91,7 +99,8 @@ impl Readers {
         let mut next = first(filter);
         self.links.fetch_add(1, Ordering::SeqCst);
         self.asked.lock().unwrap().push((group.to_owned(), next));
-        let fate = self.fates.lock().unwrap().get_mut(&partition).and_then(VecDeque::pop_front);
+        let at = self.fates_at.lock().unwrap().remove(&(partition, next));
+        let fate = at.or_else(|| self.fates.lock().unwrap().get_mut(&partition).and_then(VecDeque::pop_front));
         let error = |condition: ErrorCondition, text: &str| Error::new(condition, Some(text.to_owned()), None);
         let custom = |name: &str| ErrorCondition::Custom(Symbol::from(name.to_owned()));
         let (life, mut given) = (self.lives.load(Ordering::SeqCst), 0);
