@@ -236,8 +236,7 @@ pub(super) async fn decode_all(
         let mut decoder = Decoder::new(
             hub,
             table,
-            means.decoding,
-            means.registrar,
+            (means.decoding, means.registrar),
             means.batch,
             means.unmapped,
             means.live,
