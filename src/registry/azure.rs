@@ -3,17 +3,15 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::error::RegistryError;
+use super::error::{RegistryError, told};
 use crate::azure::Getter;
 use crate::azure::identity::Identity;
-use crate::base::{Secret, TokenSource as _, one_line};
+use crate::base::{Secret, TokenSource as _};
 use crate::formats::{SchemaKind, SchemaText};
 
 /// What tokens are for, in every cloud.
 const SCOPE: &str = "https://eventhubs.azure.net/.default";
 const VERSION: &str = "api-version=2023-07-01";
-/// Characters of an answer that are told.
-const REASON_LIMIT: usize = 200;
 
 /// Azure Schema Registry, of one Event Hubs namespace.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ impl Azure {
         let shown = Secret::new(format!("Bearer {}", token.secret.expose()));
         let got = self.getter.get(&url, Some(&shown)).await.map_err(|reason| self.away(reason))?;
         let text = String::from_utf8_lossy(&got.body);
-        let reason = || format!("{} {}", got.status, one_line(&text, REASON_LIMIT)).trim_end().to_owned();
+        let reason = || format!("{} {}", got.status, told(&text, &[token.secret.expose()])).trim_end().to_owned();
         match got.status {
             200 => {
                 // `application/json; serialization=Avro`, or of a newer service what is JSON Schema.

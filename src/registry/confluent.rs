@@ -6,15 +6,13 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use url::Url;
 
-use super::error::RegistryError;
+use super::error::{RegistryError, told};
 use crate::azure::{Getter, Got};
-use crate::base::{RotatingSecret, Secret, one_line};
+use crate::base::{RotatingSecret, Secret};
 use crate::formats::{SchemaKind, SchemaText};
 
 /// Schemas that one may name, directly or by others.
 const MOST_REFERENCES: usize = 200;
-/// Characters of an answer that are told.
-const REASON_LIMIT: usize = 200;
 
 /// A registry that speaks Confluent's API.
 #[derive(Debug)]
@@ -112,14 +110,16 @@ impl Confluent {
         match got.status {
             200 => serde_json::from_slice(&got.body)
                 .map_err(|error| self.away(format!("its answer to {what} is none of a registry's ({error})"))),
-            status => Err(self.refusal(status, &what, &got)),
+            status => Err(self.refusal(status, &what, &got, shown.as_ref())),
         }
     }
 
-    fn refusal(&self, status: u16, what: &str, got: &Got) -> RegistryError {
+    fn refusal(&self, status: u16, what: &str, got: &Got, shown: Option<&Secret>) -> RegistryError {
         let refusal: Option<Refusal> = serde_json::from_slice(&got.body).ok();
-        let said =
-            refusal.as_ref().map_or(String::new(), |refusal| format!(" {}", one_line(&refusal.message, REASON_LIMIT)));
+        let password = self.password.as_ref().map(RotatingSecret::current);
+        let shown = shown.map_or("", Secret::expose).trim_start_matches("Basic ");
+        let secrets = [shown, password.as_ref().map_or("", Secret::expose)];
+        let said = refusal.as_ref().map_or(String::new(), |refusal| format!(" {}", told(&refusal.message, &secrets)));
         let reason = format!("{status}{said}");
         match (status, refusal) {
             // A registry says which it has not; a page in its place does not.

@@ -1,4 +1,4 @@
-use crate::base::SecretError;
+use crate::base::{SecretError, one_line};
 
 /// Why there is no schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,17 @@ pub enum RegistryError {
         /// Whether it may pass by itself.
         passes: bool,
     },
+}
+
+/// Characters of an answer that are told.
+const REASON_LIMIT: usize = 200;
+
+/// What a registry said, unless it quotes what it was sent.
+pub(super) fn told(said: &str, secrets: &[&str]) -> String {
+    if secrets.iter().any(|secret| !secret.is_empty() && said.contains(secret)) {
+        return "(its answer quotes what it was sent, so it is not shown)".to_owned();
+    }
+    one_line(said, REASON_LIMIT)
 }
 
 impl RegistryError {

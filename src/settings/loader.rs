@@ -343,6 +343,12 @@ impl LoaderArgs {
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
         let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
+        if self.evolve == Evolve::Add && live.as_ref().is_some_and(Option::is_some) {
+            faults.add(
+                "--evolve",
+                "add and --live do not go together: a live row would stay without what its new column is for",
+            );
+        }
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,

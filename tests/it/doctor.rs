@@ -70,7 +70,7 @@ async fn every_fault_is_named_with_its_remedy() {
     let gone = Files::new().await;
     let missing = gone.url().replace("capture", "capture-none");
     let ended = doctor(&bench, &["--blob", &missing]).await;
-    assert!(ended.out.contains("✗ files      ") && ended.out.contains("container"), "{}", ended.out);
+    assert!(ended.out.contains("✗ files      ") && ended.out.contains("does not exist: create it"), "{}", ended.out);
     let away = "postgresql://root@127.0.0.1:1/dev";
     let ended = doctor(&bench, &["--store-url", away]).await;
     assert!(ended.out.contains(&format!("✗ store      store {away}")), "{}", ended.out);

@@ -298,3 +298,75 @@ async fn events_of_the_official_sdk_become_rows() {
     assert_eq!(bench.store.rows("SELECT count(*), sum(a) FROM shop").await, [["60", "1770"]]);
     bench.passed().await;
 }
+
+/// The block of that language, and what follows it.
+fn block<'t>(text: &'t str, language: &str) -> (&'t str, &'t str) {
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no block of {language}"));
+    rest.split_once("\n```").unwrap()
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
+
+#[tokio::test]
+async fn the_pages_example_of_each_format_is_true() {
+    let page = page("formats.md");
+    let (_, examples) = page.split_once("## An example of each").unwrap();
+    for format in ["json-batch", "cloudevents", "debezium"] {
+        let (_, example) = examples.split_once(&format!("### {format}\n")).unwrap();
+        let (table, rest) = block(example, "sql");
+        let (bodies, rest) = block(rest, "json");
+        let (wanted, _) = block(rest, "text");
+        let bench = Bench::new().await;
+        bench.store.run(table).await;
+        let events = (0..).zip(bodies.lines()).map(|(number, body)| event(number, body)).collect();
+        bench.files.of_hub("example").add(0, 0, events).await;
+        bench.once(&["--route", &format!("example=example,format={format}"), "--require", ""]).await;
+        let rejected = bench.store.rows("SELECT reason FROM rejected_events").await;
+        assert!(rejected.is_empty(), "{format}: {rejected:?}");
+        let mut lines =
+            wanted.lines().map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
+        let columns = lines.next().unwrap().join(", ");
+        let index = if format == "json-batch" { ", event_index" } else { "" };
+        let rows = bench.store.rows(&format!("SELECT {columns} FROM example ORDER BY sequence_number{index}")).await;
+        assert_eq!(rows, lines.collect::<Vec<_>>(), "{format}");
+        bench.passed().await;
+    }
+}
+
+#[tokio::test]
+async fn the_example_of_the_page_of_tables_is_true() {
+    let page = page("tables.md");
+    let (_, example) = page.split_once("## An example\n").unwrap();
+    let (table, rest) = block(example, "sql");
+    let (bodies, rest) = block(rest, "json");
+    let (wanted, _) = block(rest, "text");
+    let bench = Bench::new().await;
+    bench.store.run(table).await;
+    let events: Vec<_> = (0..).zip(bodies.lines()).map(|(number, body)| event(number, body)).collect();
+    bench.files.of_hub("orders").add(0, 0, events).await;
+    bench.once(&["--route", "orders=orders", "--require", "order_no"]).await;
+    let rows =
+        bench.store.rows("SELECT order_no, customer, total, placed, rescued FROM orders ORDER BY order_no").await;
+    let row = |line: &str| -> Vec<String> {
+        line.split('|')
+            .take(5)
+            .map(|cell| if cell.trim().is_empty() { "NULL".to_owned() } else { cell.trim().to_owned() })
+            .collect()
+    };
+    let (told, rejected) = wanted.split_once("\n\n").unwrap();
+    assert_eq!(rows, told.lines().skip(2).map(row).collect::<Vec<_>>());
+    let reasons = bench.store.rows("SELECT reason FROM rejected_events").await;
+    assert!(rejected.contains(&reasons[0][0]), "{reasons:?}");
+    // And the table is what `deltawave table` makes of the bodies that fit it.
+    bench.store.run("DROP TABLE orders").await;
+    let good = (0..).zip(bodies.lines().take(2)).map(|(number, body)| event(number, body)).collect();
+    bench.files.of_hub("again").add(0, 0, good).await;
+    let blob = bench.files.url();
+    let made = bench.deltawave("table", &["orders", "--hub", "again", "--blob", &blob, "--apply", "--yes"]).await;
+    assert_eq!(made.code, Some(0), "{}{}", made.out, made.err);
+    bench.once(&["--route", "again=orders", "--require", "order_no"]).await;
+    assert_eq!(bench.store.rows("SELECT order_no, customer, placed, coupon FROM orders ORDER BY 1").await.len(), 2);
+    bench.passed().await;
+}

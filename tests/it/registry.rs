@@ -224,3 +224,43 @@ async fn azures_registry_is_asked_with_the_programs_own_identity() {
     );
     bench.passed().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_quotes_what_it_is_sent_is_not_quoted() {
+    let echo = Played::http(|asked: &Asked| {
+        let message = format!("{:?} ann:hunter2", asked.headers);
+        Answer::json(
+            if asked.path.starts_with("/away") { 500 } else { 403 },
+            json!({"error_code": 403, "message": message}),
+        )
+    })
+    .await;
+    let bench = Bench::new().await;
+    bench.store.run(&format!("CREATE TABLE framed (a bigint, {KEY})")).await;
+    bench.files.of_hub("framed").add(0, 0, vec![event(0, framed(1, 7))]).await;
+    let file = home(&unique("password"));
+    std::fs::write(&file, "hunter2").unwrap();
+    let kept = format!("file:{}", file.display());
+    for (path, given) in [("denied", "hunter2"), ("denied", &kept), ("away", "hunter2")] {
+        let url = format!("http://127.0.0.1:{}/{path}", echo.port());
+        let flags = [
+            "--once",
+            "--route",
+            "framed=framed,format=avro",
+            "--require",
+            "",
+            "--give-up",
+            "1",
+            "--log-level",
+            "trace",
+        ];
+        let registry =
+            ["--schema-registry", &url, "--schema-registry-user", "ann", "--schema-registry-password", given];
+        let ended = run(bench.loader(&[&flags[..], &registry].concat())).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        for secret in ["hunter2", "YW5uOmh1bnRlcjI="] {
+            assert!(!ended.err.contains(secret) && !ended.out.contains(secret), "{secret} in {}", ended.err);
+        }
+    }
+    bench.passed().await;
+}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -166,9 +167,17 @@ async fn a_capture_tells_of_each_file_and_takes_the_name_it_is_given() {
     produce_plain(&broker.bootstrap_servers(), 30);
     let bootstrap = broker.bootstrap_servers();
     let flags = ["--window", "1", "--until-end", "--skip-empty", "--broker", &bootstrap, "--log", "json"];
-    let mut capture = program(env!("CARGO_BIN_EXE_capture"), &flags);
-    capture.env("DELTAWAVE_BLOB", home.path()).env("OTEL_SERVICE_NAME", "nightly");
-    let ended = run(traced(capture, &collector)).await;
+    let capture = |home: &Path| {
+        let mut capture = program(env!("CARGO_BIN_EXE_capture"), &flags);
+        capture.env("DELTAWAVE_BLOB", home).env("OTEL_SERVICE_NAME", "nightly");
+        traced(capture, &collector)
+    };
+    // OpenTelemetry's own way to have fewer, or none.
+    let (elsewhere, mut none) = (tempfile::tempdir().unwrap(), capture(home.path()));
+    none.env("OTEL_TRACES_SAMPLER", "always_off").env("DELTAWAVE_BLOB", elsewhere.path());
+    assert_eq!(run(none).await.code, Some(0));
+    assert!(collector.asked().is_empty());
+    let ended = run(capture(home.path())).await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let told = told(&collector, "nightly");
     let ids: BTreeMap<_, _> = told.iter().map(|(file, told)| (file.clone(), told.id())).collect();

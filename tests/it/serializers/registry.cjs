@@ -3,7 +3,7 @@
 const { SchemaRegistry, SchemaType } = require("@kafkajs/confluent-schema-registry");
 
 const [host, prefix, count] = process.argv.slice(2);
-const registry = new SchemaRegistry({ host }, { [SchemaType.PROTOBUF]: { messageName: "shop.Order" } });
+const registry = new SchemaRegistry({ host }, { [SchemaType.PROTOBUF]: { messageName: "Order" } });
 
 const avro = (more) => JSON.stringify({
   type: "record",
