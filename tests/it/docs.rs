@@ -84,7 +84,7 @@ fn flags_exist() {
     let producer = help(env!("CARGO_BIN_EXE_producer"), &[]);
     let capture = help(env!("CARGO_BIN_EXE_capture"), &[]);
     let loader = help(env!("CARGO_BIN_EXE_loader"), &[]);
-    let deltawave = ["up", "init", "guard", "status", "verify", "replay", "prune", "table"]
+    let deltawave = ["up", "init", "guard", "table", "inspect", "doctor", "status", "verify", "replay", "prune"]
         .map(|command| help(env!("CARGO_BIN_EXE_deltawave"), &[command]));
     let known: BTreeSet<String> =
         [producer, capture, loader].iter().chain(&deltawave).flat_map(|text| flags(text)).collect();
