@@ -203,7 +203,7 @@ fn produce(bootstrap: &str, rate: u32, stop: &AtomicBool, sent: &std::sync::atom
         let due = (began.elapsed().as_secs_f64() * f64::from(rate)) as u32;
         while number < due {
             let Some(body) = data::event(i64::from(number)).ok().and_then(|event| event.body) else { return };
-            let looked_for = number % SAMPLE == 0;
+            let looked_for = number.is_multiple_of(SAMPLE);
             let at = if looked_for { usize::try_from(began.elapsed().as_micros()).unwrap_or(0).max(1) } else { 0 };
             let partition = i32::try_from(number).unwrap_or(0) % PARTITIONS;
             let record = BaseRecord::<(), Vec<u8>, usize>::with_opaque_to(HUB, at).partition(partition).payload(&body);

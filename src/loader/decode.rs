@@ -87,7 +87,6 @@ impl Decoder {
         (decoding, registrar): (&Decoding, Option<&Registrar>),
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
-        live: Option<&Arc<Common>>,
         out: mpsc::Sender<Decoded>,
     ) -> Self {
         Decoder {
@@ -103,9 +102,14 @@ impl Decoder {
             limits,
             read_limits: ReadLimits::default(),
             unmapped: Arc::clone(unmapped),
-            live: live.cloned(),
+            live: None,
             out,
         }
+    }
+
+    /// The same, telling a live lane what records look like.
+    pub(super) fn telling(self, live: Option<&Arc<Common>>) -> Self {
+        Decoder { live: live.cloned(), ..self }
     }
 
     /// Decodes the group's file number `index`. Blocks: for threads that may.
