@@ -84,8 +84,7 @@ impl Decoder {
     pub(super) fn new(
         hub: &str,
         table: &Table,
-        decoding: &Decoding,
-        registrar: Option<&Registrar>,
+        (decoding, registrar): (&Decoding, Option<&Registrar>),
         limits: BatchLimits,
         unmapped: &Arc<UnmappedFields>,
         out: mpsc::Sender<Decoded>,

@@ -233,8 +233,8 @@ pub(super) async fn decode_all(
     means.decoding.schemas.forget_unknown();
     let queue = Arc::new(Mutex::new((0..files.len()).collect::<VecDeque<_>>()));
     let workers = (0..means.parallel_files.min(files.len())).map(|_| {
-        let decoder =
-            Decoder::new(hub, table, means.decoding, means.registrar, means.batch, means.unmapped, sender.clone());
+        let bodies = (means.decoding, means.registrar);
+        let decoder = Decoder::new(hub, table, bodies, means.batch, means.unmapped, sender.clone());
         let mut decoder = decoder.telling(means.live);
         let (queue, files, journeys) = (queue.clone(), files.clone(), journeys.clone());
         let (container, patience) = (means.container.clone(), means.patience.clone());
