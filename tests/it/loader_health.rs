@@ -129,6 +129,21 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>, String)> {
     rows.map(row).collect()
 }
 
+/// Whether only a loader with a live lane has it.
+fn is_live(name: &str) -> bool {
+    name.starts_with("deltawave_loader_live_") || name == "deltawave_loader_rows_already_there_total"
+}
+
+/// Asserts that what a loader with a live lane says of its metrics is what is documented, of those that it has by now.
+pub fn assert_live_documented(text: &str) {
+    let documented = documented();
+    let said: Vec<_> = parse(text).into_iter().filter(|(name, _)| is_live(name)).collect();
+    assert!(said.len() >= 5, "{text}");
+    for (name, metric) in said {
+        assert_eq!(documented.get(&name), Some(&(metric.kind, metric.labels, metric.help)), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn metrics_are_what_was_loaded_and_what_is_documented() {
     let watched = Watched::new().await;
@@ -191,7 +206,8 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
 
     let said: BTreeMap<_, _> =
         metrics.into_iter().map(|(name, metric)| (name, (metric.kind, metric.labels, metric.help))).collect();
-    assert_eq!(said, documented(), "docs/metrics.md and the loader disagree");
+    let documented: BTreeMap<_, _> = documented().into_iter().filter(|(name, _)| !is_live(name)).collect();
+    assert_eq!(said, documented, "docs/metrics.md and the loader disagree");
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().await.code, Some(0));
     watched.bench.passed().await;

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::capture::bench::{FAST, TOPIC, broker, capture, producer};
 use crate::loader::Bench;
+use crate::loader_health::assert_live_documented;
 use crate::support::{Http, Running, eventually, plain, program, run};
 
 const PARTITIONS: i32 = 2;
@@ -158,6 +159,7 @@ async fn the_newest_rows_are_there_before_their_file_which_needs_no_writing() {
     pipe.rows(180).await;
     let fresh = metric(&http, "deltawave_loader_live_freshness_seconds_count").await;
     assert!(fresh >= 1.0, "{fresh}");
+    assert_live_documented(&http.get("/metrics").await.2);
     let said = ends(running).await;
     assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
     pipe.bench.assert_all(PARTITIONS, 90).await;
