@@ -59,6 +59,8 @@ fn free(place: &Path) -> Option<u64> {
         let mut told: libc::statvfs = std::mem::zeroed();
         (libc::statvfs(path.as_ptr(), &raw mut told), told)
     };
+    // On macOS blocks are counted in 32 bits.
+    #[allow(clippy::useless_conversion)]
     (found == 0).then(|| u64::from(told.f_bavail).saturating_mul(u64::from(told.f_frsize)))
 }
 
