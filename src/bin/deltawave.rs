@@ -49,7 +49,7 @@ enum Command {
     Verify(VerifyArgs),
     /// Load Capture files again, those of which verify finds something lacking or those of a time, and prove what is
     /// there then; exit codes as verify's
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Delete history that is old, or every record of a key, and keep everything provable
     Prune(PruneArgs),
 }

@@ -50,6 +50,8 @@ pub(super) async fn look(settings: &LoaderSettings, findings: &mut Findings) {
 }
 
 /// What this user may still write there, in bytes.
+// The fields' types differ between systems.
+#[allow(clippy::useless_conversion)]
 fn free(place: &Path) -> Option<u64> {
     let path = CString::new(place.as_os_str().as_bytes()).ok()?;
     // SAFETY: a zeroed `statvfs` is a valid one, the path ends with a NUL, and both outlive the call.
