@@ -106,7 +106,7 @@ fn parse(text: &str) -> BTreeMap<String, Metric> {
     for (name, metric) in &metrics {
         assert!(!metric.help.is_empty() && !metric.samples.is_empty(), "{name}: {metric:?}");
         assert_eq!(metric.kind == "counter", name.ends_with("_total"), "{name}");
-        if metric.kind == "histogram" {
+        if metric.kind == "histogram" && metric.labels.is_empty() {
             let all = metric.samples[&format!("{name}_bucket{{le=\"+Inf\"}}")];
             assert_eq!(all, metric.samples[&format!("{name}_count")], "{name}");
             assert!(all > 0.0 && metric.samples[&format!("{name}_sum")] >= 0.0, "{name}");

@@ -133,7 +133,7 @@ async fn the_newest_rows_are_there_before_their_file_which_needs_no_writing() {
     }
     assert_eq!(report["findings"].as_array().unwrap().len(), 0, "{report}");
     let late = eventually("no file for long", async || {
-        let report = verify(&pipe, 1, &["--live-unproven", "1", "--settle", "0"]).await;
+        let report = verify(&pipe, 1, &["--live-unproven", "0", "--settle", "0"]).await;
         if report["findings"].as_array().unwrap().len() == 2 { Ok(report) } else { Err(report.to_string()) }
     })
     .await;
