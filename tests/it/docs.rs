@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 31] = [
+const FOREIGN: [&str; 33] = [
     "--account-name",    // az
+    "--backlog",         // the bench `latency`
     "--bench",           // cargo
     "--bin",             // cargo
     "--build",           // docker compose
@@ -32,6 +33,7 @@ const FOREIGN: [&str; 31] = [
     "--resource-group",  // az
     "--runtime",         // az
     "--runtime-version", // az
+    "--seconds",         // the bench `latency`
     "--shutdown",        // wsl
     "--tag",             // docker buildx
     "--test",            // cargo
