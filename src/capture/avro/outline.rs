@@ -6,7 +6,7 @@ use apache_avro::schema::RecordField;
 use super::codec::Codec;
 use super::damage::{Damage, DamageKind, ReadError};
 use super::input::Input;
-use super::reader::{read_block_header, read_header};
+use super::reader::{read_block_header, read_header, read_sync};
 
 /// How a file is built, without a look at its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,14 +81,7 @@ fn step(input: &mut Input<impl Read>, sync: &[u8; 16]) -> Result<Option<(u64, u6
         input.consume(there);
         left -= there as u64;
     }
-    let at = input.position();
-    if !input.fill(16).map_err(ReadError::Source)? {
-        return Err(Damage { at, kind: DamageKind::Truncated("no sync marker after a block") }.into());
-    }
-    if input.buffered()[..16] != *sync {
-        return Err(Damage { at, kind: DamageKind::WrongSync }.into());
-    }
-    input.consume(16);
+    read_sync(input, sync)?;
     Ok(Some((records, bytes)))
 }
 

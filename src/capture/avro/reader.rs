@@ -72,14 +72,7 @@ pub fn read_events(
                 reason: format!("its block has {rest} bytes more than its records"),
             })));
         }
-        let at = input.position();
-        if !input.fill(16).map_err(ReadError::Source)? {
-            return Err(Damage { at, kind: DamageKind::Truncated("no sync marker after a block") }.into());
-        }
-        if input.buffered()[..16] != header.sync {
-            return Err(Damage { at, kind: DamageKind::WrongSync }.into());
-        }
-        input.consume(16);
+        read_sync(&mut input, &header.sync)?;
     }
 }
 
@@ -125,6 +118,19 @@ pub(super) fn read_block_header(input: &mut Input<impl Read>, at: u64) -> Result
         }
         _ => Err(damage(DamageKind::BlockHeader { count, size })),
     }
+}
+
+/// Steps over the marker that ends a block.
+pub(super) fn read_sync(input: &mut Input<impl Read>, sync: &[u8; 16]) -> Result<(), ReadError> {
+    let at = input.position();
+    if !input.fill(16).map_err(ReadError::Source)? {
+        return Err(Damage { at, kind: DamageKind::Truncated("no sync marker after a block") }.into());
+    }
+    if input.buffered()[..16] != *sync {
+        return Err(Damage { at, kind: DamageKind::WrongSync }.into());
+    }
+    input.consume(16);
+    Ok(())
 }
 
 /// Decodes a block's records.
