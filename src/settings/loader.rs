@@ -149,8 +149,10 @@ pub struct LoaderSettings {
     pub store_password: Option<SecretSource>,
     /// How files are named.
     pub name_format: NameFormat,
-    /// Which hub goes into which table.
+    /// Which hub goes into which table of the store.
     pub routes: Vec<Route>,
+    /// Which hub goes into which Delta table.
+    pub lakes: Vec<Route>,
     /// Columns every record must have, where the table has them.
     pub require: Vec<String>,
     /// What is said of single columns, beside the catalog.
@@ -231,6 +233,7 @@ impl LoaderSettings {
             store_password: None,
             name_format: NameFormat::default(),
             routes,
+            lakes: Vec::new(),
             require: REQUIRE.map(str::to_owned).to_vec(),
             columns: Vec::new(),
             registries: Registries::default(),
@@ -304,10 +307,25 @@ impl LoaderArgs {
         let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let store = self.store.check(&mut faults);
         let name_format = self.names.check(&mut faults);
-        let routes = self.routes.check(&self.names.namespace, &mut faults);
-        let columns = self.columns.check(routes.as_deref(), &mut faults);
+        let all = self.routes.check_all(&self.names.namespace, &mut faults);
+        let (lakes, routes) = match all.clone() {
+            Some(all) => {
+                let (lakes, routes): (Vec<_>, Vec<_>) = all.into_iter().partition(|route| route.lake.is_some());
+                (Some(lakes), Some(routes))
+            }
+            None => (None, None),
+        };
+        let into_lakes = lakes.as_ref().is_some_and(|lakes| !lakes.is_empty());
+        if into_lakes {
+            for (flag, given) in [("--dry-run", self.dry_run), ("--evolve", self.evolve == Evolve::Add)] {
+                if given {
+                    faults.add(flag, "a route into a Delta table (delta:) does not go with it yet; leave one of the two out");
+                }
+            }
+        }
+        let columns = self.columns.check(all.as_deref(), &mut faults);
         let schema_registry_password = self.registry.schema_registry_password.clone();
-        let registries = self.registry.check(routes.as_deref(), &mut faults);
+        let registries = self.registry.check(all.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
@@ -349,6 +367,16 @@ impl LoaderArgs {
                 "add and --live do not go together: a live row would stay without what its new column is for",
             );
         }
+        if into_lakes && routes.as_ref().is_some_and(Vec::is_empty) {
+            for (flag, given) in [
+                ("--notifications", notifications.as_ref().is_some_and(Option::is_some)),
+                ("--live", live.as_ref().is_some_and(Option::is_some)),
+            ] {
+                if given {
+                    faults.add(flag, "is for routes into a store, and there are routes into Delta tables only; leave it out");
+                }
+            }
+        }
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -357,6 +385,7 @@ impl LoaderArgs {
                 store: store?.address,
                 name_format: name_format?,
                 routes: routes?,
+                lakes: lakes?,
                 require: self.require,
                 columns: columns?,
                 registries: registries?,
