@@ -33,11 +33,6 @@ impl LakeAddress {
     pub fn name(&self) -> &str {
         self.folder.rsplit('/').next().unwrap_or_default()
     }
-
-    /// The table beside it whose name goes on with `suffix`.
-    pub(super) fn beside(&self, suffix: &str) -> LakeAddress {
-        LakeAddress { container: self.container.clone(), folder: format!("{}{suffix}", self.folder) }
-    }
 }
 
 impl FromStr for LakeAddress {

@@ -14,7 +14,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::Type;
 
 use super::action::{Action, Add, Metadata, Protocol, Remove, Txn};
-use super::log::Whole;
+use super::state::Whole;
 use super::file::properties;
 
 type Texts = BTreeMap<String, Option<String>>;
@@ -216,7 +216,7 @@ fn protocols(of: &[Option<&Protocol>]) -> Result<ArrayRef, ArrowError> {
 #[cfg(test)]
 mod tests {
     use super::super::action::FileFormat;
-    use super::super::log::Head;
+    use super::super::state::Head;
     use super::*;
 
     #[test]

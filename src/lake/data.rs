@@ -17,7 +17,7 @@ use super::stats::Stats;
 use super::values;
 use crate::rows::{Batch, Table};
 
-const KEYS: [&str; 3] = ["partition_id", "sequence_number", "enqueued_at"];
+pub(super) const KEYS: [&str; 3] = ["partition_id", "sequence_number", "enqueued_at"];
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A record's number and moment, in microseconds since 1970: what identifies it in its partition.
@@ -59,6 +59,11 @@ impl Rows {
         Rows { table, schema, hub, partition, by_day, files: BTreeMap::new() }
     }
 
+    /// The columns of its files.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Adds the rows of a batch whose keys these are, but for those that `keep` leaves out.
     ///
     /// # Errors
@@ -86,7 +91,7 @@ impl Rows {
             let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| broken(error.into()))?;
             if !self.files.contains_key(wanted) {
                 let writing = Writing::new(Arc::clone(&self.schema), &KEYS).map_err(broken)?;
-                self.files.insert(*wanted, Part { writing, stats: Stats::default() });
+                self.files.insert(*wanted, Part { writing, stats: Stats::of(&self.hub) });
             }
             let Some(part) = self.files.get_mut(wanted) else { continue };
             part.writing.write(&rows).map_err(broken)?;
@@ -176,7 +181,7 @@ pub(super) fn rejected(
     if rows.is_empty() {
         return Ok(None);
     }
-    let mut stats = Stats::default();
+    let mut stats = Stats::of(hub);
     rows.iter().for_each(|row| stats.add(i64::from(partition), row.key.0, row.key.1));
     let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text))) };
     let time = |times: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) };

@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use super::action::{Action, FileFormat, Metadata, Protocol, now};
 use super::checkpoint;
 use super::error::LakeError;
-use super::log::{Commit, FOLDER, Head, LAST_CHECKPOINT, Log, LogFile};
+use super::log::{FOLDER, LAST_CHECKPOINT, Log, LogFile};
 use super::schema::{DAY, schema};
+use super::state::{Commit, Head};
 
 /// By which this program counts its commits into a table.
 pub(super) const APP: &str = "deltawave";
@@ -108,9 +109,10 @@ impl Log {
     }
 
     /// Writes a checkpoint if it is time to, and clears away what older ones made of no use. Nothing depends on it.
-    pub(super) async fn checkpoint_if_due(&self, head: &mut Head) {
+    /// Whether it was.
+    pub(super) async fn checkpoint_if_due(&self, head: &mut Head) -> bool {
         if head.version < head.checkpoint + head.interval() {
-            return;
+            return false;
         }
         match self.checkpoint(head.version).await {
             Ok(()) => {
@@ -123,6 +125,7 @@ impl Log {
             }
             Err(error) => tracing::warn!("no checkpoint of version {}: {error}; reading takes longer", head.version),
         }
+        true
     }
 
     async fn checkpoint(&self, version: i64) -> Result<(), LakeError> {
@@ -172,7 +175,7 @@ pub(super) fn info(operation: &str, parameters: Value, note: Value) -> Value {
         "timestamp": now(),
         "operation": operation,
         "operationParameters": parameters,
-        "isBlindAppend": true,
+        "isBlindAppend": operation == "WRITE",
         "engineInfo": concat!("deltawave/", env!("CARGO_PKG_VERSION")),
         "deltawave": note,
     })

@@ -6,6 +6,8 @@ use time::OffsetDateTime;
 pub struct Stats {
     /// How many rows.
     pub rows: u64,
+    /// The event hub that all of them come from.
+    pub hub: Option<String>,
     /// The lowest and highest number.
     pub numbers: Option<(i64, i64)>,
     /// The lowest and highest partition.
@@ -26,24 +28,20 @@ impl Stats {
         wider(&mut self.times, at);
     }
 
-    /// Both.
-    pub(super) fn join(&mut self, other: &Stats) {
-        let both = |mine: Option<(i64, i64)>, theirs: Option<(i64, i64)>| match (mine, theirs) {
-            (Some(mine), Some(theirs)) => Some((mine.0.min(theirs.0), mine.1.max(theirs.1))),
-            _ => None,
-        };
-        if self.rows == 0 {
-            *self = other.clone();
-        } else if other.rows > 0 {
-            self.rows += other.rows;
-            self.numbers = both(self.numbers, other.numbers);
-            self.partitions = both(self.partitions, other.partitions);
-            self.times = both(self.times, other.times);
-        }
+    /// Of rows of that hub, of which there are none yet.
+    pub(super) fn of(hub: &str) -> Self {
+        Stats { hub: Some(hub.to_owned()), ..Stats::default() }
+    }
+
+    /// The one partition that all of them come from, if it is known.
+    pub(super) fn partition(&self) -> Option<(&str, i64)> {
+        let (low, high) = self.partitions?;
+        Some((self.hub.as_deref()?, low)).filter(|_| low == high)
     }
 
     pub(super) fn json(&self) -> String {
         let (mut low, mut high, mut nulls) = (Map::new(), Map::new(), Map::new());
+        let hub = self.hub.as_ref().map(|hub| (json!(hub), json!(hub)));
         let mut say = |name: &str, range: Option<(Value, Value)>| {
             if let Some((lowest, highest)) = range {
                 low.insert(name.to_owned(), lowest);
@@ -51,6 +49,7 @@ impl Stats {
                 nulls.insert(name.to_owned(), json!(0));
             }
         };
+        say("event_hub", hub);
         say("partition_id", self.partitions.map(|(low, high)| (json!(low), json!(high))));
         say("sequence_number", self.numbers.map(|(low, high)| (json!(low), json!(high))));
         say("enqueued_at", self.times.and_then(|(low, high)| Some((json!(shown(low)?), json!(shown(high)?)))));
@@ -61,7 +60,9 @@ impl Stats {
     pub(super) fn parse(text: Option<&str>) -> Option<Stats> {
         let stats: Value = serde_json::from_str(text?).ok()?;
         let range = |name: &str| Some((stats["minValues"][name].as_i64()?, stats["maxValues"][name].as_i64()?));
+        let (low, high) = (stats["minValues"]["event_hub"].as_str(), stats["maxValues"]["event_hub"].as_str());
         Some(Stats {
+            hub: low.filter(|low| high == Some(*low)).map(str::to_owned),
             rows: stats["numRecords"].as_u64()?,
             numbers: range("sequence_number"),
             partitions: range("partition_id"),
@@ -83,15 +84,13 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_again() {
-        let mut stats = Stats::default();
+        let mut stats = Stats::of("user-events");
         [(0, 7, 5), (0, 5, 1_767_312_000_000_000)].iter().for_each(|(p, n, at)| stats.add(*p, *n, *at));
         let text = stats.json();
         assert!(text.contains("\"enqueued_at\":\"2026-01-02T00:00:00.000Z\""), "{text}");
         let read = Stats::parse(Some(&text)).unwrap();
         assert_eq!((read.rows, read.numbers, read.partitions), (2, Some((5, 7)), Some((0, 0))));
+        assert_eq!((read.hub.as_deref(), read.partition()), (Some("user-events"), Some(("user-events", 0))));
         assert_eq!(Stats::parse(Some("{\"numRecords\":3}")).unwrap().numbers, None);
-        let mut both = stats.clone();
-        both.join(&read);
-        assert_eq!((both.rows, both.numbers), (4, Some((5, 7))));
     }
 }

@@ -14,18 +14,21 @@ use super::error::LakeError;
 use super::head::info;
 use super::known::Stock;
 use super::ledger::{self, Note, NotedFile};
-use super::log::{Commit, Head, Log, Whole};
+use super::log::Log;
 use super::file::{moments, numbers, read, texts};
+use super::pack::Packed;
 use super::place::Place;
 use super::schema;
+use super::state::{Commit, Head, Whole};
 use super::stats::Stats;
 use crate::azure::Key;
+use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
 use crate::rows::Table;
 
 /// What the names of the tables beside it end with.
-const FILES: &str = "__files";
-const REJECTED: &str = "__rejected";
+pub(super) const FILES: &str = "__files";
+pub(super) const REJECTED: &str = "__rejected";
 
 /// An open table.
 #[derive(Debug)]
@@ -88,6 +91,9 @@ pub enum Committed {
 
 /// Commits of others in a row that are let go first.
 const PATIENCE: u32 = 1000;
+/// The ledger is packed to files of so many bytes, when so many small ones have come together.
+const LEDGER_FILE: i64 = 16 << 20;
+const LEDGER_FILES: usize = 32;
 /// Files of the ledger that are read at once.
 const AT_ONCE: usize = 16;
 
@@ -106,7 +112,12 @@ impl Lake {
         let place = Place::open(address, key)?;
         let [data, files, rejected] =
             [place.clone(), place.beside(FILES), place.beside(REJECTED)].map(Log::new);
-        let head = data.head().await?.ok_or_else(|| LakeError::Missing { table: data.shown.clone() })?;
+        let head = match data.head().await {
+            // Its container is made with it.
+            Ok(None) | Err(LakeError::Blob(BlobError::NoContainer { .. })) => None,
+            head => head?,
+        };
+        let head = head.ok_or_else(|| LakeError::Missing { table: data.shown.clone() })?;
         schema::check(&data.shown, &head.protocol, &head.metadata)?;
         let table = Arc::new(schema::table(&data.shown, route, &head.metadata, required)?);
         let files_head = match files.head().await? {
@@ -201,8 +212,10 @@ impl Lake {
     async fn upload_to(&self, log: &Log, finished: &Finished) -> Result<Add, LakeError> {
         let Finished { path, bytes, stats, day } = finished;
         pass(Side::Before, Step::Written);
-        // One of that name is the same.
-        log.place.create(path, bytes.clone()).await?;
+        if !log.place.create(path, bytes.clone()).await? {
+            // One of that name is the same, and belongs to nothing: written anew, nobody clears it away for its age.
+            log.place.replace(path, bytes.clone()).await?;
+        }
         pass(Side::After, Step::Written);
         let partition_values = day.iter().map(|day| (schema::DAY.to_owned(), Some(day.clone()))).collect();
         Ok(Add {
@@ -260,6 +273,8 @@ impl Lake {
             }
         }
         self.note(&mut state).await?;
+        // Of tries that are over nobody asks.
+        state.seen.clear();
         self.data.checkpoint_if_due(&mut state.data).await;
         Ok(Committed::Done)
     }
@@ -449,10 +464,52 @@ impl Lake {
             pass(Side::Before, Step::Receipted);
             if append(&self.files, &mut state.files, last, vec![add]).await? {
                 pass(Side::After, Step::Receipted);
-                self.files.checkpoint_if_due(&mut state.files).await;
+                if self.files.checkpoint_if_due(&mut state.files).await {
+                    self.pack_ledger(state).await;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Packs the ledger, so that the next loader reads few files of it. Nothing depends on it.
+    async fn pack_ledger(&self, state: &mut State) {
+        let packed = async {
+            self.files.pack(state.files.version, None, LEDGER_FILE, LEDGER_FILES).await?;
+            self.files.vacuum(state.files.version).await?;
+            self.files.catch_up(&mut state.files).await
+        };
+        if let Err(error) = packed.await {
+            tracing::warn!("the ledger is not packed: {error}; the next start takes longer");
+        }
+    }
+
+    /// Packs small files of the table, and of those beside it, to about `target` bytes, and clears away files that no
+    /// version within the retention has. Readers see no row twice and miss none, loaders go on meanwhile.
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh). What was packed by then is packed.
+    pub async fn optimize(&self, target: u64) -> Result<Packed, LakeError> {
+        // So that the ledger knows every file that is packed.
+        self.refresh().await?;
+        let [data, files, rejected] = {
+            let state = self.state.lock().await;
+            [&state.data, &state.files, &state.rejected].map(|head| head.version)
+        };
+        let target = i64::try_from(target).unwrap_or(i64::MAX);
+        let rows = self.rows("", 0);
+        let mut packed = self.data.pack(data, Some(rows.schema()), target, 2).await?;
+        packed += self.files.pack(files, None, LEDGER_FILE, 2).await?;
+        packed += self.rejected.pack(rejected, None, target, 2).await?;
+        for (log, version) in [(&self.data, data), (&self.files, files), (&self.rejected, rejected)] {
+            packed.cleared += log.vacuum(version).await?;
+        }
+        let mut state = self.state.lock().await;
+        self.advance(&mut state).await?;
+        let State { files, rejected, .. } = &mut *state;
+        self.files.catch_up(files).await?;
+        self.rejected.catch_up(rejected).await?;
+        Ok(packed)
     }
 
     fn stock(&self) -> MutexGuard<'_, Stock> {

@@ -80,6 +80,9 @@ pub struct LoaderArgs {
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
+    /// Pack the small files of Delta tables so often, in seconds, as `deltawave optimize` does [default: never]
+    #[arg(long, env = "DELTAWAVE_OPTIMIZE", value_name = "SECONDS")]
+    optimize: Option<Seconds>,
     #[command(flatten)]
     notifications: NotificationArgs,
     #[command(flatten)]
@@ -173,6 +176,8 @@ pub struct LoaderSettings {
     pub lookout: Lookout,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
+    /// How often Delta tables are packed.
+    pub optimize: Option<Duration>,
     /// What tells of new files, beside the listing.
     pub notifications: Option<Notifications>,
     /// What puts the newest records there before their files.
@@ -244,6 +249,7 @@ impl LoaderSettings {
             poll: POLL.0,
             lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0, SETTLE.0),
             give_up: GIVE_UP.0,
+            optimize: None,
             notifications: None,
             live: None,
             slow_retry: SLOW_RETRY.0,
@@ -327,6 +333,13 @@ impl LoaderArgs {
         let schema_registry_password = self.registry.schema_registry_password.clone();
         let registries = self.registry.check(all.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
+        let optimize = match self.optimize {
+            None => Some(None),
+            Some(every) => faults.check("--optimize", every.at_least(1.0)).map(Some),
+        };
+        if self.optimize.is_some() && lakes.as_ref().is_some_and(Vec::is_empty) {
+            faults.add("--optimize", "no --route leads into a Delta table (delta:); leave it out");
+        }
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
         check_sizes(self.batch_rows, self.connections, self.parallel_files, self.memory, &mut faults);
@@ -396,6 +409,7 @@ impl LoaderArgs {
                 poll: poll?,
                 lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0, self.settle.0),
                 give_up: self.give_up.0,
+                optimize: optimize?,
                 notifications: notifications?,
                 live: live?,
                 slow_retry: slow_retry?,

@@ -12,6 +12,7 @@ use crate::azure::identity::IdentitySettings;
 use crate::base::{Secret, SecretSource};
 use crate::capture::{Hub, NameFormat};
 use crate::formats::FormatName;
+use crate::lake::LakeAddress;
 use crate::registry::RegistrySettings;
 use crate::store::{Kind, StoreAddress};
 
@@ -71,6 +72,12 @@ pub struct TableArgs {
     /// Compare with the table that is there, and print what it lacks: exit 3 if anything
     #[arg(long, conflicts_with = "dialect")]
     diff: bool,
+    /// Make a Delta table there instead of one in a store: https://ACCOUNT.blob.core.windows.net/CONTAINER/TABLE, or a
+    /// directory as ./DIR (docs/lake.md)
+    // This is also the help text, where a link would show its brackets.
+    #[allow(rustdoc::bare_urls)]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["diff", "dialect", "key", "history_view"])]
+    delta: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
     /// How long to try a store that is away before exit 1, in seconds
@@ -137,6 +144,8 @@ pub struct TableSettings {
     pub indexed: bool,
     /// What is done with the statements.
     pub purpose: Purpose,
+    /// Where it is made, if it is a Delta table.
+    pub delta: Option<LakeAddress>,
     /// Whose SQL; `None` for the store's that is there.
     pub dialect: Option<Kind>,
     /// The store.
@@ -186,6 +195,10 @@ impl TableArgs {
                 faults.add(flag, "has an empty name among its fields");
             }
         }
+        let delta: Option<Option<LakeAddress>> = match self.delta.as_deref() {
+            None => Some(None),
+            Some(text) => faults.check("--delta", text.strip_prefix("delta:").unwrap_or(text).parse()).map(Some),
+        };
         let schema_registry_password = self.registry.schema_registry_password.clone();
         let route = hub.clone().map(|hub| Route { format: self.format, ..Route::new(hub, &self.table) });
         let registries = self.registry.check(route.as_ref().map(std::slice::from_ref), &mut faults);
@@ -217,6 +230,7 @@ impl TableArgs {
                 rowing: Rowing { key: self.key, order: self.order, delete_when, history: self.history_view },
                 indexed: self.event_index || self.format.makes_several(),
                 purpose,
+                delta: delta?,
                 dialect: self.dialect.map(|dialect| match dialect {
                     Dialect::Risingwave => Kind::RisingWave,
                     Dialect::Postgres => Kind::PostgreSql,

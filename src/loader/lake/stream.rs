@@ -19,9 +19,12 @@ use super::super::stream::{GROUP_BYTES, GROUP_FILES, LISTING, MOST_WAITING, Shar
 use super::group::{Means, Outcomes, load};
 use super::way::Way;
 use crate::azure::blob::BlobError;
-use crate::lake::LakeAddress;
+use crate::lake::{LakeAddress, LakeError, Packed};
 use crate::ledger::FileVersion;
 use crate::settings::Route;
+
+/// How large files are packed to be, in bytes.
+const PACKED: u64 = 128 << 20;
 
 pub(in crate::loader) struct LakeStream<'l> {
     shared: &'l Shared<'l>,
@@ -109,6 +112,23 @@ impl<'l> LakeStream<'l> {
         tokio::select! {
             ended = self.load(&way) => ended,
             ended = lister.run() => ended,
+            ended = self.optimize(&way) => ended,
+        }
+    }
+
+    /// Packs the table's files now and then, if that is wanted. What goes wrong is said, and stops nothing else.
+    async fn optimize(&self, way: &Way) -> Result<(), LoadError> {
+        let Some(every) = self.shared.settings.optimize else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(every).await;
+            match way.lake.optimize(PACKED).await {
+                Ok(packed) if packed == Packed::default() => {}
+                Ok(Packed { files, into, bytes, cleared }) => {
+                    tracing::info!(route = &*self.name, files, into, bytes, cleared, "files packed");
+                }
+                Err(LakeError::Changed { .. }) => return Err(LoadError::Evolved),
+                Err(error) => tracing::warn!(route = &*self.name, "files are not packed: {error}; tried again later"),
+            }
         }
     }
 
