@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow_array::{Array as _, ArrayRef, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::action::Add;
-use super::file::{Writing, batch, numbers, read as read_parquet, texts};
+use super::file::{Writing, batch, moments, numbers, read as read_parquet, texts};
 use super::schema::field;
 use crate::ledger::{Entry, Outcome};
 
@@ -55,6 +55,8 @@ pub struct NotedFile {
     pub(super) table_rows: Option<i64>,
     /// Rows that an earlier file had brought.
     pub(super) already_there: i64,
+    /// Rejected records that an earlier file had brought.
+    pub(super) already_rejected: i64,
 }
 
 fn micros(at: OffsetDateTime) -> i64 {
@@ -67,7 +69,7 @@ fn whole(number: u64) -> i64 {
 
 impl NotedFile {
     /// What is noted of a file.
-    pub fn of(container: &str, entry: &Entry, already_there: u64) -> Self {
+    pub fn of(container: &str, entry: &Entry, already_there: u64, already_rejected: u64) -> Self {
         let Entry { file, contents, loaded, rows, rejected, loaded_at } = entry;
         let (reason, damaged_at) = match &contents.outcome {
             Outcome::Loaded => (None, None),
@@ -94,6 +96,7 @@ impl NotedFile {
             unmapped: whole(contents.unmapped),
             table_rows: rows.map(whole),
             already_there: whole(already_there),
+            already_rejected: whole(already_rejected),
         }
     }
 }
@@ -122,6 +125,7 @@ pub(super) fn fields() -> Vec<Value> {
         ("unmapped", "long"),
         ("table_rows", "long"),
         ("already_there", "long"),
+        ("already_rejected", "long"),
         ("batch", "long"),
     ];
     columns.map(|(name, kind)| field(name, kind, false, None)).into()
@@ -163,6 +167,7 @@ pub(super) fn write(target: &str, notes: &[Note]) -> Result<(Bytes, u64), Parque
         ("unmapped", long(&|file| Some(file.unmapped))),
         ("table_rows", long(&|file| file.table_rows)),
         ("already_there", long(&|file| Some(file.already_there))),
+        ("already_rejected", long(&|file| Some(file.already_rejected))),
         ("batch", Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, batch)| *batch)))),
     ])?;
     let mut writing = Writing::new(batch.schema(), &[])?;
@@ -215,6 +220,54 @@ pub(super) fn read(bytes: Bytes, mut take: impl FnMut(Known)) -> Result<(), Parq
                 span: first[row].zip(last[row]),
                 batch: number_of_batch[row].unwrap_or_default(),
             });
+        }
+        Ok(())
+    })
+}
+
+/// Hands out the ledger's rows, each with the commit that it came with.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn rows(bytes: Bytes, mut take: impl FnMut(NotedFile, i64)) -> Result<(), ParquetError> {
+    read_parquet(bytes, None, |batch| {
+        let lacks = |name: &str| ParquetError::General(format!("it has no column {name}"));
+        let text = |name| texts(&batch, name).ok_or_else(|| lacks(name));
+        let number = |name| numbers(&batch, name).ok_or_else(|| lacks(name));
+        let time = |name| moments(&batch, name).ok_or_else(|| lacks(name));
+        let (container, blob, etag, hub) = (text("container")?, text("blob")?, text("etag")?, text("event_hub")?);
+        let (status, reason, size) = (text("status")?, text("reason")?, number("size")?);
+        let (partition, of_batch) = (number("partition_id")?, number("batch")?);
+        let (first, last) = (number("first_sequence_number")?, number("last_sequence_number")?);
+        let (records, loaded, rejected) = (number("records")?, number("loaded")?, number("rejected")?);
+        let (skipped, unmapped, table_rows) = (number("skipped")?, number("unmapped")?, number("table_rows")?);
+        let (there, rejected_there) = (number("already_there")?, number("already_rejected")?);
+        let (damaged_at, window_start, loaded_at) = (number("damaged_at")?, time("window_start")?, time("loaded_at")?);
+        for row in 0..batch.num_rows() {
+            let file = NotedFile {
+                container: container.value(row).to_owned(),
+                blob: blob.value(row).to_owned(),
+                etag: etag.value(row).to_owned(),
+                size: size[row].unwrap_or_default(),
+                event_hub: hub.value(row).to_owned(),
+                partition_id: partition[row].and_then(|number| i32::try_from(number).ok()).unwrap_or(-1),
+                window_start: window_start[row].unwrap_or_default(),
+                first: first[row],
+                last: last[row],
+                records: records[row].unwrap_or_default(),
+                loaded: loaded[row].unwrap_or_default(),
+                rejected: rejected[row].unwrap_or_default(),
+                status: status.value(row).to_owned(),
+                reason: reason.is_valid(row).then(|| reason.value(row).to_owned()),
+                damaged_at: damaged_at[row],
+                loaded_at: loaded_at[row].unwrap_or_default(),
+                skipped: skipped[row].unwrap_or_default(),
+                unmapped: unmapped[row].unwrap_or_default(),
+                table_rows: table_rows[row],
+                already_there: there[row].unwrap_or_default(),
+                already_rejected: rejected_there[row].unwrap_or_default(),
+            };
+            take(file, of_batch[row].unwrap_or_default());
         }
         Ok(())
     })

@@ -14,6 +14,7 @@
 
 mod action;
 mod address;
+mod audit;
 mod checkpoint;
 mod data;
 mod decimal;
@@ -34,6 +35,7 @@ mod values;
 
 pub use action::Add;
 pub use address::LakeAddress;
+pub use audit::{Audit, Audited};
 pub use data::{Finished, RejectedRow, RowKey, Rows};
 pub use error::LakeError;
 pub use ledger::NotedFile;

@@ -18,6 +18,7 @@ mod replay;
 mod setup;
 mod source;
 mod status;
+mod status_lake;
 mod store;
 mod table;
 mod up;

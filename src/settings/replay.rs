@@ -101,6 +101,12 @@ impl ReplayArgs {
                 None
             }
         };
+        for route in verify.iter().flat_map(|verify| &verify.check.lakes) {
+            faults.add(
+                "--route",
+                format_args!("`{route}` leads into a Delta table, which replay does not load again (docs/lake.md); leave it out"),
+            );
+        }
         let routes = verify.as_ref().map(|verify| verify.check.routes.as_slice());
         let registries = self.registry.check(routes, &mut faults);
         let blob = verify.as_ref().and_then(|verify| verify.blob.clone());

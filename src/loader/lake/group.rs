@@ -75,8 +75,8 @@ pub(super) async fn load(means: &Means<'_>, files: Vec<FileVersion>) -> Result<O
     let entries = entries(&files, &made, lake.table().is_indexed())?;
     let noted = |entry: &Entry| {
         let number = files.iter().position(|file| file.blob == entry.file.blob).unwrap_or_default();
-        let already = made.iter().find_map(|made| made.tallies.get(&number)).map_or(0, |tally| tally.already_there);
-        NotedFile::of(container, entry, already)
+        let tally = made.iter().find_map(|made| made.tallies.get(&number)).copied().unwrap_or_default();
+        NotedFile::of(container, entry, tally.already_there, tally.already_rejected)
     };
     let group = Group {
         id: uuid::Uuid::new_v4().to_string(),

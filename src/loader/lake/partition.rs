@@ -26,6 +26,8 @@ pub(super) struct Tally {
     pub(super) rejected: u64,
     /// Rows that were there.
     pub(super) already_there: u64,
+    /// Rejected records that were there.
+    pub(super) already_rejected: u64,
 }
 
 /// What a partition's files became.
@@ -145,8 +147,11 @@ impl Part<'_> {
         }
         let there = self.there(Shelf::Rejected, rejected.iter()).await?;
         for (record, reason) in rejected.iter().zip(reasons) {
-            self.made.tallies.entry(record.file).or_default().rejected += 1;
-            if self.seen_rejected.add(&record) && !there.contains(&key(&record)) {
+            let tally = self.made.tallies.entry(record.file).or_default();
+            tally.rejected += 1;
+            let is_new = self.seen_rejected.add(&record) && !there.contains(&key(&record));
+            tally.already_rejected += u64::from(!is_new);
+            if is_new {
                 let blob = self.making.files[record.file].blob.clone();
                 let (key, body) = (key(&record), record.body.map(<[u8]>::to_vec));
                 self.rejects.push(RejectedRow { key, blob, reason, body });

@@ -34,9 +34,9 @@ print(
             "rows": rows.count_rows(),
             "said": said,
             "rejected": rejected.count_rows(),
-            "files": duckdb.sql("SELECT count(*), count(DISTINCT blob) FROM files").fetchone(),
-            "loaded": duckdb.sql("SELECT coalesce(sum(loaded - already_there), 0)::BIGINT FROM files").fetchone()[0],
-            "of_rejected": duckdb.sql("SELECT coalesce(sum(rejected), 0)::BIGINT FROM files").fetchone()[0],
+            "files": duckdb.sql("SELECT count(*), count(DISTINCT blob) FROM files").fetchall()[0],
+            "loaded": duckdb.sql("SELECT coalesce(sum(loaded - already_there), 0)::BIGINT FROM files").fetchall()[0][0],
+            "of_rejected": duckdb.sql("SELECT coalesce(sum(rejected), 0)::BIGINT FROM files").fetchall()[0][0],
         }
     )
 )

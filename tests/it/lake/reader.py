@@ -13,7 +13,7 @@ while True:
     rows = DeltaTable(request["table"], storage_options=request["options"]).to_pyarrow_dataset()
     all_rows, distinct = duckdb.sql(
         "SELECT count(*), count(DISTINCT (event_hub, partition_id, sequence_number, enqueued_at)) FROM rows"
-    ).fetchone()
+    ).fetchall()[0]
     assert all_rows == distinct, f"{all_rows} rows, {distinct} distinct"
     assert all_rows >= last, f"{all_rows} rows after {last}"
     last = all_rows
