@@ -115,6 +115,13 @@ impl LakeBench {
         ended
     }
 
+    /// The operator's tool.
+    pub async fn deltawave(&self, arguments: &[&str]) -> Ended {
+        let mut command = program(env!("CARGO_BIN_EXE_deltawave"), arguments);
+        command.env("DELTAWAVE_STORE_URL", "postgresql://nobody@127.0.0.1:1/none");
+        run(command).await
+    }
+
     /// Runs a script of `tests/it/lake` with what it needs to open the table, and gives the JSON that it prints.
     pub async fn ask(&self, script: &str, more: Value) -> Value {
         let output = self.script(script, more).await.output().await.unwrap();

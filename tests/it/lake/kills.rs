@@ -5,12 +5,13 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
+use deltawave::azure::blob::BlobError;
 use rand::RngExt as _;
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::bench::LakeBench;
-use crate::support::{Running, event, run};
+use crate::support::{Running, capture_file, event, eventually, plain, program, run};
 
 const STEPS: [&str; 6] = ["listed", "fetched", "decoded", "written", "committed", "receipted"];
 
@@ -73,15 +74,25 @@ async fn killed_at_random(bench: LakeBench) {
     let (writer, reader) = (beside("writer.py").await, beside("reader.py").await);
     let (mut minutes, mut killed) = (3, 0);
     while killed < kills {
-        bench.files.add_plain(0..PARTITIONS, minutes..minutes + 1, RECORDS).await;
+        // Others are at work on the same cores, and the emulator may cut a connection off.
+        for partition in 0..PARTITIONS {
+            let numbers = minutes * RECORDS..(minutes + 1) * RECORDS;
+            let content = bytes::Bytes::from(capture_file(numbers.map(|number| plain(partition, number))));
+            let name = bench.files.name(partition, minutes);
+            eventually("a file", async || match bench.files.container.create(&name, content.clone()).await {
+                Ok(()) | Err(BlobError::AlreadyExists { .. }) => Ok(()),
+                Err(error) => Err(error),
+            })
+            .await;
+        }
         minutes += 1;
-        let lives: Vec<Running> =
-            (0..2).map(|_| Running::start(bench.loader(&["--poll", "0.02", "--give-up", "60"]))).collect();
-        for life in lives {
+        let loader = || Running::start(bench.loader(&["--poll", "0.02"]));
+        let optimizer = program(env!("CARGO_BIN_EXE_deltawave"), &["optimize", &bench.table, "--log", "off"]);
+        for life in [loader(), loader(), Running::start(optimizer)] {
             sleep(whole.mul_f64(rand::rng().random_range(0.05..0.7))).await;
             life.signal(libc::SIGKILL);
-            assert_eq!(life.end().await.signal, Some(libc::SIGKILL));
-            killed += 1;
+            // An optimizer may have ended by itself.
+            killed += usize::from(life.end().await.signal == Some(libc::SIGKILL));
         }
     }
     for (name, mut program) in [("writer", writer), ("reader", reader)] {
@@ -100,7 +111,7 @@ async fn killed_at_random(bench: LakeBench) {
     assert_eq!(counted["files"], json!([files, files]), "{counted}");
     assert_eq!(counted["loaded"], json!(i64::from(PARTITIONS) * records), "{counted}");
     println!(
-        "{killed} kills of two loaders, a program of others beside them at version {}: {} records, each once",
+        "{killed} kills of two loaders and an optimizer, a program of others beside them at version {}: {} records, each once",
         counted["version"],
         i64::from(PARTITIONS) * records
     );

@@ -2,6 +2,7 @@
 
 mod bench;
 mod kills;
+mod proof;
 mod readers;
 
 use serde_json::json;
@@ -100,8 +101,10 @@ async fn what_cannot_be_is_refused_in_a_sentence() {
         assert_eq!(refused.code, Some(2), "{flags:?}: {}", refused.err);
         assert!(refused.err.contains(words), "{words}: {}", refused.err);
     }
-    let route = bench.route();
-    let verify = run(program(env!("CARGO_BIN_EXE_deltawave"), &["verify", "--route", &route])).await;
-    assert_eq!(verify.code, Some(2));
-    assert!(verify.err.contains("leads into a Delta table"), "{}", verify.err);
+    let (route, url) = (bench.route(), bench.files.url());
+    for command in [&["replay", "--holes", "--blob", &url][..], &["prune", "--before", "2026-01-01T00:00:00Z"]] {
+        let refused = run(program(env!("CARGO_BIN_EXE_deltawave"), &[command, &["--route", &route]].concat())).await;
+        assert_eq!(refused.code, Some(2), "{command:?}: {}", refused.err);
+        assert!(refused.err.contains("leads into a Delta table"), "{command:?}: {}", refused.err);
+    }
 }
