@@ -93,7 +93,11 @@ impl std::str::FromStr for KillPoint {
             _ => return Err(wrong()),
         };
         let name = words.next().ok_or_else(wrong)?;
-        let step = Step::ALL.into_iter().chain([Step::Committed, Step::Pruned]).find(|step| step.name() == name).ok_or_else(wrong)?;
+        let step = Step::ALL
+            .into_iter()
+            .chain([Step::Committed, Step::Pruned])
+            .find(|step| step.name() == name)
+            .ok_or_else(wrong)?;
         let time = words.next().map_or(Ok(1), str::parse).map_err(|_| wrong())?;
         if words.next().is_some() || time == 0 { Err(wrong()) } else { Ok(KillPoint { side, step, time }) }
     }

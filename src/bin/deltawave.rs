@@ -8,8 +8,8 @@ use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
 use deltawave::settings::{
-    self, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, OptimizeArgs, PruneArgs, ReplayArgs, StatusArgs,
-    TableArgs, UpArgs, VerifyArgs,
+    self, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, OptimizeArgs, PruneArgs, ReplayArgs,
+    StatusArgs, TableArgs, UpArgs, VerifyArgs,
 };
 
 /// Change events through Event Hubs Capture into the latest state of every row

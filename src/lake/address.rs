@@ -79,7 +79,8 @@ impl FromStr for LakeAddress {
         if !folder.split('/').all(sound) {
             return Err(wrong("does not name a table in its container"));
         }
-        let container = container.parse::<BlobAddress>().map_err(|error| wrong(&format!("has no container: {error}")))?;
+        let container =
+            container.parse::<BlobAddress>().map_err(|error| wrong(&format!("has no container: {error}")))?;
         Ok(LakeAddress { container, folder })
     }
 }
@@ -97,13 +98,21 @@ mod tests {
     #[test]
     fn every_form_names_a_container_and_a_folder() {
         for (text, container, folder) in [
-            ("https://a.blob.core.windows.net/lake/sales/orders", "https://a.blob.core.windows.net/lake", "sales/orders"),
+            (
+                "https://a.blob.core.windows.net/lake/sales/orders",
+                "https://a.blob.core.windows.net/lake",
+                "sales/orders",
+            ),
             ("abfss://lake@a.dfs.core.windows.net/orders/", "https://a.blob.core.windows.net/lake", "orders"),
             ("http://127.0.0.1:1/devstoreaccount1/lake/t", "http://127.0.0.1:1/devstoreaccount1/lake", "t"),
             ("/var/lake/t", "/var/lake", "t"),
         ] {
             let address: LakeAddress = text.parse().unwrap();
-            assert_eq!((address.container.to_string().as_str(), address.folder.as_str()), (container, folder), "{text}");
+            assert_eq!(
+                (address.container.to_string().as_str(), address.folder.as_str()),
+                (container, folder),
+                "{text}"
+            );
             assert_eq!(address.to_string(), format!("{container}/{folder}"));
         }
         let shown = "./lake/t".parse::<LakeAddress>().unwrap().to_string();

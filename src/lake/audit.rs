@@ -139,7 +139,10 @@ fn covered(file: NotedFile) -> CoveredFile {
     let window = moment(file.window_start).map(|at| EnqueuedTime::from_utc(at).sql());
     CoveredFile {
         window_start: window.unwrap_or_default(),
-        span: file.first.zip(file.last).map(|(first, last)| Span { first: SequenceNumber(first), last: SequenceNumber(last) }),
+        span: file
+            .first
+            .zip(file.last)
+            .map(|(first, last)| Span { first: SequenceNumber(first), last: SequenceNumber(last) }),
         records: count(file.records),
         loaded: count(file.loaded),
         rows: count(file.table_rows.unwrap_or(file.loaded)),

@@ -14,8 +14,8 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::Type;
 
 use super::action::{Action, Add, Metadata, Protocol, Remove, Txn};
-use super::state::Whole;
 use super::file::properties;
+use super::state::Whole;
 
 type Texts = BTreeMap<String, Option<String>>;
 
@@ -30,8 +30,7 @@ pub(super) fn read(bytes: Bytes, files: bool, mut take: impl FnMut(Action)) -> R
         if files { &["txn", "add", "remove", "metaData", "protocol"] } else { &["txn", "metaData", "protocol"] };
     let schema = reader.metadata().file_metadata().schema();
     let fields = schema.get_fields().iter().filter(|field| wanted.contains(&field.name())).cloned();
-    let projection =
-        Type::group_type_builder(schema.name()).with_fields(fields.collect()).build().map_err(text)?;
+    let projection = Type::group_type_builder(schema.name()).with_fields(fields.collect()).build().map_err(text)?;
     for row in reader.get_row_iter(Some(projection)).map_err(text)? {
         let value = row.map_err(text)?.to_json_value();
         take(serde_json::from_value(value).map_err(|error| error.to_string())?);
@@ -55,8 +54,7 @@ pub(super) fn write(whole: &Whole) -> Result<(Bytes, usize), ParquetError> {
         Action { txn: Some(txn), ..Action::default() }
     });
     let adds = whole.files.values().map(|add| Action::add(Add { data_change: false, ..add.clone() }));
-    let removes =
-        whole.removed.values().map(|remove| Action::remove(Remove { data_change: false, ..remove.clone() }));
+    let removes = whole.removed.values().map(|remove| Action::remove(Remove { data_change: false, ..remove.clone() }));
     let mut all = one(protocol).chain(one(metadata)).chain(txns).chain(adds).chain(removes);
     let (mut writer, mut count): (Option<ArrowWriter<Vec<u8>>>, _) = (None, 0);
     loop {
@@ -84,7 +82,8 @@ fn batch(actions: &[Action]) -> Result<RecordBatch, ArrowError> {
         ("metaData", metadata(&each(actions, |action| action.meta_data.as_ref()))?),
         ("protocol", protocols(&each(actions, |action| action.protocol.as_ref()))?),
     ];
-    let fields: Vec<_> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Vec<_> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, array)| array).collect())
 }
 
@@ -93,7 +92,8 @@ fn each<'a, T>(actions: &'a [Action], of: impl Fn(&'a Action) -> Option<&'a T>) 
 }
 
 fn group<T>(of: &[Option<&T>], columns: Vec<(&str, ArrayRef)>) -> Result<ArrayRef, ArrowError> {
-    let fields: Fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Fields =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let there = NullBuffer::from(of.iter().map(Option::is_some).collect::<Vec<_>>());
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     Ok(Arc::new(StructArray::try_new(fields, arrays, Some(there))?))
@@ -126,7 +126,8 @@ fn maps<'a, T>(of: &[Option<&'a T>], map: impl Fn(&'a T) -> Option<&'a Texts>) -
 }
 
 fn lists<'a, T>(of: &[Option<&'a T>], list: impl Fn(&'a T) -> Option<&'a Vec<String>>) -> ArrayRef {
-    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", arrow_schema::DataType::Utf8, true));
+    let mut builder =
+        ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", arrow_schema::DataType::Utf8, true));
     for one in of {
         let list = one.and_then(&list);
         list.into_iter().flatten().for_each(|text| builder.values().append_value(text));
@@ -234,12 +235,8 @@ mod tests {
             configuration: texts(&[("delta.checkpointInterval", Some("100"))]),
             created_time: Some(7),
         };
-        let protocol = Protocol {
-            min_reader_version: 1,
-            min_writer_version: 2,
-            reader_features: None,
-            writer_features: None,
-        };
+        let protocol =
+            Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
         let add = |name: &str| Add {
             path: name.to_owned(),
             partition_values: texts(&[("enqueued_date", None)]),

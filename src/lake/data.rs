@@ -49,11 +49,8 @@ pub struct Finished {
 
 impl Rows {
     pub(super) fn new(table: &Arc<Table>, hub: &str, partition: i32, by_day: bool) -> Self {
-        let fields: Vec<_> = table
-            .columns()
-            .iter()
-            .map(|column| Field::new(&column.name, values::data_type(column), true))
-            .collect();
+        let fields: Vec<_> =
+            table.columns().iter().map(|column| Field::new(&column.name, values::data_type(column), true)).collect();
         let schema = Arc::new(Schema::new(fields));
         let (table, hub) = (Arc::clone(table), hub.to_owned());
         Rows { table, schema, hub, partition, by_day, files: BTreeMap::new() }

@@ -114,10 +114,8 @@ pub(super) fn moments(batch: &RecordBatch, name: &str) -> Option<Vec<Option<i64>
 
 /// A batch of named columns.
 pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ParquetError> {
-    let fields: Vec<_> = columns
-        .iter()
-        .map(|(name, array)| arrow_schema::Field::new(*name, array.data_type().clone(), true))
-        .collect();
+    let fields: Vec<_> =
+        columns.iter().map(|(name, array)| arrow_schema::Field::new(*name, array.data_type().clone(), true)).collect();
     let schema = Arc::new(arrow_schema::Schema::new(fields));
     Ok(RecordBatch::try_new(schema, columns.into_iter().map(|(_, array)| array).collect())?)
 }

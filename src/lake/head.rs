@@ -87,7 +87,8 @@ impl Log {
 
     /// Makes a table of these columns, unless there is one.
     pub(super) async fn create(&self, fields: &[Value], by_day: bool) -> Result<Head, LakeError> {
-        let protocol = Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
+        let protocol =
+            Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
         let metadata = Metadata {
             id: uuid::Uuid::new_v4().to_string(),
             name: None,
@@ -150,10 +151,11 @@ impl Log {
     async fn clear(&self, retention: Duration) -> Result<(), LakeError> {
         let all = self.place.list(FOLDER, None).await?;
         let old = OffsetDateTime::now_utc() - retention;
-        let kept = all.iter().filter(|entry| entry.last_modified < old).filter_map(|entry| match LogFile::of(&entry.name) {
-            LogFile::Checkpoint(version, _) => Some(version),
-            _ => None,
-        });
+        let kept =
+            all.iter().filter(|entry| entry.last_modified < old).filter_map(|entry| match LogFile::of(&entry.name) {
+                LogFile::Checkpoint(version, _) => Some(version),
+                _ => None,
+            });
         let Some(kept) = kept.max() else { return Ok(()) };
         for entry in all {
             match LogFile::of(&entry.name) {

@@ -64,9 +64,9 @@ impl Numbers {
     fn add(&mut self, first: i64, last: i64) {
         let from = self.ranges.partition_point(|(_, end)| end.saturating_add(1) < first);
         let until = self.ranges.partition_point(|(start, _)| *start <= last.saturating_add(1));
-        let joined = self.ranges[from..until].iter().fold((first, last), |(low, high), (start, end)| {
-            (low.min(*start), high.max(*end))
-        });
+        let joined = self.ranges[from..until]
+            .iter()
+            .fold((first, last), |(low, high), (start, end)| (low.min(*start), high.max(*end)));
         self.ranges.splice(from..until, [joined]);
     }
 }

@@ -46,7 +46,8 @@ impl LogFile {
     pub(super) fn of(name: &str) -> Self {
         let name = name.strip_prefix(FOLDER).unwrap_or(name);
         let Some((version, rest)) = name.split_once('.') else { return LogFile::Other };
-        let Some(version) = Some(version).filter(|version| version.len() == 20).and_then(|text| text.parse().ok()) else {
+        let Some(version) = Some(version).filter(|version| version.len() == 20).and_then(|text| text.parse().ok())
+        else {
             return LogFile::Other;
         };
         match rest.split('.').collect::<Vec<_>>()[..] {
@@ -150,9 +151,10 @@ impl Log {
         if let Some((at, names)) = &segment.checkpoint {
             version = *at;
             for name in names {
-                let bytes = self.place.get(name).await?.ok_or_else(|| {
-                    LakeError::damaged(&self.shown, name, "it was there a moment ago, and is gone")
-                })?;
+                let bytes =
+                    self.place.get(name).await?.ok_or_else(|| {
+                        LakeError::damaged(&self.shown, name, "it was there a moment ago, and is gone")
+                    })?;
                 let taken = checkpoint::read(bytes, files, |action| replay.take(action));
                 taken.map_err(|reason| LakeError::damaged(&self.shown, name, reason))?;
             }
@@ -218,10 +220,7 @@ mod tests {
         for (name, file) in [
             ("_delta_log/00000000000000000012.json", LogFile::Commit(12)),
             ("_delta_log/00000000000000000012.checkpoint.parquet", LogFile::Checkpoint(12, 1)),
-            (
-                "_delta_log/00000000000000000012.checkpoint.0000000001.0000000003.parquet",
-                LogFile::Checkpoint(12, 3),
-            ),
+            ("_delta_log/00000000000000000012.checkpoint.0000000001.0000000003.parquet", LogFile::Checkpoint(12, 3)),
             ("_delta_log/00000000000000000012.crc", LogFile::Other),
             ("_delta_log/00000000000000000001.00000000000000000012.compacted.json", LogFile::Other),
             ("_delta_log/_last_checkpoint", LogFile::Other),

@@ -122,7 +122,8 @@ impl Blueprint {
                 None => sql_type(kind.as_str().unwrap_or_default()),
             };
             let name = field["name"].as_str().unwrap_or_default();
-            let wish = field["metadata"]["comment"].as_str().map(|wish| format!(" COMMENT '{wish}'")).unwrap_or_default();
+            let wish =
+                field["metadata"]["comment"].as_str().map(|wish| format!(" COMMENT '{wish}'")).unwrap_or_default();
             let evidence = self.columns.get(number).map_or("", |column| &column.evidence);
             let comma = if number + 1 < fields.len() { "," } else { "" };
             let evidence = if evidence.is_empty() { String::new() } else { format!(" -- {}", one_line(evidence)) };
@@ -170,7 +171,13 @@ mod tests {
         ];
         let blueprint = Blueprint::new(columns, Vec::new(), false);
         let sql = blueprint.sql(&"/lake/t".parse().unwrap());
-        for part in ["`id` BIGINT,", "-- `ID` gets no", "`größe` DOUBLE,", "-- `two words` gets", "`doc` STRING COMMENT 'deltawave: jsonb',"] {
+        for part in [
+            "`id` BIGINT,",
+            "-- `ID` gets no",
+            "`größe` DOUBLE,",
+            "-- `two words` gets",
+            "`doc` STRING COMMENT 'deltawave: jsonb',",
+        ] {
             assert!(sql.contains(part), "{part} is missing in {sql}");
         }
         assert!(sql.ends_with("`enqueued_date` DATE\n) USING delta PARTITIONED BY (enqueued_date)"), "{sql}");

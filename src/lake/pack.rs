@@ -77,15 +77,12 @@ impl Log {
     }
 
     /// One file of all these, not uploaded yet; nothing if their columns differ.
-    async fn packed(
-        &self,
-        bin: &[Add],
-        schema: Option<&SchemaRef>,
-    ) -> Result<Option<(Add, Bytes)>, LakeError> {
+    async fn packed(&self, bin: &[Add], schema: Option<&SchemaRef>) -> Result<Option<(Add, Bytes)>, LakeError> {
         let damaged = |path: &str, reason: String| LakeError::damaged(&self.shown, path, reason);
         let mut writing: Option<(Writing, SchemaRef)> = None;
         let hub = |add: &Add| Stats::parse(add.stats.as_deref()).and_then(|stats| stats.hub);
-        let (hub, mut unlike, mut known) = (bin.first().and_then(hub).filter(|one| bin.iter().all(|add| hub(add).as_ref() == Some(one))), false, true);
+        let (hub, mut unlike, mut known) =
+            (bin.first().and_then(hub).filter(|one| bin.iter().all(|add| hub(add).as_ref() == Some(one))), false, true);
         let mut stats = Stats { hub, ..Stats::default() };
         for add in bin {
             let path = percent_decode_str(&add.path).decode_utf8_lossy();
@@ -188,7 +185,8 @@ impl Log {
         let old = OffsetDateTime::now_utc() - time::Duration::milliseconds(retention);
         let mut cleared = 0;
         for entry in self.place.list("", None).await? {
-            let hidden = entry.name.starts_with(FOLDER) || entry.name.split('/').any(|part| part.starts_with(['_', '.']));
+            let hidden =
+                entry.name.starts_with(FOLDER) || entry.name.split('/').any(|part| part.starts_with(['_', '.']));
             if !hidden
                 && entry.name.ends_with(".parquet")
                 && entry.last_modified < old
@@ -252,9 +250,8 @@ fn aligned(batch: &RecordBatch, schema: &SchemaRef) -> Result<Option<RecordBatch
 
 /// Whether every row has a key.
 fn count(batch: &RecordBatch, stats: &mut Stats) -> bool {
-    let columns = numbers(batch, "partition_id")
-        .zip(numbers(batch, "sequence_number"))
-        .zip(moments(batch, "enqueued_at"));
+    let columns =
+        numbers(batch, "partition_id").zip(numbers(batch, "sequence_number")).zip(moments(batch, "enqueued_at"));
     let Some(((partitions, sequence), times)) = columns else {
         stats.rows += batch.num_rows() as u64;
         return false;
@@ -296,7 +293,8 @@ mod tests {
             add("fourth", "c", 45, 4),
             add("fifth", "c", 45, 5),
         ];
-        let protocol = Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
+        let protocol =
+            Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
         let metadata = Metadata {
             id: String::new(),
             name: None,

@@ -30,7 +30,8 @@ const LATENT: [&str; 5] = ["invariants", "checkConstraints", "generatedColumns",
 /// What it asks for that this program does not do.
 pub(super) fn check(shown: &str, protocol: &Protocol, metadata: &Metadata) -> Result<(), LakeError> {
     let refuse = |what: String, cure| Err(LakeError::Unsupported { table: shown.to_owned(), what, cure });
-    const DROP: &str = "drop the feature (ALTER TABLE … DROP FEATURE), or load into a table that `deltawave table --delta` made";
+    const DROP: &str =
+        "drop the feature (ALTER TABLE … DROP FEATURE), or load into a table that `deltawave table --delta` made";
     let all = protocol.reader_features.iter().chain(&protocol.writer_features).flatten();
     for feature in all {
         if !FEATURES.contains(&feature.as_str()) && !LATENT.contains(&feature.as_str()) {
@@ -71,12 +72,7 @@ pub(super) fn check(shown: &str, protocol: &Protocol, metadata: &Metadata) -> Re
 ///
 /// # Errors
 /// When records could not be told apart in it or not be fitted to it.
-pub(super) fn table(
-    shown: &str,
-    route: &str,
-    metadata: &Metadata,
-    required: &[String],
-) -> Result<Table, LakeError> {
+pub(super) fn table(shown: &str, route: &str, metadata: &Metadata, required: &[String]) -> Result<Table, LakeError> {
     let fields = fields(shown, metadata)?;
     let columns: Vec<_> = fields.iter().map(|field| column(field, metadata)).collect();
     let indexed = columns.iter().any(|column| column.name == INDEX);
@@ -122,7 +118,9 @@ fn column(field: &Value, metadata: &Metadata) -> CatalogColumn {
             ("string", Some("jsonb")) => "jsonb".to_owned(),
             ("string", Some("uuid")) => "uuid".to_owned(),
             ("string", Some("time")) => "time without time zone".to_owned(),
-            ("string", _) => wide.map_or_else(|| "character varying".to_owned(), |wide| wide.replace("varchar", "character varying")),
+            ("string", _) => {
+                wide.map_or_else(|| "character varying".to_owned(), |wide| wide.replace("varchar", "character varying"))
+            }
             ("short", _) => "smallint".to_owned(),
             ("long", _) => "bigint".to_owned(),
             ("float", _) => "real".to_owned(),
@@ -203,7 +201,8 @@ mod tests {
             field("rescued", "string", false, None),
         ]);
         let table = table("t", "delta:t", &metadata(&fields, &[DAY]), &[]).unwrap();
-        let kinds: Vec<_> = table.columns().iter().map(|column| (column.name.as_str(), column.kind, column.list)).collect();
+        let kinds: Vec<_> =
+            table.columns().iter().map(|column| (column.name.as_str(), column.kind, column.list)).collect();
         assert!(!kinds.iter().any(|(name, ..)| *name == DAY));
         for wanted in [
             ("amount", ColumnType::Numeric, false),
@@ -222,7 +221,8 @@ mod tests {
 
     #[test]
     fn what_would_go_wrong_is_refused() {
-        let plain = Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
+        let plain =
+            Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
         assert!(check("t", &plain, &metadata(&envelope(), &[DAY])).is_ok());
         assert!(check("t", &plain, &metadata(&envelope(), &["partition_id"])).is_err());
         let features = |names: &[&str]| Protocol {

@@ -11,11 +11,11 @@ use super::action::{Action, Add, now};
 use super::address::LakeAddress;
 use super::data::{Finished, RejectedRow, RowKey, Rows, hash, rejected, rejected_fields};
 use super::error::LakeError;
+use super::file::{moments, numbers, read, texts};
 use super::head::info;
 use super::known::Stock;
 use super::ledger::{self, Note, NotedFile};
 use super::log::Log;
-use super::file::{moments, numbers, read, texts};
 use super::pack::Packed;
 use super::place::Place;
 use super::schema;
@@ -110,8 +110,7 @@ impl Lake {
         required: &[String],
     ) -> Result<Lake, LakeError> {
         let place = Place::open(address, key)?;
-        let [data, files, rejected] =
-            [place.clone(), place.beside(FILES), place.beside(REJECTED)].map(Log::new);
+        let [data, files, rejected] = [place.clone(), place.beside(FILES), place.beside(REJECTED)].map(Log::new);
         let head = match data.head().await {
             // Its container is made with it.
             Ok(None) | Err(LakeError::Blob(BlobError::NoContainer { .. })) => None,
@@ -311,7 +310,8 @@ impl Lake {
                 }
             }
         };
-        let meets = |range: Option<(i64, i64)>, low: i64, high: i64| range.is_none_or(|(from, to)| from <= high && low <= to);
+        let meets =
+            |range: Option<(i64, i64)>, low: i64, high: i64| range.is_none_or(|(from, to)| from <= high && low <= to);
         let wanted = |add: &&Add| {
             let stats = Stats::parse(add.stats.as_deref());
             let partition = i64::from(partition);
@@ -408,7 +408,8 @@ impl Lake {
 
     /// What a loader's commit says of the files that it brought; nothing for another's.
     fn note_of(&self, commit: &Commit) -> Result<Option<Note>, LakeError> {
-        let ours = commit.actions.iter().filter_map(|action| action.txn.as_ref()).any(|txn| txn.app_id == super::head::APP);
+        let ours =
+            commit.actions.iter().filter_map(|action| action.txn.as_ref()).any(|txn| txn.app_id == super::head::APP);
         if !ours {
             return Ok(None);
         }
@@ -416,7 +417,9 @@ impl Lake {
             LakeError::damaged(&self.data.shown, &super::log::commit_name(commit.version), reason)
         };
         let info = commit.actions.iter().find_map(|action| action.commit_info.as_ref());
-        let note = info.and_then(|info| info.get("deltawave")).ok_or_else(|| damaged(&"it does not say which files it brought"))?;
+        let note = info
+            .and_then(|info| info.get("deltawave"))
+            .ok_or_else(|| damaged(&"it does not say which files it brought"))?;
         serde_json::from_value(note.clone()).map(Some).map_err(|error| damaged(&error))
     }
 
@@ -521,10 +524,7 @@ impl Lake {
 fn actions(note: &Note, rows: &[Add]) -> Vec<Action> {
     let parameters = json!({"mode": "Append", "partitionBy": "[]"});
     let said = serde_json::to_value(note).unwrap_or_default();
-    let mut all = vec![
-        Action::info(info("WRITE", parameters, said)),
-        Action::txn(super::head::APP, note.batch, now()),
-    ];
+    let mut all = vec![Action::info(info("WRITE", parameters, said)), Action::txn(super::head::APP, note.batch, now())];
     all.extend(rows.iter().cloned().map(Action::add));
     all
 }

@@ -256,7 +256,8 @@ mod tests {
     fn elements_are_what_was_put_in() {
         let literal = r#"{"a \"b\" \\c, {d} NULL",NULL,-7,1.5e3,"\\x00ab","","é\\"}"#;
         let found: Vec<_> = Elements::of(literal).map(|element| element.map(Cow::into_owned)).collect();
-        let wanted = [Some(r#"a "b" \c, {d} NULL"#), None, Some("-7"), Some("1.5e3"), Some("\\x00ab"), Some(""), Some("é\\")];
+        let wanted =
+            [Some(r#"a "b" \c, {d} NULL"#), None, Some("-7"), Some("1.5e3"), Some("\\x00ab"), Some(""), Some("é\\")];
         assert_eq!(found, wanted.map(|text| text.map(str::to_owned)));
         assert_eq!(Elements::of("{}").count(), 0);
     }
@@ -277,7 +278,8 @@ mod tests {
 
     #[test]
     fn columns_hold_what_the_literals_say() {
-        let array = |kind, literal: &str, keep: Option<&[bool]>| super::array(&column(kind, false), literal, keep).unwrap();
+        let array =
+            |kind, literal: &str, keep: Option<&[bool]>| super::array(&column(kind, false), literal, keep).unwrap();
         let numbers = array(ColumnType::Integer, "{1,NULL,-3}", Some(&[true, false, true]));
         assert_eq!(numbers.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(1), Some(-3)]);
         let bytes = array(ColumnType::Bytea, r#"{"\\x00ff",NULL,"\\x"}"#, None);

@@ -325,7 +325,10 @@ impl LoaderArgs {
         if into_lakes {
             for (flag, given) in [("--dry-run", self.dry_run), ("--evolve", self.evolve == Evolve::Add)] {
                 if given {
-                    faults.add(flag, "a route into a Delta table (delta:) does not go with it yet; leave one of the two out");
+                    faults.add(
+                        flag,
+                        "a route into a Delta table (delta:) does not go with it yet; leave one of the two out",
+                    );
                 }
             }
         }
@@ -386,7 +389,10 @@ impl LoaderArgs {
                 ("--live", live.as_ref().is_some_and(Option::is_some)),
             ] {
                 if given {
-                    faults.add(flag, "is for routes into a store, and there are routes into Delta tables only; leave it out");
+                    faults.add(
+                        flag,
+                        "is for routes into a store, and there are routes into Delta tables only; leave it out",
+                    );
                 }
             }
         }

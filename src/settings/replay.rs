@@ -104,7 +104,9 @@ impl ReplayArgs {
         for route in verify.iter().flat_map(|verify| &verify.check.lakes) {
             faults.add(
                 "--route",
-                format_args!("`{route}` leads into a Delta table, which replay does not load again (docs/lake.md); leave it out"),
+                format_args!(
+                    "`{route}` leads into a Delta table, which replay does not load again (docs/lake.md); leave it out"
+                ),
             );
         }
         let routes = verify.as_ref().map(|verify| verify.check.routes.as_slice());

@@ -103,7 +103,9 @@ impl RouteArgs {
         for route in &lakes {
             faults.add(
                 "--route",
-                format_args!("`{route}` leads into a Delta table, which only `loader` knows (docs/lake.md); leave it out"),
+                format_args!(
+                    "`{route}` leads into a Delta table, which only `loader` knows (docs/lake.md); leave it out"
+                ),
             );
         }
         lakes.is_empty().then(|| routes.clone())
@@ -145,7 +147,8 @@ impl RouteArgs {
 fn route(namespace: &str, text: &str) -> Result<Route, String> {
     match text.split_once('=') {
         Some((hub, table)) if !table.is_empty() => {
-            let route = Hub::new(namespace, hub).map(|hub| Route::new(hub, table)).map_err(|error| error.to_string())?;
+            let route =
+                Hub::new(namespace, hub).map(|hub| Route::new(hub, table)).map_err(|error| error.to_string())?;
             match table.strip_prefix("delta:") {
                 None => Ok(route),
                 Some(place) => {

@@ -152,10 +152,8 @@ impl Cloud {
     }
 
     pub async fn replace(&self, name: &str, content: Bytes) -> Result<(), BlobError> {
-        let options = BlobClientUploadOptions {
-            partition_size: Some(NonZero::<u64>::MAX),
-            ..BlobClientUploadOptions::default()
-        };
+        let options =
+            BlobClientUploadOptions { partition_size: Some(NonZero::<u64>::MAX), ..BlobClientUploadOptions::default() };
         let done = self.blob(name).upload(content.into(), Some(options)).await;
         done.map(drop).map_err(|error| self.call(Intent::Create(name)).explain(error))
     }

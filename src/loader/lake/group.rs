@@ -53,10 +53,8 @@ pub(super) async fn load(means: &Means<'_>, files: Vec<FileVersion>) -> Result<O
     let mut outcomes = Outcomes::default();
     let lake = &way.lake;
     let container = reading.container.name();
-    let partitions: BTreeMap<PartitionId, i64> = files
-        .iter()
-        .map(|file| (file.name.partition, lake.basis(hub, file.name.partition.0)))
-        .collect();
+    let partitions: BTreeMap<PartitionId, i64> =
+        files.iter().map(|file| (file.name.partition, lake.basis(hub, file.name.partition.0))).collect();
     // Looked at after the basis, so that what comes between makes the group stale.
     let (known, files): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|file| lake.is_loaded(container, &file.blob, &file.etag));
@@ -99,11 +97,7 @@ pub(super) async fn load(means: &Means<'_>, files: Vec<FileVersion>) -> Result<O
 }
 
 /// Decodes all partitions' files, several partitions at once.
-async fn make(
-    means: &Means<'_>,
-    files: &Arc<[FileVersion]>,
-    journeys: &Journeys,
-) -> Result<Vec<Made>, LoadError> {
+async fn make(means: &Means<'_>, files: &Arc<[FileVersion]>, journeys: &Journeys) -> Result<Vec<Made>, LoadError> {
     means.reading.decoding.schemas.forget_unknown();
     let mut partitions: BTreeMap<PartitionId, Vec<usize>> = BTreeMap::new();
     for (number, file) in files.iter().enumerate() {

@@ -216,9 +216,10 @@ impl Seen {
         let (number, at) = (record.sequence_number, record.enqueued_time);
         // Nearly always they rise.
         if self.highest.is_some_and(|highest| number.0 <= highest) {
-            let known = self.runs.iter().any(|run| {
-                (run.span.first..=run.span.last).contains(&number) && (run.from..=run.until).contains(&at)
-            });
+            let known = self
+                .runs
+                .iter()
+                .any(|run| (run.span.first..=run.span.last).contains(&number) && (run.from..=run.until).contains(&at));
             if known {
                 return false;
             }

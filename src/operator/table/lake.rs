@@ -20,8 +20,7 @@ const TYPING: Typing = Typing { numeric_digits: None, uuid: true };
 pub(super) async fn make(settings: &TableSettings, address: &LakeAddress) -> Result<Exit, TableError> {
     let mut sample = Sample::read(settings).await?;
     let Design { columns, left_out, indexed, .. } = infer::design(settings, &mut sample, TYPING)?;
-    let column =
-        |Designed { name, kind, list, evidence }: Designed| NewColumn { name, kind, list, evidence };
+    let column = |Designed { name, kind, list, evidence }: Designed| NewColumn { name, kind, list, evidence };
     let blueprint = Blueprint::new(columns.into_iter().map(column).collect(), left_out, indexed);
     tell(&sample.told());
     tell(&format!("{};\n", blueprint.sql(address)));

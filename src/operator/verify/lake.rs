@@ -41,7 +41,8 @@ pub(super) async fn check(
         };
         check_whole(route, address, &audit, report);
         let ours = |(hub, _): &&(String, PartitionId)| hub == route.hub.name();
-        let mut partitions: Vec<PartitionId> = audit.partitions.keys().filter(ours).map(|(_, partition)| *partition).collect();
+        let mut partitions: Vec<PartitionId> =
+            audit.partitions.keys().filter(ours).map(|(_, partition)| *partition).collect();
         partitions.extend(listed.iter().flat_map(BTreeMap::keys).chain(ends.keys()));
         partitions.sort_unstable();
         partitions.dedup();
@@ -86,9 +87,9 @@ fn check_partition(
     findings: &mut Findings<'_>,
 ) -> Line {
     let coverage = Coverage::of(audited.files.clone());
-    let at_work = audited.newest.is_some_and(|(loaded_at, _)| {
-        (time::OffsetDateTime::now_utc() - loaded_at).unsigned_abs() < settings.settle
-    });
+    let at_work = audited
+        .newest
+        .is_some_and(|(loaded_at, _)| (time::OffsetDateTime::now_utc() - loaded_at).unsigned_abs() < settings.settle);
     let unloaded = files.as_ref().map(|(container, listed)| {
         listing::compare(container, &coverage, &HashMap::new(), listed, settings.settle, at_work, findings)
     });
@@ -106,10 +107,9 @@ fn check_partition(
             findings.hole(file.blob.as_str(), text, LOST);
         }
     }
-    for (what, noted, there) in [
-        ("rows", audited.noted_rows, audited.rows),
-        ("rejected records", audited.noted_rejected, audited.rejected),
-    ] {
+    for (what, noted, there) in
+        [("rows", audited.noted_rows, audited.rows), ("rejected records", audited.noted_rejected, audited.rejected)]
+    {
         if there < noted {
             let text = format!("{} {what} of {noted} that the ledger has are not in the table's log", noted - there);
             findings.hole((), text, LOST);

@@ -16,7 +16,8 @@ use crate::support::{Ended, Files, azurite, home, program, run, unique};
 const READERS: [&str; 3] = ["deltalake==1.6.6", "duckdb==2.0.1", "pyarrow==26.0.1"];
 
 /// The emulator's, which everybody knows.
-const DEVELOPMENT_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const DEVELOPMENT_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// A Python that has them.
 pub async fn python() -> PathBuf {

@@ -4,8 +4,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, stream};
 use deltawave::azure::blob::BlobError;
+use futures::{StreamExt as _, stream};
 use rand::RngExt as _;
 use serde_json::json;
 use tokio::time::sleep;

@@ -27,8 +27,9 @@ async fn what_is_there_is_proven_and_what_is_not_is_named() {
     }
     let status = bench.deltawave(&["status", "--route", &route, "--log", "off"]).await;
     assert_eq!(status.code, Some(0), "{}", status.err);
-    let line = status.out.lines().find(|line| line.contains("user-events  1 ")).unwrap_or_default();
-    assert_eq!(line.split_whitespace().skip(2).take(4).collect::<Vec<_>>(), ["1", "4", "121", "1"], "{}", status.out);
+    let lines: Vec<Vec<&str>> =
+        status.out.lines().map(|line| line.split_whitespace().skip(2).take(4).collect()).collect();
+    assert!(lines.contains(&vec!["1", "4", "121", "1"]), "{}", status.out);
 
     // A file that is not loaded, a gap between files, a row that another program took, and one that it added.
     bench.files.add(0, 5, vec![plain(0, 130)]).await;

@@ -33,7 +33,12 @@ const COLUMNS: [(&str, &str, &str); 20] = [
 
 fn records() -> Vec<Value> {
     let nulls = json!({"id": 0});
-    let explicit: Value = COLUMNS.iter().skip(1).map(|(name, ..)| ((*name).to_owned(), Value::Null)).collect::<serde_json::Map<_, _>>().into();
+    let explicit: Value = COLUMNS
+        .iter()
+        .skip(1)
+        .map(|(name, ..)| ((*name).to_owned(), Value::Null))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     let low = json!({
         "id": i64::MIN, "a_boolean": false, "a_small": i16::MIN, "an_int": i32::MIN, "a_real": -3.4e38, "a_double": -1.7976931348623157e308,
         "a_numeric": "-9999999999999999999999999999.9999999999", "a_money": "-9999999.99", "a_text": "", "größe名": "ß\u{1f600}\"\\ \n\t",
