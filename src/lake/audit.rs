@@ -11,6 +11,7 @@ use super::action::Add;
 use super::address::LakeAddress;
 use super::error::LakeError;
 use super::file::{numbers, read, texts};
+use super::head::APP;
 use super::ledger::{self, NotedFile};
 use super::log::Log;
 use super::place::Place;
@@ -49,9 +50,8 @@ pub struct Audited {
     pub rejected: u64,
 }
 
-/// A loader at work is between its commit and its ledger for a moment.
-const TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(200);
+/// How long a loader at work may take from its commit to its ledger.
+const PAUSE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 16;
 
 impl Audit {
@@ -63,21 +63,13 @@ impl Audit {
     pub async fn of(address: &LakeAddress, key: Option<Key>) -> Result<Audit, LakeError> {
         let place = Place::open(address, key)?;
         let [data, files, rejected] = [place.clone(), place.beside(FILES), place.beside(REJECTED)].map(Log::new);
-        let newest = async |log: &Log| log.whole(i64::MAX).await;
-        let mut tries = 0;
-        let (data_whole, files_whole, rejected_whole) = loop {
-            let all = (newest(&files).await?, newest(&rejected).await?, newest(&data).await?);
-            let (noted, behind, table) = all;
-            let table = table.ok_or_else(|| LakeError::Missing { table: data.shown.clone() })?;
-            tries += 1;
-            if noted.as_ref().is_some_and(|noted| noted.head.batch() == table.head.batch()) || tries >= TRIES {
-                break (table, noted, behind);
-            }
-            tokio::time::sleep(PAUSE).await;
-        };
-        let mut audit = Audit::default();
+        let files_whole = files.whole(i64::MAX).await?;
         let noted = files_whole.as_ref().map_or(0, |whole| whole.head.batch());
-        audit.unnoted = u64::try_from(data_whole.head.batch() - noted).unwrap_or_default();
+        // As they were when the ledger was read: a loader may be at work.
+        let rejected_whole = rejected.at_batch(noted).await?;
+        let data_whole = data.at_batch(noted).await?;
+        let data_whole = data_whole.ok_or_else(|| LakeError::Missing { table: data.shown.clone() })?;
+        let mut audit = Audit { unnoted: unnoted(&data, &files, noted).await?, ..Audit::default() };
         if let Some(whole) = &files_whole {
             audit.take_ledger(&files, whole).await?;
         }
@@ -127,6 +119,38 @@ impl Audit {
             self.partitions.entry(key).or_default().files.push(covered(file));
         }
         Ok(())
+    }
+}
+
+/// How many commits the ledger does not come to know.
+async fn unnoted(data: &Log, files: &Log, noted: i64) -> Result<u64, LakeError> {
+    let batch = async |log: &Log| Ok::<_, LakeError>(log.head().await?.map_or(0, |head| head.batch()));
+    let last = batch(data).await?;
+    if last <= noted {
+        return Ok(0);
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(u64::try_from(last - batch(files).await?).unwrap_or_default())
+}
+
+impl Log {
+    /// The table as it was behind the commit of that count.
+    async fn at_batch(&self, batch: i64) -> Result<Option<Whole>, LakeError> {
+        let Some(whole) = self.whole(i64::MAX).await? else { return Ok(None) };
+        if whole.head.batch() <= batch {
+            return Ok(Some(whole));
+        }
+        let (mut version, mut before) = (whole.head.version, whole.head.version);
+        while let Some(commit) = self.commit(version).await? {
+            let count = commit.actions.iter().filter_map(|action| action.txn.as_ref()).find(|txn| txn.app_id == APP);
+            match count {
+                Some(txn) if txn.version <= batch => break,
+                Some(_) => before = version - 1,
+                None => {}
+            }
+            version -= 1;
+        }
+        self.whole(before.max(0)).await
     }
 }
 

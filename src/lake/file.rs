@@ -96,7 +96,7 @@ pub(super) fn texts<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b String
 
 /// A column of moments in microseconds since 1970, in whatever unit it was written.
 pub(super) fn moments(batch: &RecordBatch, name: &str) -> Option<Vec<Option<i64>>> {
-    fn each<'a, A: 'static>(array: &'a ArrayRef) -> Option<&'a A> {
+    fn each<A: 'static>(array: &ArrayRef) -> Option<&A> {
         array.as_any().downcast_ref()
     }
     let array = batch.column_by_name(name)?;

@@ -49,6 +49,12 @@ pub(super) fn check(shown: &str, protocol: &Protocol, metadata: &Metadata) -> Re
     if let Some(name) = metadata.configuration.keys().find(|name| name.starts_with("delta.constraints.")) {
         return refuse(format!("has a constraint ({name})"), "drop the constraint");
     }
+    if metadata.configuration.contains_key("delta.setTransactionRetentionDuration") {
+        return refuse(
+            "forgets how far its writers are (delta.setTransactionRetentionDuration)".to_owned(),
+            "take that setting away: by their count loaders know what is loaded",
+        );
+    }
     for concern in ["delta.invariants", "delta.generationExpression", "delta.identity.start"] {
         if metadata.schema_string.contains(concern) {
             return refuse(format!("has a column with {concern}"), "make that column a plain one");

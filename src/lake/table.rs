@@ -9,18 +9,15 @@ use serde_json::json;
 
 use super::action::{Action, Add, now};
 use super::address::LakeAddress;
-use super::data::{Finished, RejectedRow, RowKey, Rows, hash, rejected, rejected_fields};
+use super::data::{Finished, RejectedRow, Rows, rejected, rejected_fields};
 use super::error::LakeError;
-use super::file::{moments, numbers, read, texts};
 use super::head::info;
 use super::known::Stock;
 use super::ledger::{self, Note, NotedFile};
 use super::log::Log;
-use super::pack::Packed;
 use super::place::Place;
 use super::schema;
 use super::state::{Commit, Head, Whole};
-use super::stats::Stats;
 use crate::azure::Key;
 use crate::azure::blob::BlobError;
 use crate::base::killpoint::{Side, Step, pass};
@@ -33,36 +30,27 @@ pub(super) const REJECTED: &str = "__rejected";
 /// An open table.
 #[derive(Debug)]
 pub struct Lake {
-    data: Log,
-    files: Log,
-    rejected: Log,
-    table: Arc<Table>,
+    pub(super) data: Log,
+    pub(super) files: Log,
+    pub(super) rejected: Log,
+    pub(super) table: Arc<Table>,
     by_day: bool,
     stock: Mutex<Stock>,
-    state: tokio::sync::Mutex<State>,
+    pub(super) state: tokio::sync::Mutex<State>,
     /// Of the table and of its rejected records, all files at one version, once they were needed.
-    wholes: tokio::sync::Mutex<[Option<Arc<Whole>>; 2]>,
+    pub(super) wholes: tokio::sync::Mutex<[Option<Arc<Whole>>; 2]>,
 }
 
 /// How far the logs are read.
 #[derive(Debug)]
-struct State {
-    data: Head,
-    files: Head,
-    rejected: Head,
+pub(super) struct State {
+    pub(super) data: Head,
+    pub(super) files: Head,
+    pub(super) rejected: Head,
     /// What commits say that the ledger does not say yet, in their order.
-    pending: Vec<Note>,
+    pub(super) pending: Vec<Note>,
     /// Commits of loaders since it was opened, by what tells their tries apart.
     seen: HashSet<String>,
-}
-
-/// Which of the two that have records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shelf {
-    /// The table.
-    Rows,
-    /// The rejected records.
-    Rejected,
 }
 
 /// What is to be committed at once: uploaded files, and the Capture files whose records they hold.
@@ -91,9 +79,6 @@ pub enum Committed {
 
 /// Commits of others in a row that are let go first.
 const PATIENCE: u32 = 1000;
-/// The ledger is packed to files of so many bytes, when so many small ones have come together.
-const LEDGER_FILE: i64 = 16 << 20;
-const LEDGER_FILES: usize = 32;
 /// Files of the ledger that are read at once.
 const AT_ONCE: usize = 16;
 
@@ -274,73 +259,9 @@ impl Lake {
         self.note(&mut state).await?;
         // Of tries that are over nobody asks.
         state.seen.clear();
+        *self.wholes.lock().await = Default::default();
         self.data.checkpoint_if_due(&mut state.data).await;
         Ok(Committed::Done)
-    }
-
-    /// Numbers and moments of the records that a shelf has of a partition, from one number to another.
-    ///
-    /// # Errors
-    /// Its container's, or a file's that cannot be read.
-    pub async fn keys(
-        &self,
-        shelf: Shelf,
-        hub: &str,
-        partition: i32,
-        first: i64,
-        last: i64,
-    ) -> Result<HashSet<RowKey>, LakeError> {
-        let (log, slot) = match shelf {
-            Shelf::Rows => (&self.data, 0),
-            Shelf::Rejected => (&self.rejected, 1),
-        };
-        let version = {
-            let state = self.state.lock().await;
-            if shelf == Shelf::Rows { state.data.version } else { state.rejected.version }
-        };
-        let whole = {
-            let mut wholes = self.wholes.lock().await;
-            match &wholes[slot] {
-                Some(whole) if whole.head.version == version => Arc::clone(whole),
-                _ => {
-                    let whole = log.whole(version).await?;
-                    let whole = Arc::new(whole.ok_or_else(|| LakeError::Missing { table: log.shown.clone() })?);
-                    wholes[slot] = Some(Arc::clone(&whole));
-                    whole
-                }
-            }
-        };
-        let meets =
-            |range: Option<(i64, i64)>, low: i64, high: i64| range.is_none_or(|(from, to)| from <= high && low <= to);
-        let wanted = |add: &&Add| {
-            let stats = Stats::parse(add.stats.as_deref());
-            let partition = i64::from(partition);
-            stats.is_none_or(|stats| meets(stats.numbers, first, last) && meets(stats.partitions, partition, partition))
-        };
-        let mut found = HashSet::new();
-        for add in whole.files.values().filter(wanted) {
-            let damaged = |reason: String| LakeError::damaged(&log.shown, &add.path, reason);
-            let path = percent_decode_str(&add.path).decode_utf8_lossy();
-            let bytes = log.place.get(&path).await?.ok_or_else(|| damaged("it is not there".to_owned()))?;
-            let columns = ["event_hub", "partition_id", "sequence_number", "enqueued_at"];
-            let done = read(bytes, Some(&columns), |batch| {
-                let lacks = || parquet::errors::ParquetError::General("it lacks a column of the key".to_owned());
-                let hubs = texts(&batch, columns[0]).ok_or_else(lacks)?;
-                let partitions = numbers(&batch, columns[1]).ok_or_else(lacks)?;
-                let sequence = numbers(&batch, columns[2]).ok_or_else(lacks)?;
-                let times = moments(&batch, columns[3]).ok_or_else(lacks)?;
-                for row in 0..batch.num_rows() {
-                    let (Some(number), Some(at)) = (sequence[row], times[row]) else { continue };
-                    let ours = partitions[row] == Some(i64::from(partition)) && hubs.value(row) == hub;
-                    if ours && (first..=last).contains(&number) {
-                        found.insert((number, at));
-                    }
-                }
-                Ok(())
-            });
-            done.map_err(|error| damaged(error.to_string()))?;
-        }
-        Ok(found)
     }
 
     /// Reads the ledger, and what commits say that it does not say yet.
@@ -386,15 +307,12 @@ impl Lake {
     }
 
     /// Reads the commits that follow.
-    async fn advance(&self, state: &mut State) -> Result<(), LakeError> {
+    pub(super) async fn advance(&self, state: &mut State) -> Result<(), LakeError> {
         while let Some(commit) = self.data.next(state.data.version).await? {
-            let metadata = commit.actions.iter().filter_map(|action| action.meta_data.as_ref());
-            let changes = metadata.map(|new| {
-                let old = &state.data.metadata;
-                new.schema_string != old.schema_string || new.partition_columns != old.partition_columns
-            });
+            let mut metadata = commit.actions.iter().filter_map(|action| action.meta_data.as_ref());
             let protocol = commit.actions.iter().any(|action| action.protocol.is_some());
-            if changes.fold(protocol, |all, one| all || one) {
+            // A setting may be a constraint: what can be loaded into is looked at once for all.
+            if protocol || metadata.any(|new| *new != state.data.metadata) {
                 return Err(LakeError::Changed { table: self.data.shown.clone() });
             }
             let note = self.note_of(&commit)?;
@@ -431,90 +349,6 @@ impl Lake {
         state.pending.push(note);
     }
 
-    /// Brings the tables beside it up to what the commits say. Whoever does it first does it for all.
-    async fn note(&self, state: &mut State) -> Result<(), LakeError> {
-        if state.pending.is_empty() {
-            return Ok(());
-        }
-        loop {
-            let done = state.rejected.batch();
-            let due = || state.pending.iter().filter(|note| note.batch > done && !note.rejected.is_empty());
-            let Some(last) = due().last().map(|note| note.batch) else { break };
-            let adds: Vec<Add> = due().flat_map(|note| note.rejected.iter().cloned()).collect();
-            if append(&self.rejected, &mut state.rejected, last, adds).await? {
-                self.rejected.checkpoint_if_due(&mut state.rejected).await;
-            }
-        }
-        loop {
-            let done = state.files.batch();
-            state.pending.retain(|note| note.batch > done);
-            let Some(last) = state.pending.last().map(|note| note.batch) else { break };
-            let broken = |error| LakeError::damaged(&self.files.shown, "a file to be written", error);
-            let (bytes, rows) = ledger::write(self.table.name(), &state.pending).map_err(broken)?;
-            let first = state.pending.first().map_or(last, |note| note.batch);
-            let path = format!("files-{first}-{last}-{}.zstd.parquet", hash("", &bytes));
-            let finished = Finished { path, bytes, stats: Stats { rows, ..Stats::default() }, day: None };
-            let size = i64::try_from(finished.bytes.len()).unwrap_or(i64::MAX);
-            self.files.place.create(&finished.path, finished.bytes).await?;
-            let add = Add {
-                path: finished.path,
-                size,
-                modification_time: now(),
-                data_change: true,
-                stats: Some(finished.stats.json()),
-                ..Add::default()
-            };
-            pass(Side::Before, Step::Receipted);
-            if append(&self.files, &mut state.files, last, vec![add]).await? {
-                pass(Side::After, Step::Receipted);
-                if self.files.checkpoint_if_due(&mut state.files).await {
-                    self.pack_ledger(state).await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Packs the ledger, so that the next loader reads few files of it. Nothing depends on it.
-    async fn pack_ledger(&self, state: &mut State) {
-        let packed = async {
-            self.files.pack(state.files.version, None, LEDGER_FILE, LEDGER_FILES).await?;
-            self.files.vacuum(state.files.version).await?;
-            self.files.catch_up(&mut state.files).await
-        };
-        if let Err(error) = packed.await {
-            tracing::warn!("the ledger is not packed: {error}; the next start takes longer");
-        }
-    }
-
-    /// Packs small files of the table, and of those beside it, to about `target` bytes, and clears away files that no
-    /// version within the retention has. Readers see no row twice and miss none, loaders go on meanwhile.
-    ///
-    /// # Errors
-    /// As [`refresh`](Self::refresh). What was packed by then is packed.
-    pub async fn optimize(&self, target: u64) -> Result<Packed, LakeError> {
-        // So that the ledger knows every file that is packed.
-        self.refresh().await?;
-        let [data, files, rejected] = {
-            let state = self.state.lock().await;
-            [&state.data, &state.files, &state.rejected].map(|head| head.version)
-        };
-        let target = i64::try_from(target).unwrap_or(i64::MAX);
-        let rows = self.rows("", 0);
-        let mut packed = self.data.pack(data, Some(rows.schema()), target, 2).await?;
-        packed += self.files.pack(files, None, LEDGER_FILE, 2).await?;
-        packed += self.rejected.pack(rejected, None, target, 2).await?;
-        for (log, version) in [(&self.data, data), (&self.files, files), (&self.rejected, rejected)] {
-            packed.cleared += log.vacuum(version).await?;
-        }
-        let mut state = self.state.lock().await;
-        self.advance(&mut state).await?;
-        let State { files, rejected, .. } = &mut *state;
-        self.files.catch_up(files).await?;
-        self.rejected.catch_up(rejected).await?;
-        Ok(packed)
-    }
-
     fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -527,18 +361,4 @@ fn actions(note: &Note, rows: &[Add]) -> Vec<Action> {
     let mut all = vec![Action::info(info("WRITE", parameters, said)), Action::txn(super::head::APP, note.batch, now())];
     all.extend(rows.iter().cloned().map(Action::add));
     all
-}
-
-/// Adds files to a table that follows another, unless somebody was faster: what has been done is known then.
-async fn append(log: &Log, head: &mut Head, batch: i64, adds: Vec<Add>) -> Result<bool, LakeError> {
-    let parameters = json!({"mode": "Append", "partitionBy": "[]"});
-    let mut all = vec![Action::info(info("WRITE", parameters, json!({}))), Action::txn(super::head::APP, batch, now())];
-    all.extend(adds.into_iter().map(Action::add));
-    if log.put(head.version + 1, &all).await? {
-        head.version += 1;
-        head.txns.insert(super::head::APP.to_owned(), batch);
-        return Ok(true);
-    }
-    log.catch_up(head).await?;
-    Ok(false)
 }
