@@ -111,3 +111,4 @@ mod table;
 mod traces;
 mod up;
 mod verify;
+mod verify_deep;
