@@ -58,9 +58,9 @@ fn agree(store: &str) -> Result<(), InitError> {
         return Err(InitError::NotAgreed("--recreate asks first; without a terminal say --yes as well"));
     }
     print!(
-        "This drops user_event_log, capture_files, rejected_events, pruned_ranges, forgotten_records, latest_user_events and\n\
-         their views in {store}, with all they hold. What was forgotten by `prune --key` comes back with the files.\n\
-         The loader can load everything again from the Capture files. Type yes to go on: "
+        "This drops user_event_log, capture_files, rejected_events, pruned_ranges, forgotten_records, forgotten_rows,\n\
+         latest_user_events and their views in {store}, with all they hold. What was forgotten by `prune --key` comes\n\
+         back with the files, from which the loader can load everything again. Type yes to go on: "
     );
     let _ = std::io::stdout().flush();
     let mut answer = String::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::error::{RegistryError, told};
-use crate::azure::Getter;
+use crate::azure::Web;
 use crate::azure::identity::Identity;
 use crate::base::{Secret, TokenSource as _};
 use crate::formats::{SchemaKind, SchemaText};
@@ -17,13 +17,13 @@ const VERSION: &str = "api-version=2023-07-01";
 #[derive(Debug)]
 pub(super) struct Azure {
     host: String,
-    getter: Getter,
+    web: Web,
     identity: Arc<Identity>,
 }
 
 impl Azure {
-    pub(super) fn new(host: &str, getter: Getter, identity: Arc<Identity>) -> Self {
-        Azure { host: host.to_owned(), getter, identity }
+    pub(super) fn new(host: &str, web: Web, identity: Arc<Identity>) -> Self {
+        Azure { host: host.to_owned(), web, identity }
     }
 
     pub(super) async fn schema(&self, id: &str) -> Result<SchemaText, RegistryError> {
@@ -31,7 +31,7 @@ impl Azure {
         let url: Url = url.parse().map_err(|error| self.away(format!("{error}")))?;
         let token = self.identity.token(SCOPE).await.map_err(RegistryError::unread)?;
         let shown = Secret::new(format!("Bearer {}", token.secret.expose()));
-        let got = self.getter.get(&url, Some(&shown)).await.map_err(|reason| self.away(reason))?;
+        let got = self.web.get(&url, Some(&shown)).await.map_err(|reason| self.away(reason))?;
         let text = String::from_utf8_lossy(&got.body);
         let reason = || format!("{} {}", got.status, told(&text, &[token.secret.expose()])).trim_end().to_owned();
         match got.status {
@@ -52,7 +52,7 @@ impl Azure {
             401 | 403 => Err(RegistryError::Denied {
                 address: self.to_string(),
                 reason: reason(),
-                cure: "give this identity the role Schema Registry Reader on the namespace",
+                cure: "give this identity the role Schema Registry Reader on the namespace".to_owned(),
             }),
             _ => Err(self.away(format!("it answers {}", reason()))),
         }

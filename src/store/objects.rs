@@ -5,12 +5,13 @@ use super::session::Session;
 use crate::rows::{CatalogColumn, InvalidTable, Table};
 
 /// In the order they are made; dropped the other way round. What shows the latest state comes after them.
-const OBJECTS: [Object; 8] = [
+const OBJECTS: [Object; 9] = [
     object!("10", "user_event_log", Table),
     object!("20", "capture_files", Table),
     object!("21", "rejected_events", Table),
     object!("22", "pruned_ranges", Table),
     object!("23", "forgotten_records", Table),
+    object!("24", "forgotten_rows", Table),
     object!("30", "user_events", View),
     object!("40", "pipeline_progress", View),
     object!("41", "capture_gaps", View),

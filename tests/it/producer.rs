@@ -426,6 +426,7 @@ async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each
             order: OrderSource::CountFrom(1),
             format: EventFormat::Json,
         },
+        registry: None,
         rate: Rate::Max,
         events: Some(500),
         give_up: DEADLINE,

@@ -115,7 +115,7 @@ impl Records<'_> {
             }
             if part.len() == 1 {
                 self.file_differs(self.file(*first), from, both, findings).await?;
-            } else if both.rows.rows + both.rejected.rows + both.gone + both.gone_rejected == 0 {
+            } else if both.rows.rows + both.rejected.rows + both.gone.rows + both.gone.rejected == 0 {
                 let text = format!(
                     "none of the records of {} files is in {} or rejected_events, from {} on",
                     part.len(),
@@ -161,8 +161,8 @@ impl Records<'_> {
             let text = format!("in neither {} nor rejected_events, though {blob} has them", self.target);
             findings.hole((*missing, blob), text, REPLAY);
         }
-        let lack = rows.numbers + both.gone < file.loaded || both.accounted() < file.loaded + file.rejected;
-        let parts = rows.rows + both.gone < file.rows && !lack;
+        let lack = rows.numbers + both.gone.loaded < file.loaded || both.accounted() < file.loaded + file.rejected;
+        let parts = rows.rows + both.gone.rows < file.rows && !lack;
         if parts {
             let text = format!(
                 "{} has {} rows of these records, the ledger says {}: of some records not every row is there ({blob})",
