@@ -25,6 +25,8 @@ pub(super) struct Written {
     /// Per file of the group, by its number.
     pub(super) tallies: Vec<(usize, Tally)>,
     pub(super) unmapped: u64,
+    /// Whether live rows stood in the place of all of it.
+    pub(super) was_there: bool,
 }
 
 /// Records of a file accounted for.
@@ -47,6 +49,13 @@ pub(super) struct Target<'g> {
     pub(super) live: Option<&'g Common>,
 }
 
+impl Target<'_> {
+    /// Of what is counted.
+    pub(super) fn labels(&self) -> [(&'static str, String); 2] {
+        [("hub", self.hub.to_owned()), ("route", format!("{}={}", self.hub, self.table.name()))]
+    }
+}
+
 impl Decoded {
     /// Writes it all. Repeatable: a repeat replaces rows by themselves.
     ///
@@ -59,7 +68,8 @@ impl Decoded {
         let mut refused = Vec::new();
         pass(Side::Before, Step::Written);
         let (began, since) = (Instant::now(), traces::now());
-        let inserted = match there_already(target, &records, store).await? {
+        let was_there = there_already(target, &records, store).await?;
+        let inserted = match was_there {
             true => Ok(()),
             false => store.persist(async |session| session.insert(target.table, &batch).await).await,
         };
@@ -98,7 +108,7 @@ impl Decoded {
             let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
             target.journeys.step(*file, "write", since, records);
         }
-        Ok(Written { tallies: tallies.0, unmapped })
+        Ok(Written { tallies: tallies.0, unmapped, was_there })
     }
 }
 
@@ -134,9 +144,7 @@ async fn there_already(target: &Target<'_>, records: &Records, store: &Store) ->
     let counts = store.persist(async |session| session.count_ranges(&ranges).await).await?;
     let all = ranges.iter().zip(&counts).all(|(range, count)| range.run.records() == *count);
     if all {
-        let route = format!("{}={}", target.hub, target.table.name());
-        let labels = [("hub", target.hub.to_owned()), ("route", route)];
-        counter!("deltawave_loader_rows_already_there_total", &labels).increment(counts.iter().sum());
+        counter!("deltawave_loader_rows_already_there_total", &target.labels()).increment(counts.iter().sum());
     }
     Ok(all)
 }

@@ -11,6 +11,7 @@ mod columns;
 mod command_line;
 mod doctor;
 mod event_hub;
+mod event_hubs;
 mod faults;
 mod guard;
 mod https;
