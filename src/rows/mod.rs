@@ -8,6 +8,7 @@
 
 mod attributes;
 mod candidate;
+mod catalog_column;
 mod column;
 mod decimal;
 mod envelope;
@@ -25,6 +26,7 @@ mod row;
 mod strangers;
 mod table;
 
+pub use catalog_column::CatalogColumn;
 pub use column::{Column, ColumnType, Epoch, Limit};
 pub use envelope::Envelope;
 pub use infer::{Inference, Inferred, Typing};
@@ -32,4 +34,4 @@ pub use literal::ArrayLiteral;
 pub use mapper::{Batch, Mapper};
 pub use reject::Reject;
 pub use strangers::Unmapped;
-pub use table::{CatalogColumn, InvalidTable, Table};
+pub use table::{InvalidTable, Table};

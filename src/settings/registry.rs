@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::{Faults, Route};
 use crate::base::SecretSource;
+use crate::formats::FormatName;
 use crate::registry::{RegistryAddress, RegistrySettings};
 
 /// Flags of every program that decodes bodies whose schema is in a registry.
@@ -73,6 +74,20 @@ impl RegistryArgs {
                     format_args!("is missing: route {route} has format={format}, whose schemas are in a registry"),
                 );
             }
+        }
+        let at_azure = |route: &&Route| {
+            let address = route.registry.as_ref().or(address.as_ref());
+            matches!(address, Some(RegistryAddress::Azure(_)))
+        };
+        let protobuf = |route: &&Route| route.format == FormatName::Protobuf;
+        for route in routes.into_iter().flatten().filter(protobuf).filter(at_azure) {
+            faults.add(
+                "--schema-registry",
+                format_args!(
+                    "is Azure's: route {route} has format=protobuf, which is read in Confluent's wire format, by a registry \
+                     with Confluent's API"
+                ),
+            );
         }
         let RegistryLoginArgs { schema_registry_user: user, schema_registry_password: password } = self.login;
         Some(Registries { address, user, password })

@@ -38,7 +38,7 @@ pub use fault::Fault;
 pub use forget::{KeyValue, Place, RejectedBody};
 pub use forgotten::Returned;
 pub use latest::{create_latest, latest_is_there};
-pub use objects::{create_history, create_objects, default_table, drop_objects, missing_ledger_table};
+pub use objects::{create_history, create_objects, default_columns, default_table, drop_objects, missing_ledger_table};
 pub use prune::{Identity, NewestOf, Old};
 pub use rejects::Rejected;
 pub use session::{Cell, Kind, Session};

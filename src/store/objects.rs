@@ -118,11 +118,11 @@ pub fn default_table(name: &str, required: &[String]) -> Option<Result<Table, In
     if name != "user_event_log" {
         return None;
     }
-    let column = |(name, data_type): (&str, &str)| CatalogColumn {
-        name: name.to_owned(),
-        data_type: data_type.to_owned(),
-        ..CatalogColumn::default()
-    };
     let key = USER_EVENT_LOG[6..].iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
-    Some(Table::new(name, USER_EVENT_LOG.map(column).to_vec(), &key, required))
+    Some(Table::new(name, default_columns(), &key, required))
+}
+
+/// The columns of that table; the last four identify a record.
+pub fn default_columns() -> Vec<CatalogColumn> {
+    USER_EVENT_LOG.map(|(name, data_type)| CatalogColumn::new(name, data_type)).to_vec()
 }
