@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Outcome<Report> {
     let mut report = Report::default();
     let mut plain = 0.0;
     for format in FormatName::ALL {
-        let mut decoding = Decoding::of(format);
+        let decoding = Decoding::of(format);
         let bodies: Vec<Vec<u8>> = (0..BODIES).map(|n| body(format, n)).collect::<Outcome<_>>()?;
         for (kind, text) in [(SchemaKind::Avro, AVRO), (SchemaKind::Protobuf, PROTOBUF)] {
             if (format == FormatName::Avro) == (kind == SchemaKind::Avro) {
