@@ -22,6 +22,7 @@ mod protobuf;
 mod reader;
 mod rower;
 mod schemas;
+mod undecodable;
 mod wanted;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use prepared::Prepared;
 pub use reader::{Decoding, Naming, Reader};
 pub use rower::{Refusal, Rower, Taken};
 pub use schemas::{Known, SchemaId, SchemaKind, SchemaText, Schemas};
+pub use undecodable::Undecodable;
 pub use wanted::Wanted;
 
 use crate::capture::Attributes;
@@ -163,22 +165,5 @@ pub trait Format: fmt::Debug + Send {
     /// Whether it looks at what a record says beside its body.
     fn needs_attributes(&self) -> bool {
         false
-    }
-}
-
-/// Why a record makes no rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undecodable {
-    /// It is to make none: a tombstone.
-    Nothing,
-    /// It is none of its route's format.
-    Bad(String),
-    /// It names a schema of which nothing is known yet: ask for it, and decode again.
-    Schema(SchemaId),
-}
-
-impl From<String> for Undecodable {
-    fn from(reason: String) -> Self {
-        Undecodable::Bad(reason)
     }
 }

@@ -7,7 +7,8 @@ use super::{EventHub, Faults, event_hub};
 /// Flags of programs that may ask the routes' event hubs over AMQP.
 #[derive(Debug, Clone, Args)]
 pub(super) struct EventHubsArgs {
-    /// The routes' event hubs in Azure, asked over AMQP instead of a Kafka broker; several separated by commas
+    /// The routes' event hubs in Azure, asked over AMQP instead of a Kafka broker; several separated by commas. Of a
+    /// loader: with --live
     #[arg(
         long = "event-hub",
         env = "DELTAWAVE_EVENT_HUB",

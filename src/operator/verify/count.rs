@@ -142,11 +142,16 @@ impl Records<'_> {
         let blob = file.blob.as_str();
         let Both { rows, rejected, .. } = both;
         // A table that tells a record's rows apart may have several of one number.
-        if (rows.rows > rows.numbers && !file.is_indexed) || rows.rows > file.rows {
+        let more = rows.rows + both.gone.rows > file.rows;
+        if (rows.rows > rows.numbers && !file.is_indexed) || more {
             let doubled = self.doubles(span, Some(blob), findings).await?;
-            if rows.rows > file.rows && !doubled {
+            if more && !doubled {
+                let gone = match both.gone.rows {
+                    0 => String::new(),
+                    gone => format!(", {gone} were forgotten"),
+                };
                 let text = format!(
-                    "{} has {} rows with these numbers, the ledger accounts for {}: a file is being loaded, one of \
+                    "{} has {} rows with these numbers{gone}, the ledger accounts for {}: a file is being loaded, one of \
                      another life of the hub is not in the ledger, the ledger's row is wrong, or rows were added by hand",
                     self.target, rows.rows, file.rows
                 );
