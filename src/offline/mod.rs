@@ -15,6 +15,7 @@ mod broker;
 mod certificates;
 mod connect;
 mod error;
+mod java;
 mod kafka;
 mod parts;
 mod ports;

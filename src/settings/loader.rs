@@ -306,7 +306,7 @@ impl LoaderArgs {
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
         let columns = self.columns.check(routes.as_deref(), &mut faults);
-        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let (registry_flag, registry_password) = self.registry.secret();
         let registries = self.registry.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
@@ -338,7 +338,7 @@ impl LoaderArgs {
             ("--connection-string", self.live.secret()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
-            ("--schema-registry-password", schema_registry_password.as_ref()),
+            (registry_flag, registry_password.as_ref()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);

@@ -12,6 +12,7 @@
 //! | `doctor` | `deltawave doctor`: what stands between a loader's flags and rows, each fault with its remedy |
 //! | `evolve` | `loader --evolve add`: fields without a column get one, by one loader or several, and no value is lost |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
+//! | `forget_rows` | the same on a table with several rows of a record: the rows of the key go, those beside them stay |
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
@@ -71,6 +72,7 @@ mod doctor;
 mod eventhubs;
 mod evolve;
 mod forget;
+mod forget_rows;
 mod formats;
 mod guard;
 mod guard_recover;

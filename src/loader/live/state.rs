@@ -265,4 +265,8 @@ pub(in crate::loader) fn describe() {
         "deltawave_loader_rows_already_there_total",
         "Rows of files that were not written because live rows were counted in their place"
     );
+    describe_counter!(
+        "deltawave_loader_files_already_there_total",
+        "Files of which nothing was written because live rows were counted in their place"
+    );
 }
