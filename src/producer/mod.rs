@@ -15,6 +15,7 @@
 mod envelope;
 mod error;
 mod event;
+mod health;
 mod input;
 mod observer;
 mod order;
@@ -36,6 +37,7 @@ use crate::base::Queued;
 use crate::settings::{ProducerSettings, Rate};
 pub use error::ProducerError;
 pub use event::{Event, Op};
+pub use health::Health;
 pub use input::{InputError, LineFault};
 pub use observer::{Acknowledged, Observer};
 pub use order::OrderError;
@@ -70,6 +72,7 @@ pub async fn run(
         publisher = Publisher::open(&settings, tally.clone()) => publisher?,
         () = shutdown.cancelled() => return Ok(Summary::default()),
     };
+    observer.opened();
     let transport = publisher.name();
     tracing::info!(broker = %settings.transport, transport, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
@@ -79,6 +82,7 @@ pub async fn run(
         source,
         publisher,
         tally: tally.clone(),
+        observer: Arc::clone(&observer),
         shutdown,
         hold,
         handle: Handle::current(),
@@ -111,6 +115,7 @@ struct Sender {
     events: u64,
     publisher: Publisher,
     tally: Tally,
+    observer: Arc<dyn Observer>,
     shutdown: CancellationToken,
     hold: watch::Receiver<bool>,
     handle: Handle,
@@ -142,9 +147,15 @@ impl Sender {
                 Next::Later => continue,
                 Next::End => break,
             }
+            // Before its end can be reported.
+            self.observer.sent();
+            let mut full = false;
             while self.publisher.send(&record.key, &record.payload, record.tag)? == Queued::Full {
                 if self.stopping() {
                     return Ok(());
+                }
+                if !std::mem::replace(&mut full, true) {
+                    self.observer.waits();
                 }
                 self.pause(FULL_PAUSE);
             }

@@ -2,6 +2,7 @@
 //! not the file's.
 
 mod kills;
+mod level;
 
 use std::time::Duration;
 
