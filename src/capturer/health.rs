@@ -35,6 +35,7 @@ impl Status for Progress {
     }
 
     fn refresh_metrics(&self) {
+        gauge!("deltawave_capture_ready").set(f64::from(u8::from(self.readiness().0)));
         for ((hub, partition), at) in self.partitions() {
             let labels = [("hub", hub.name().to_owned()), ("partition", partition.to_string())];
             gauge!("deltawave_capture_lag_events", &labels).set(at.lag() as f64);
@@ -58,8 +59,12 @@ pub(super) fn lost(hub: &Hub, partition: PartitionId, records: u64) {
     counter!("deltawave_capture_lost_events_total", &labels).increment(records);
 }
 
-/// Says what each metric means, in `/metrics` itself.
+/// Says what each metric means, in `/metrics` itself; counts that tell of trouble begin at zero.
 pub(super) fn describe() {
+    for party in Party::ALL {
+        counter!("deltawave_capture_retries_total", "kind" => party.name()).increment(0);
+    }
+    describe_gauge!("deltawave_capture_ready", "1 while capture is ready, as /readyz says it");
     describe_counter!("deltawave_capture_files_total", "Capture files written, by what they hold: records or nothing");
     describe_counter!("deltawave_capture_events_total", "Records in the files written");
     describe_counter!("deltawave_capture_bytes_total", "Bytes of the files written");

@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::gauge;
+
 use super::freshness::{FreshnessSummary, Freshnesses};
 use super::health::Health;
 use super::level::{Levels, StreamLevel};
@@ -146,6 +148,7 @@ impl Status for Progress {
     }
 
     fn refresh_metrics(&self) {
+        gauge!("deltawave_loader_ready").set(f64::from(u8::from(self.health.readiness().0)));
         self.health.refresh_metrics();
         self.levels.refresh_metrics();
         self.lanes.refresh_metrics();

@@ -124,6 +124,7 @@ impl Status for Health {
     fn refresh_metrics(&self) {
         // Here, as only what comes after the recorder is heard.
         describe();
+        gauge!("deltawave_producer_ready").set(f64::from(u8::from(self.readiness().0)));
         let of_topic = [("topic", self.topic.clone())];
         let events = |outcome: &str, of: &AtomicU64| {
             let labels = [("topic", self.topic.clone()), ("outcome", outcome.to_owned())];
@@ -140,6 +141,7 @@ impl Status for Health {
 
 /// Says what each metric means, in `/metrics` itself.
 fn describe() {
+    describe_gauge!("deltawave_producer_ready", "1 while the producer is ready, as /readyz says it");
     describe_counter!("deltawave_producer_events_total", "Events, by outcome: acknowledged, or failed (given up)");
     describe_counter!("deltawave_producer_bytes_total", "Bytes of the acknowledged events");
     describe_counter!("deltawave_producer_queue_full_total", "How often sending waited for room in the queue");

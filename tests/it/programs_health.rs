@@ -8,7 +8,8 @@ use crate::support::{Described, Files, Http, Manner, Metric, Proxy, Running, doc
 const HTTP: [&str; 2] = ["--http", "127.0.0.1:0"];
 
 fn described(text: &str) -> BTreeMap<String, Described> {
-    Metric::parse(text).into_iter().map(|(name, metric)| (name, metric.described())).collect()
+    let ours = Metric::parse(text).into_iter().filter(|(name, _)| name != "process_start_time_seconds");
+    ours.map(|(name, metric)| (name, metric.described())).collect()
 }
 
 fn value(text: &str, series: &str) -> Option<f64> {
