@@ -16,12 +16,14 @@ pub const FRESH_FOR: Duration = Duration::from_secs(60 * 60);
 /// Files of a stream that are kept at most: of more, the newest.
 const KEPT: usize = 4096;
 
+/// When each file was committed, and the seconds it took.
+type ByRoute = BTreeMap<Arc<str>, VecDeque<(OffsetDateTime, f64)>>;
+
 /// Of all streams of a loader.
 #[derive(Debug)]
 pub(super) struct Freshnesses {
     began: OffsetDateTime,
-    /// When each file was committed, and the seconds it took.
-    files: Mutex<BTreeMap<Arc<str>, VecDeque<(OffsetDateTime, f64)>>>,
+    files: Mutex<ByRoute>,
 }
 
 /// How long the files of a stream took that were committed within [`FRESH_FOR`].
@@ -83,7 +85,7 @@ impl Freshnesses {
         Some(json!({"minutes": minutes, "files": files, "p50_seconds": rounded(p50), "p99_seconds": rounded(p99)}))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, VecDeque<(OffsetDateTime, f64)>>> {
+    fn lock(&self) -> MutexGuard<'_, ByRoute> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

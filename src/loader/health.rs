@@ -140,7 +140,7 @@ impl Health {
     }
 
     /// Counts that tell of trouble begin at zero: one that begins with the trouble would not be seen to grow.
-    pub(super) fn from_zero(&self, route: &Arc<str>, hub: &str) {
+    pub(super) fn count_from_zero(&self, route: &Arc<str>, hub: &str) {
         let of = |outcome: &'static str| {
             [("hub", hub.to_owned()), ("route", route.to_string()), ("outcome", outcome.to_owned())]
         };

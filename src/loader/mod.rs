@@ -55,7 +55,7 @@ pub use beside::{Instead, what_stands_there};
 pub use dry::{DryRun, dry_run};
 pub use error::{Forgotten, LoadError};
 pub use freshness::{FRESH_FOR, FreshnessSummary, percentiles};
-pub use level::{PartitionLevel, StreamLevel};
+pub use level::{PartitionLevel, StreamLevel, log_ends};
 pub use progress::{Counts, Progress};
 pub use replay::{Again, load_again};
 pub use run::run;

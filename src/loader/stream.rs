@@ -78,7 +78,7 @@ impl<'l> Stream<'l> {
     pub(super) fn new(shared: &'l Shared<'l>, route: &'l Route, patience: &Patience, store: &Store) -> Self {
         let name: Arc<str> = route.to_string().into();
         shared.progress.health.begins(&name);
-        shared.progress.health.from_zero(&name, route.hub.name());
+        shared.progress.health.count_from_zero(&name, route.hub.name());
         let patience = patience.of_route(&name);
         let store = store.with(&patience);
         let queue = Queue::new(MOST_WAITING);

@@ -10,3 +10,4 @@ mod sounding;
 pub(super) use levels::{Levels, describe};
 pub use levels::{PartitionLevel, StreamLevel};
 pub(super) use sounding::Sounding;
+pub use sounding::log_ends;

@@ -53,7 +53,7 @@ impl Sounding<'_> {
             let asked = async {
                 let log = match &mut log {
                     Some(log) => log,
-                    none => none.insert(open(source, hub, self.identity).await?),
+                    none => none.insert(log_ends(source, hub, self.identity).await?),
                 };
                 let at = OffsetDateTime::now_utc();
                 Ok::<_, EndsError>((at, log.ends(hub).await?))
@@ -104,7 +104,11 @@ fn names(source: &LiveSource, hub: &str) -> bool {
     }
 }
 
-async fn open(source: &LiveSource, hub: &str, identity: &Arc<Identity>) -> Result<Box<dyn LogEnds>, EndsError> {
+/// Who knows where the partitions of a hub end, reached within 10 s.
+///
+/// # Errors
+/// Nobody is named for that hub, or whoever is cannot be reached.
+pub async fn log_ends(source: &LiveSource, hub: &str, identity: &Arc<Identity>) -> Result<Box<dyn LogEnds>, EndsError> {
     let failed = |error: &dyn std::fmt::Display| EndsError(error.to_string());
     match source {
         LiveSource::Kafka(brokers) => {
