@@ -44,6 +44,7 @@ if ! command -v promtool >/dev/null && [[ ! -x target/ci/prometheus/usr/bin/prom
     rm ./*.deb
   )
 fi
+export PROMTOOL=$PWD/target/ci/prometheus/usr/bin/promtool
 
 # A folder of another version is another version's.
 azure=$PWD/target/ci/azure-cli
