@@ -109,7 +109,7 @@ impl Level {
             // Then it is the very one whose time the broker says, if it does.
             1 if asked.ends.last_enqueued_at.is_some() => asked.ends.last_enqueued_at?,
             _ => {
-                let first = self.ahead.front()?;
+                let first = self.ahead.front().copied().unwrap_or(asked);
                 let before = (Some(first.at) == self.since).then_some(self.window.or(first.ends.last_enqueued_at));
                 before.flatten().unwrap_or(first.at)
             }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::azure::eventhub::{EventHubAddress, EventHubLog};
 use crate::azure::identity::Identity;
@@ -15,6 +15,9 @@ use crate::settings::{LiveSource, LoaderSettings, Route};
 
 /// How often the broker is asked.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How long one that answered may be silent before it is told of.
+const BLIND: Duration = Duration::from_secs(60);
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +50,7 @@ impl Sounding<'_> {
         let mut every = interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = false;
+        let mut seen: Option<Instant> = None;
         let mut log: Option<Box<dyn LogEnds>> = None;
         loop {
             every.tick().await;
@@ -61,10 +65,12 @@ impl Sounding<'_> {
             let asked = asked.await;
             match asked {
                 Ok((at, mut ends)) => {
-                    said = false;
+                    (said, seen) = (false, Some(Instant::now()));
                     ends.retain(|ends| self.settings.scope.takes_partition(&self.route.hub, ends.partition));
                     self.progress.levels.asked(self.name, hub, at, Ok(&ends));
                 }
+                // What it said a moment ago is as good.
+                Err(_) if seen.is_some_and(|at| at.elapsed() < BLIND) => log = None,
                 Err(error) => {
                     if !std::mem::replace(&mut said, true) {
                         tracing::warn!(route = &**self.name, "the lag is not known: {error}; asking again");
