@@ -14,6 +14,7 @@ mod inspect;
 mod level;
 mod progress;
 mod prune;
+mod rejected;
 mod replay;
 mod setup;
 mod source;

@@ -115,3 +115,4 @@ mod table;
 mod traces;
 mod up;
 mod verify;
+mod verify_deep;
