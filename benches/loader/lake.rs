@@ -160,6 +160,7 @@ async fn commits(args: &Args, place: &Place, report: &mut Report) -> Outcome<()>
             blob: data::name(0, data::EPOCH + time::Duration::minutes(number))?,
             etag: "etag".to_owned(),
             size: 500,
+            committed_at: None,
             name: deltawave::capture::FileName {
                 hub: deltawave::capture::Hub::new("local", data::HUB)?,
                 partition: PartitionId(0),
@@ -167,7 +168,14 @@ async fn commits(args: &Args, place: &Place, report: &mut Report) -> Outcome<()>
             },
         };
         let span = Some(Span { first: SequenceNumber(first), last: SequenceNumber(last) });
-        let contents = Contents { span, records: 10, skipped: 0, unmapped: 0, outcome: FileOutcome::Loaded };
+        let contents = Contents {
+            span,
+            last_enqueued_at: Some(at),
+            records: 10,
+            skipped: 0,
+            unmapped: 0,
+            outcome: FileOutcome::Loaded,
+        };
         let loaded_at = OffsetDateTime::now_utc();
         let entry = Entry { file, contents, loaded: 10, rows: None, rejected: 0, loaded_at };
         let group = Group {

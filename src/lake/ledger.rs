@@ -53,6 +53,10 @@ pub struct NotedFile {
     pub(super) unmapped: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) table_rows: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) committed_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_enqueued_at: Option<i64>,
     /// Rows that an earlier file had brought.
     pub(super) already_there: i64,
     /// Rejected records that an earlier file had brought.
@@ -95,6 +99,8 @@ impl NotedFile {
             skipped: whole(contents.skipped),
             unmapped: whole(contents.unmapped),
             table_rows: rows.map(whole),
+            committed_at: file.committed_at.map(micros),
+            last_enqueued_at: contents.last_enqueued_at.map(|at| micros(at.utc())),
             already_there: whole(already_there),
             already_rejected: whole(already_rejected),
         }
@@ -124,6 +130,8 @@ pub(super) fn fields() -> Vec<Value> {
         ("skipped", "long"),
         ("unmapped", "long"),
         ("table_rows", "long"),
+        ("committed_at", "timestamp"),
+        ("last_enqueued_at", "timestamp"),
         ("already_there", "long"),
         ("already_rejected", "long"),
         ("batch", "long"),
@@ -141,8 +149,8 @@ pub(super) fn write(target: &str, notes: &[Note]) -> Result<(Bytes, u64), Parque
     let long = |of: &dyn Fn(&NotedFile) -> Option<i64>| -> ArrayRef {
         Arc::new(Int64Array::from_iter(rows.iter().map(|(file, _)| of(file))))
     };
-    let time = |of: &dyn Fn(&NotedFile) -> i64| -> ArrayRef {
-        let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|(file, _)| of(file)));
+    let time = |of: &dyn Fn(&NotedFile) -> Option<i64>| -> ArrayRef {
+        let times = TimestampMicrosecondArray::from_iter(rows.iter().map(|(file, _)| of(file)));
         Arc::new(times.with_timezone("UTC"))
     };
     let batch = batch(vec![
@@ -153,7 +161,7 @@ pub(super) fn write(target: &str, notes: &[Note]) -> Result<(Bytes, u64), Parque
         ("size", long(&|file| Some(file.size))),
         ("event_hub", text(&|file| Some(&file.event_hub))),
         ("partition_id", Arc::new(Int32Array::from_iter_values(rows.iter().map(|(file, _)| file.partition_id)))),
-        ("window_start", time(&|file| file.window_start)),
+        ("window_start", time(&|file| Some(file.window_start))),
         ("first_sequence_number", long(&|file| file.first)),
         ("last_sequence_number", long(&|file| file.last)),
         ("records", long(&|file| Some(file.records))),
@@ -162,10 +170,12 @@ pub(super) fn write(target: &str, notes: &[Note]) -> Result<(Bytes, u64), Parque
         ("status", text(&|file| Some(&file.status))),
         ("reason", text(&|file| file.reason.as_deref())),
         ("damaged_at", long(&|file| file.damaged_at)),
-        ("loaded_at", time(&|file| file.loaded_at)),
+        ("loaded_at", time(&|file| Some(file.loaded_at))),
         ("skipped", long(&|file| Some(file.skipped))),
         ("unmapped", long(&|file| Some(file.unmapped))),
         ("table_rows", long(&|file| file.table_rows)),
+        ("committed_at", time(&|file| file.committed_at)),
+        ("last_enqueued_at", time(&|file| file.last_enqueued_at)),
         ("already_there", long(&|file| Some(file.already_there))),
         ("already_rejected", long(&|file| Some(file.already_rejected))),
         ("batch", Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, batch)| *batch)))),
@@ -242,6 +252,7 @@ pub(super) fn rows(bytes: Bytes, mut take: impl FnMut(NotedFile, i64)) -> Result
         let (records, loaded, rejected) = (number("records")?, number("loaded")?, number("rejected")?);
         let (skipped, unmapped, table_rows) = (number("skipped")?, number("unmapped")?, number("table_rows")?);
         let (there, rejected_there) = (number("already_there")?, number("already_rejected")?);
+        let (committed_at, last_enqueued_at) = (time("committed_at")?, time("last_enqueued_at")?);
         let (damaged_at, window_start, loaded_at) = (number("damaged_at")?, time("window_start")?, time("loaded_at")?);
         for row in 0..batch.num_rows() {
             let file = NotedFile {
@@ -264,6 +275,8 @@ pub(super) fn rows(bytes: Bytes, mut take: impl FnMut(NotedFile, i64)) -> Result
                 skipped: skipped[row].unwrap_or_default(),
                 unmapped: unmapped[row].unwrap_or_default(),
                 table_rows: table_rows[row],
+                committed_at: committed_at[row],
+                last_enqueued_at: last_enqueued_at[row],
                 already_there: there[row].unwrap_or_default(),
                 already_rejected: rejected_there[row].unwrap_or_default(),
             };

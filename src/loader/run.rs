@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::LoadError;
+use super::freshness;
 use super::health;
 use super::lake::LakeStream;
+use super::level;
 use super::live;
 use super::notify::{Inbox, Told};
 use super::patience::Patience;
@@ -39,6 +41,8 @@ pub async fn run(
 ) -> Result<(), LoadError> {
     health::describe();
     live::describe();
+    level::describe();
+    freshness::describe();
     let ended = tokio::select! {
         ended = work(settings, &shutdown, &progress) => ended,
         () = overdue(&shutdown) => {

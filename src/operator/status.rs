@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::ahead::{shown, span};
 use super::aligned::aligned;
+use super::level::{self, Ends};
 use super::source::{self, SourceError};
 use super::status_lake::{self, LakeUnread};
 use super::store::{address, connect_current};
 use crate::base::SecretError;
-use crate::capture::PartitionId;
 use crate::ledger::{EndsError, PartitionEnds};
 use crate::service::Exit;
 use crate::settings::CheckSettings;
@@ -64,7 +64,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
         Some(store) => store.session.ledger_summary().await?,
         None => Vec::new(),
     };
-    let mut ends: BTreeMap<(String, PartitionId), PartitionEnds> = BTreeMap::new();
+    let mut ends = Ends::new();
     if let Some(source) = &source {
         for route in &settings.routes {
             for end in source.ends(route.hub.name()).await? {
@@ -72,6 +72,10 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
             }
         }
     }
+    let level = match &store {
+        Some(store) => level::lines(&store.session, &summaries, &ends).await?,
+        None => String::new(),
+    };
     let mut rows = vec![
         [
             "table",
@@ -116,6 +120,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     }
     let summaries: Vec<_> = summaries.into_iter().chain(of_lakes).collect();
     let mut text = aligned(&rows, 2);
+    text.push_str(&level);
     for (target, values) in unmapped(&summaries) {
         text.push_str(&format!(
             "{target}: {values} values of loaded records had no column and are not there; the loader's log names their \

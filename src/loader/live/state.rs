@@ -49,6 +49,9 @@ struct Partition {
 const EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_secs(300);
 
+/// Why a partition's lane may be shut.
+const REASONS: [&str; 4] = ["differs", "anew", "gone", "broker"];
+
 /// Times that are kept at most: with more, the oldest stay.
 const KEPT: usize = 4096;
 
@@ -136,18 +139,28 @@ impl LaneState {
     /// A partition is in that phase, and shut for that reason.
     pub(super) fn is(&self, id: PartitionId, phase: &'static str, shut: Option<(&'static str, String)>) {
         self.partition(id, |partition| {
+            if partition.phase.is_empty() {
+                // Of one that was never shut, too, it is to be seen that it is not.
+                for reason in REASONS {
+                    self.shut(id, reason, 0.0);
+                }
+            }
             for (code, open) in [(partition.shut.as_ref(), 0.0), (shut.as_ref(), 1.0)] {
                 let Some((code, _)) = code else { continue };
-                let labels = [
-                    ("hub", self.hub.to_string()),
-                    ("route", self.route.to_string()),
-                    ("partition", id.to_string()),
-                    ("reason", (*code).to_owned()),
-                ];
-                gauge!("deltawave_loader_live_shut", &labels).set(open);
+                self.shut(id, code, open);
             }
             (partition.phase, partition.shut) = (phase, shut);
         });
+    }
+
+    fn shut(&self, id: PartitionId, reason: &'static str, shut: f64) {
+        let labels = [
+            ("hub", self.hub.to_string()),
+            ("route", self.route.to_string()),
+            ("partition", id.to_string()),
+            ("reason", reason.to_owned()),
+        ];
+        gauge!("deltawave_loader_live_shut", &labels).set(shut);
     }
 
     /// The broker said where a partition ends.
@@ -264,5 +277,9 @@ pub(in crate::loader) fn describe() {
     describe_counter!(
         "deltawave_loader_rows_already_there_total",
         "Rows of files that were not written because live rows were counted in their place"
+    );
+    describe_counter!(
+        "deltawave_loader_files_already_there_total",
+        "Files of which nothing was written because live rows were counted in their place"
     );
 }

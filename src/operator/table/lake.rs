@@ -2,9 +2,10 @@
 
 use super::error::TableError;
 use super::sample::Sample;
-use super::{ask, infer, tell};
+use super::{infer, tell};
 use crate::azure::identity::Identity;
 use crate::lake::{Blueprint, LakeAddress, NewColumn};
+use crate::operator::ask::agree;
 use crate::rows::Typing;
 use crate::service::Exit;
 use crate::settings::{Purpose, TableSettings};
@@ -25,7 +26,8 @@ pub(super) async fn make(settings: &TableSettings, address: &LakeAddress) -> Res
     tell(&sample.told());
     tell(&format!("{};\n", blueprint.sql(address)));
     if settings.purpose == Purpose::Ask {
-        ask::agree(&address.to_string())?;
+        let unattended = "--apply asks first; without a terminal say --yes as well";
+        agree(&format!("Make this table at {address}?"), unattended).map_err(TableError::NotAgreed)?;
     }
     if settings.purpose != Purpose::Print {
         let key = Identity::new(settings.identity.clone()).key(address.needs_credential(), None)?;

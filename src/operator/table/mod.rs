@@ -4,7 +4,6 @@
 //! files ─▶ sample ─▶ documents ─▶ Inference (the mapper's own word) ─▶ Design ─▶ printed, run, or held against the table
 //! ```
 
-mod ask;
 mod diff;
 mod error;
 mod infer;
@@ -16,6 +15,7 @@ use std::io::Write as _;
 
 use tokio_util::sync::CancellationToken;
 
+use super::ask::agree;
 use super::store::connect_by;
 use crate::azure::identity::Identity;
 use crate::service::Exit;
@@ -57,7 +57,9 @@ async fn work(settings: &TableSettings, shutdown: &CancellationToken) -> Result<
             let statements = design.statements(kind);
             statements.iter().for_each(|statement| tell(&format!("{};\n", statement.sql)));
             if settings.purpose == Purpose::Ask {
-                ask::agree(&session.address().to_string())?;
+                let question = format!("Run these statements in {}?", session.address());
+                let unattended = "--apply asks first; without a terminal say --yes as well";
+                agree(&question, unattended).map_err(TableError::NotAgreed)?;
             }
             for statement in &statements {
                 session.execute_script(&statement.sql).await?;

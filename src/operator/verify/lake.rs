@@ -127,6 +127,7 @@ fn check_partition(
         known: coverage.files().len(),
         pruned_before: None,
         forgotten: 0,
+        forgotten_rows: 0,
         records: coverage.sum(|file| file.records),
         rows: audited.rows,
         rejected: audited.rejected,
