@@ -1,8 +1,9 @@
 //! `deltawave doctor`: before a loader's flags it tells why that loader fails, and what to do.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::loader::Bench;
+use crate::support::cloud::{Answer, Asked, Played};
 use crate::support::{Ended, Files, plain, program, run, unique};
 
 async fn doctor(bench: &Bench, flags: &[&str]) -> Ended {
@@ -88,5 +89,32 @@ async fn every_fault_is_named_with_its_remedy() {
     );
     let wrong = doctor(&bench, &["--poll", "never"]).await;
     assert_eq!(wrong.code, Some(2), "{}", wrong.err);
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_schema_registry_is_asked_whether_it_lets_a_loader_in() {
+    let bench = Bench::new().await;
+    bench.files.add(0, 0, vec![plain(0, 0)]).await;
+    let registry = Played::http(|asked: &Asked| match asked.path.as_str() {
+        "/well/schemas/types" => Answer::json(200, json!(["AVRO", "JSON"])),
+        "/denied/schemas/types" => Answer::json(401, json!({"error_code": 401, "message": "who is it?"})),
+        _ => Answer::json(503, json!({"error_code": 503, "message": "not now"})),
+    })
+    .await;
+    let at = |path: &str| format!("http://127.0.0.1:{}/{path}", registry.port());
+    let route = "user-events=user_event_log,format=avro";
+    for (path, code, said) in [
+        ("well", 0, "✓ registry   schema registry http://127.0.0.1:"),
+        ("denied", 1, "/denied refuses (401 who is it?): see that --schema-registry-user"),
+        ("away", 1, "→ check its address (--schema-registry)"),
+    ] {
+        let ended = doctor(&bench, &["--route", route, "--schema-registry", &at(path)]).await;
+        assert_eq!(ended.code, Some(code), "{}{}", ended.out, ended.err);
+        assert!(ended.out.contains(said), "no {said:?} in\n{}", ended.out);
+    }
+    // One that no route has use for is left alone.
+    let ended = doctor(&bench, &["--schema-registry", &at("away")]).await;
+    assert!(ended.code == Some(0) && !ended.out.contains("registry"), "{}", ended.out);
     bench.passed().await;
 }

@@ -4,6 +4,7 @@ mod files;
 mod finding;
 mod machine;
 mod network;
+mod registry;
 mod secrets;
 mod store;
 
@@ -44,5 +45,6 @@ async fn look(settings: &DoctorSettings, findings: &mut Findings) {
     network::look(findings);
     secrets::look(loader, &identity, findings).await;
     files::look(loader, &identity, findings).await;
+    registry::look(loader, &identity, findings).await;
     store::look(loader, &identity, findings).await;
 }
