@@ -4,8 +4,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::error::{RegistryError, told};
-use crate::azure::{Got, Web};
 use crate::azure::identity::Identity;
+use crate::azure::{Got, Web};
 use crate::base::{Secret, TokenSource as _};
 use crate::formats::{SchemaKind, SchemaText};
 
