@@ -27,6 +27,8 @@ pub(super) struct Written {
     pub(super) unmapped: u64,
     /// Whether live rows stood in the place of all of it.
     pub(super) was_there: bool,
+    /// Whether the store says that it made every row of it, each in the place of none.
+    pub(super) told: bool,
 }
 
 /// Records of a file accounted for.
@@ -66,16 +68,18 @@ impl Decoded {
         let rows = |index: usize| rows.get(index).copied().unwrap_or(1);
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
+        let mut told = false;
         pass(Side::Before, Step::Written);
         let (began, since) = (Instant::now(), traces::now());
         let was_there = there_already(target, &records, store).await?;
         let inserted = match was_there {
-            true => Ok(()),
+            true => Ok(0),
             false => store.persist(async |session| session.insert(target.table, &batch).await).await,
         };
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
-            Ok(()) => {
+            Ok(made) => {
+                told = made == batch.rows as u64;
                 let loaded = |(index, record): (usize, Record<'_>)| {
                     add(&mut tallies.of(record.file).loaded, record, rows(index));
                 };
@@ -108,7 +112,7 @@ impl Decoded {
             let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
             target.journeys.step(*file, "write", since, records);
         }
-        Ok(Written { tallies: tallies.0, unmapped, was_there })
+        Ok(Written { tallies: tallies.0, unmapped, was_there, told })
     }
 }
 
@@ -172,7 +176,7 @@ async fn split(
         }
         let batch = rower.take();
         match store.persist(async |session| session.insert(target.table, &batch).await).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 halve(range, error.reason(), &mut ranges, &mut refused);
             }

@@ -14,6 +14,7 @@ mod init;
 mod inspect;
 mod progress;
 mod prune;
+mod rejected;
 mod replay;
 mod setup;
 mod source;
