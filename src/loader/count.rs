@@ -63,10 +63,10 @@ impl Flushed {
         target.journeys.together("flush", since);
         pass(Side::After, Step::Flushed);
         let unmapped = written.iter().map(|written| written.unmapped).sum();
+        let told = written.iter().all(|written| written.told);
         if target.live.is_some() {
             counter!("deltawave_loader_files_already_there_total", &target.labels()).increment(unwritten(&written));
         }
-        let told = written.iter().all(|written| written.told);
         let mut tallies = vec![Tally::default(); target.files.len()];
         for (file, tally) in written.into_iter().flat_map(|written| written.tallies) {
             tallies[file].loaded.append(tally.loaded);

@@ -25,10 +25,10 @@ pub(super) struct Written {
     /// Per file of the group, by its number.
     pub(super) tallies: Vec<(usize, Tally)>,
     pub(super) unmapped: u64,
-    /// Whether live rows stood in the place of all of it.
-    pub(super) was_there: bool,
     /// Whether the store says that it made every row of it, each in the place of none.
     pub(super) told: bool,
+    /// Whether live rows stood in the place of all of it.
+    pub(super) was_there: bool,
 }
 
 /// Records of a file accounted for.
@@ -112,7 +112,7 @@ impl Decoded {
             let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
             target.journeys.step(*file, "write", since, records);
         }
-        Ok(Written { tallies: tallies.0, unmapped, was_there, told })
+        Ok(Written { tallies: tallies.0, unmapped, told, was_there })
     }
 }
 
