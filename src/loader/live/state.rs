@@ -20,6 +20,8 @@ pub(in crate::loader) struct Lanes {
 #[derive(Debug, Default)]
 struct Lane {
     hub: String,
+    /// How long rows may wait for their file.
+    patience: Duration,
     /// Why nothing is read or written at all.
     trouble: Option<String>,
     partitions: BTreeMap<PartitionId, Partition>,
@@ -85,16 +87,19 @@ pub(super) struct LaneState {
 }
 
 impl Lanes {
-    /// A route's lane begins.
-    pub(super) fn of(self: &Arc<Self>, route: &Arc<str>, hub: &str) -> LaneState {
-        self.lock().entry(Arc::clone(route)).or_default().hub = hub.to_owned();
+    /// A route's lane begins, whose rows may wait so long for their file.
+    pub(super) fn of(self: &Arc<Self>, route: &Arc<str>, hub: &str, patience: Duration) -> LaneState {
+        let mut lanes = self.lock();
+        let lane = lanes.entry(Arc::clone(route)).or_default();
+        (lane.hub, lane.patience) = (hub.to_owned(), patience);
+        drop(lanes);
         LaneState { lanes: Arc::clone(self), route: Arc::clone(route), hub: hub.into() }
     }
 
     /// Nothing where there is no lane.
     pub(in crate::loader) fn json(&self) -> Option<Value> {
         let lanes = self.lock();
-        let partition = |(id, partition): (&PartitionId, &Partition)| {
+        let partition = |patience: Duration, (id, partition): (&PartitionId, &Partition)| {
             json!({
                 "partition": id.0,
                 "state": partition.phase,
@@ -102,11 +107,12 @@ impl Lanes {
                 "behind_events": partition.behind(),
                 "behind_seconds": partition.behind_seconds().round(),
                 "unproven_seconds": partition.unproven().map(|age| age.as_secs()),
+                "unproven_is_late": partition.unproven().is_some_and(|age| age > patience),
                 "jumps": partition.jumps,
             })
         };
         let lane = |(route, lane): (&Arc<str>, &Lane)| {
-            let partitions: Vec<_> = lane.partitions.iter().map(partition).collect();
+            let partitions: Vec<_> = lane.partitions.iter().map(|of| partition(lane.patience, of)).collect();
             json!({"route": &**route, "trouble": lane.trouble, "partitions": partitions})
         };
         (!lanes.is_empty()).then(|| lanes.iter().map(lane).collect())
@@ -226,11 +232,11 @@ impl LaneState {
         });
     }
 
-    /// Says that rows wait for longer than that for a file that has them, now and then.
-    pub(super) fn tell_of_unproven(&self, limit: Duration) {
+    /// Says that rows wait for too long for a file that has them, now and then.
+    pub(super) fn tell_of_unproven(&self) {
         self.lane(|lane| {
             for (id, partition) in &mut lane.partitions {
-                let Some(age) = partition.unproven().filter(|age| *age > limit) else { continue };
+                let Some(age) = partition.unproven().filter(|age| *age > lane.patience) else { continue };
                 if partition.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                     partition.told = Some(Instant::now());
                     tracing::error!(
