@@ -44,6 +44,7 @@ mod replay;
 mod rewrite;
 mod run;
 mod settle;
+mod shown;
 mod slots;
 mod stream;
 mod unmapped;

@@ -23,6 +23,7 @@ mod loader;
 mod log;
 mod names;
 mod notifications;
+mod page;
 mod producer;
 mod prune;
 mod rate;
@@ -55,6 +56,7 @@ pub use live::{LiveSettings, LiveSource};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
+pub use page::PageSettings;
 pub use producer::{
     EventFormat, EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
 };

@@ -1,6 +1,7 @@
 //! What the pipeline stands on, started as the settings choose.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -170,13 +171,14 @@ impl Components {
     }
 
     /// Where everything is, for people.
-    pub(super) fn facts(&self, session: &Session) -> Facts {
+    pub(super) fn facts(&self, session: &Session, page: Page) -> Facts {
         let broker = match &self.broker {
             Broker::Embedded(_) => format!("{} (embedded in this process)", self.kafka.broker),
             Broker::Kafka(_) => format!("{} (Apache Kafka)", self.kafka.broker),
             Broker::Running => self.kafka.broker.to_string(),
         };
         Facts {
+            page,
             broker,
             blob: format!("{} (Azurite)", self.blob),
             store: format!("{} ({})", self.store_address, session.engine()),
@@ -242,8 +244,25 @@ impl Store {
     }
 }
 
+/// What is served for people.
+pub(super) struct Page {
+    pub(super) address: SocketAddr,
+    pub(super) hidden: bool,
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Page { address, hidden } = self;
+        match hidden {
+            false => write!(f, "page     http://{address}/"),
+            true => write!(f, "health   http://{address}/readyz"),
+        }
+    }
+}
+
 /// Where everything is.
 pub(super) struct Facts {
+    pub(super) page: Page,
     pub(super) broker: String,
     pub(super) blob: String,
     pub(super) store: String,
@@ -253,7 +272,8 @@ pub(super) struct Facts {
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { broker, blob, store, psql, data } = self;
+        let Facts { page, broker, blob, store, psql, data } = self;
+        writeln!(f, "{page}")?;
         writeln!(f, "broker   {broker}")?;
         writeln!(f, "blob     {blob}")?;
         writeln!(f, "store    {store}")?;

@@ -103,7 +103,7 @@ fn draw(
         Constraint::Length(1),
         Constraint::Length(6),
         Constraint::Length(state_height),
-        Constraint::Length(9),
+        Constraint::Length(10),
         Constraint::Min(3),
     ])
     .areas(frame.area());
