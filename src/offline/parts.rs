@@ -24,6 +24,8 @@ pub enum Part {
     Registry,
     /// What others write records with, for Node.
     Serializers,
+    /// What drives a browser, for Node.
+    Browser,
 }
 
 impl Part {
@@ -47,6 +49,10 @@ impl Part {
                 ("package.json", include_str!("parts/serializers/package.json")),
                 ("package-lock.json", include_str!("parts/serializers/package-lock.json")),
             ],
+            Part::Browser => &[
+                ("package.json", include_str!("parts/browser/package.json")),
+                ("package-lock.json", include_str!("parts/browser/package-lock.json")),
+            ],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -62,6 +68,7 @@ impl Part {
             Part::Connect => "connect",
             Part::Registry => "registry",
             Part::Serializers => "serializers",
+            Part::Browser => "browser",
         }
     }
 
@@ -74,13 +81,14 @@ impl Part {
             Part::Connect => ("Kafka Connect with Debezium", "38 MB"),
             Part::Registry => ("Apicurio Registry", "110 MB"),
             Part::Serializers => ("serializers for Node", "5 MB"),
+            Part::Browser => ("Playwright and axe", "5 MB"),
         }
     }
 
     const fn client(self) -> &'static [&'static str] {
         match self {
             // Azurite asks for a newer Node than it needs, which a strict configuration would refuse.
-            Part::Azurite | Part::Postgres | Part::Serializers => &[
+            Part::Azurite | Part::Postgres | Part::Serializers | Part::Browser => &[
                 "npm",
                 "ci",
                 "--ignore-scripts",
@@ -102,7 +110,7 @@ impl Part {
 
     const fn fetch_needs(self) -> &'static [Need] {
         match self {
-            Part::Azurite | Part::Postgres | Part::Serializers => &[Need::Node, Need::Npm],
+            Part::Azurite | Part::Postgres | Part::Serializers | Part::Browser => &[Need::Node, Need::Npm],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java, Need::Maven],
         }
     }
@@ -111,6 +119,7 @@ impl Part {
     const fn run_needs(self) -> &'static [Need] {
         match self {
             Part::Azurite | Part::Serializers => &[Need::Node],
+            Part::Browser => &[Need::Node, Need::Chromium],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java],
             Part::Postgres => &[],
         }

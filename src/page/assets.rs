@@ -82,7 +82,8 @@ mod tests {
         for asset in [&PAGE, &LOGIN].into_iter().chain(&PARTS) {
             let text = asset.text.replace("http://www.w3.org/2000/svg", "");
             assert!(!text.contains("://"), "{} names another place", asset.path);
-            for word in ["innerHTML", "insertAdjacentHTML", "document.write", "eval(", " style=", " onclick=", "<style"] {
+            for word in ["innerHTML", "insertAdjacentHTML", "document.write", "eval(", " style=", " onclick=", "<style"]
+            {
                 assert!(!text.contains(word), "{} has {word}", asset.path);
             }
             assert!(!text.contains("<script>"), "{} has an inline script", asset.path);

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::About;
+use super::about::About;
 use super::desk::Desk;
 use super::frame::{self, Frame, Moment};
 use super::lag::{self, Lag};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::about::About;
 use super::rate::Flow;
 use super::rota::Seen;
 use super::rows::cut;
 use super::subject::{Place, Standing};
 use super::words::{Beside, Words};
-use super::About;
 use crate::store::LedgerPlace;
 
 /// One second's worth. Parts that did not change are not sent again.

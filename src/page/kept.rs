@@ -17,11 +17,7 @@ impl<T> Default for Kept<T> {
 
 impl<T> Kept<T> {
     /// The answer that is there, if it is younger than that; else one that is got now, and kept if it is no error.
-    pub(super) async fn get<E>(
-        &self,
-        age: Duration,
-        get: impl AsyncFnOnce() -> Result<T, E>,
-    ) -> Result<Arc<T>, E> {
+    pub(super) async fn get<E>(&self, age: Duration, get: impl AsyncFnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
         let mut kept = self.0.lock().await;
         if let Some((at, answer)) = &*kept
             && at.elapsed() < age

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use super::subject::Place;
 
 /// Between two points, and how many there are: an hour's.
-pub(super) const STEP: Duration = Duration::from_secs(15);
-const POINTS: usize = 240;
+pub(super) const STEP: Duration = Duration::from_secs(10);
+const POINTS: usize = 360;
 
 /// Partitions that are kept at most.
 const PARTITIONS: usize = 1024;
@@ -67,14 +67,14 @@ mod tests {
     fn an_hour_is_kept() {
         let mut lag = Lag::default();
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(100);
-        for round in 0..300 {
+        for round in 0..400 {
             let window = Some(OffsetDateTime::UNIX_EPOCH);
             let place = Place { end: Some(round), last: Some(3), newest_window: window, ..Place::new("h=t", "h", 0) };
             lag.note(&[place], now);
         }
         let json = lag.json();
         let series = &json["series"][0];
-        assert_eq!((series["events"].as_array().unwrap().len(), &series["events"][239]), (240, &json!(295)));
+        assert_eq!((series["events"].as_array().unwrap().len(), &series["events"][359]), (360, &json!(395)));
         assert_eq!(series["seconds"][0], 100.0);
     }
 }

@@ -183,7 +183,10 @@ impl Rows {
     }
 
     async fn view(&self, shelf: &Shelf) -> Result<Arc<Option<LatestView>>, Unanswered> {
-        shelf.view.get(VIEW, async || self.desk.ask(async |session| session.latest_view(&shelf.table).await).await).await
+        shelf
+            .view
+            .get(VIEW, async || self.desk.ask(async |session| session.latest_view(&shelf.table).await).await)
+            .await
     }
 
     async fn by_key(

@@ -59,9 +59,9 @@ async fn form(headers: HeaderMap) -> Response {
     LOGIN.answer(&headers, StatusCode::OK)
 }
 
-async fn watch(State(shared): State<Shared>) -> Response {
+async fn watch(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     match shared.clock.enter() {
-        Some((viewer, frames)) => Sse::new(events(viewer, frames)).into_response(),
+        Some((viewer, frames)) => Sse::new(events(viewer, frames, (shared.gate, headers))).into_response(),
         None => refuse(StatusCode::SERVICE_UNAVAILABLE, "too many look at this page; try again in a while"),
     }
 }

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::About;
-use super::desk::Door;
+use super::about::About;
+use super::clock::Clock;
+use super::desk::{Desk, Door};
+use super::rota::Rota;
+use super::rows::Rows;
+use super::server;
 use super::subject::Subject;
 use crate::base::SecretError;
 use crate::service::gate::{Gate, WeakToken};
@@ -45,14 +49,21 @@ pub async fn serve(
     };
     let gate = Arc::new(gate);
     let status: Arc<dyn Status> = Arc::clone(&subject) as _;
-    let page = if settings.hidden {
-        Router::new()
-    } else {
-        super::open(about, subject, door, Arc::clone(&gate))
-    };
+    let page = if settings.hidden { Router::new() } else { open(about, subject, door, Arc::clone(&gate)) };
     let bound = http::serve_on(listener, status, gate, page)?;
     if !settings.hidden {
         tracing::info!("a page for people: http://{bound}/");
     }
     Ok(bound)
+}
+
+/// The page alone. It looks at the program from now on.
+fn open(about: About, subject: Arc<dyn Subject>, door: Door, gate: Arc<Gate>) -> Router {
+    let desk = Arc::new(Desk::new(door));
+    let rows = Arc::new(Rows::new(Arc::clone(&desk), about.routes.iter().cloned()));
+    let targets = about.routes.iter().map(|(_, table)| table.clone()).collect();
+    let rota = Arc::new(Rota::new(Arc::clone(&desk), targets, Arc::clone(&rows)));
+    let clock = Clock::new(about, subject, rota, desk);
+    tokio::spawn(Arc::clone(&clock).run());
+    server::router(clock, rows, gate)
 }

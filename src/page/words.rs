@@ -131,9 +131,7 @@ impl Words {
 
     pub(super) fn json(&self) -> Value {
         let level = self.notices.iter().map(|notice| notice.level).max().unwrap_or(Level::Good);
-        let notice = |Notice { level, title, text, part }: &Notice| {
-            json!({ "level": level.name(), "title": title, "text": text, "part": part })
-        };
+        let notice = |Notice { level, title, text, part }: &Notice| json!({ "level": level.name(), "title": title, "text": text, "part": part });
         json!({
             "headline": self.headline,
             "level": level.name(),

@@ -15,7 +15,9 @@ use crate::base::{RotatingSecret, Secret};
 
 /// Why a token guards nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the token ({0}) has less than 16 characters, which are soon guessed; make one by `openssl rand -hex 24` (--http-token)")]
+#[error(
+    "the token ({0}) has less than 16 characters, which are soon guessed; make one by `openssl rand -hex 24` (--http-token)"
+)]
 pub struct WeakToken(String);
 
 /// Lets in everybody, or whoever has the token: as a Bearer token, or as the cookie that the token was changed for.
@@ -86,10 +88,8 @@ impl Gate {
     pub fn cookie(&self, over_tls: bool) -> Option<HeaderValue> {
         let pass = pass(&self.token.as_ref()?.current());
         let secure = if over_tls { "; Secure" } else { "" };
-        HeaderValue::from_str(&format!(
-            "{COOKIE}={pass}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Strict{secure}"
-        ))
-        .ok()
+        HeaderValue::from_str(&format!("{COOKIE}={pass}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Strict{secure}"))
+            .ok()
     }
 
     async fn read_again(&self, token: &RotatingSecret, age: Duration) {

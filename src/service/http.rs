@@ -129,7 +129,8 @@ async fn readiness(State(shared): State<Shared>, headers: HeaderMap) -> Response
 async fn render(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     if !shared.gate.admits(&headers).await {
         let wanted = [(header::WWW_AUTHENTICATE, "Bearer")];
-        return (StatusCode::UNAUTHORIZED, wanted, "send the token of --http-token as a Bearer token\n").into_response();
+        return (StatusCode::UNAUTHORIZED, wanted, "send the token of --http-token in the header Authorization\n")
+            .into_response();
     }
     shared.status.refresh_metrics();
     shared.metrics.run_upkeep();

@@ -280,7 +280,9 @@ impl ViewColumn {
 
     /// Whether numbers of this type are shown to the right.
     pub fn is_number(&self) -> bool {
-        ["smallint", "integer", "bigint", "numeric", "real", "double"].iter().any(|kind| self.data_type.starts_with(kind))
+        ["smallint", "integer", "bigint", "numeric", "real", "double"]
+            .iter()
+            .any(|kind| self.data_type.starts_with(kind))
             && !self.is_list()
     }
 
@@ -379,7 +381,8 @@ mod tests {
     #[test]
     fn the_key_is_read_from_the_view() {
         let columns = view().columns;
-        let by = |list: &str| partitioned_by(&format!("row_number() OVER (PARTITION BY {list} ORDER BY x DESC)"), &columns);
+        let by =
+            |list: &str| partitioned_by(&format!("row_number() OVER (PARTITION BY {list} ORDER BY x DESC)"), &columns);
         assert_eq!(by(r#"orders.shop, orders.no"#), [0, 1]);
         assert_eq!(by("no"), [1]);
         assert_eq!(by(r#"orders."no""#), [1]);

@@ -61,11 +61,8 @@ pub(super) async fn serve(settings: &UpSettings, pipeline: &Pipeline) -> Result<
             loaded: Arc::clone(&pipeline.loaded),
         };
         let loader = &pipeline.loader;
-        let door = Door {
-            address: loader.store.clone(),
-            password: None,
-            identity: Identity::new(loader.identity.clone()),
-        };
+        let door =
+            Door { address: loader.store.clone(), password: None, identity: Identity::new(loader.identity.clone()) };
         let about = About::loader("up", loader);
         match page::serve(address, about, Arc::new(stages), &settings.page, door).await {
             Ok(address) => return Ok(Page { address, hidden: settings.page.hidden }),

@@ -8,6 +8,7 @@ const tell = (name, title, sub, number, foot, level) => {
   const card = stage(name);
   say(card.querySelector("h3"), title);
   say(card.querySelector(".sub"), sub);
+  card.querySelector(".sub").title = sub;
   say(card.querySelector(".number"), number);
   say(card.querySelector(".foot"), foot);
   if (level) card.dataset.level = level;
@@ -55,7 +56,7 @@ const arrow = (x, y, direction) => {
 
 const edge = (state, path, head, texts) =>
   draw("g", { "data-state": state }, draw("path", { class: "line", d: path }), draw("path", { class: "drops", d: path }), head,
-    texts.map(([x, y, text, anchor]) => draw("text", { x, y, style: undefined, "text-anchor": anchor ?? "middle" }, text)));
+    texts.map(([x, y, text, anchor]) => draw("text", { x, y, "text-anchor": anchor ?? "middle" }, text)));
 
 /** A card's place in the picture. */
 const place = (name, origin) => {
@@ -136,7 +137,7 @@ const filesCard = (now) => {
 
 const loaderCard = (now) => {
   const streams = many(now.routes.length, "stream");
-  const total = now.flow.live === null ? now.flow.loaded : now.flow.live + 0;
+  const total = now.flow.live === null ? now.flow.loaded : now.flow.live;
   const { files, seconds } = now.backlog;
   const left = files > 20 ? `${many(files, "file")} left${seconds === null ? "" : `, about ${span(seconds)}`}` : "no backlog";
   return ["Loader", `${streams}, ${Math.round(now.memory / 1048576)} MiB budget`, rate(total), left];
@@ -144,7 +145,7 @@ const loaderCard = (now) => {
 
 const storeCard = (now) => {
   const [engine, ...version] = (now.store.engine ?? "Store").split(" ");
-  const sub = [version.join(" "), now.store.place.replace(/^\w+:\/\//, "")].filter(Boolean).join(", ");
+  const sub = [version.join(" "), now.store.place.replace(/^\w+:\/\/([^@]*@)?/, "")].filter(Boolean).join(" at ");
   if (!now.ledger) return [engine, sub, "–", "not asked yet"];
   return [engine, sub, count(now.ledger.loaded), `rows proven; ${count(now.ledger.rejected)} rejected`];
 };

@@ -5,7 +5,7 @@ import { listen } from "./feed.js";
 import { showFlow } from "./flow.js";
 import { showFiles, showRejected } from "./lists.js";
 import { setClock, setRoutes, startRows } from "./rows.js";
-import { ago, clock, count, many, span } from "./text.js";
+import { ago, clock, count, many, span, spent } from "./text.js";
 
 let now = { at: Date.now() / 1000 };
 let heard;
@@ -27,7 +27,7 @@ const showTiles = () => {
   else if (behind.live_seconds !== null) tile("fresh", span(behind.live_seconds), "behind the broker, by the live lane");
   else tile("fresh", span(behind.seconds), behind.seconds === null ? "nothing loaded since the start" : "since the newest window began");
   const proven = now.proven_until ?? ledger?.proven_until;
-  tile("proven", proven ? clock(proven, now.at) : "–", proven ? `every partition, ${span(ago(proven, now.at))} ago` : ledger ? "nothing is loaded yet" : "asking the store");
+  tile("proven", proven ? clock(proven, now.at) : "–", proven ? `every partition, ${spent(ago(proven, now.at))} ago` : ledger ? "nothing is loaded yet" : "asking the store");
   if (behind.events !== null) tile("behind", many(behind.events, "event"), "hub's last − visible");
   else if (now.backlog.files) tile("behind", many(now.backlog.files, "file"), "found, and not loaded yet");
   else tile("behind", behind.seconds === null ? "–" : "no file", "every file that was found is loaded");
@@ -45,13 +45,13 @@ const showHead = () => {
   get("health").dataset.level = level;
   say(get("headline"), away ? "not connected" : now.words.headline);
   const shard = now.shard === "0/1" ? "" : ` · shard ${now.shard}`;
-  say(get("about"), `${now.program} ${now.version}${shard} · up ${span(Math.round(now.up_seconds)).replace(".0", "")}`);
+  say(get("about"), `${now.program} ${now.version}${shard} · running ${spent(now.up_seconds)}`);
   document.title = away || level !== "good" ? `${away ? "not connected" : now.words.headline} – Deltawave` : "Deltawave";
 };
 
 const showAge = () => {
   const seconds = heard ? Math.round((Date.now() - heard) / 1000) : undefined;
-  say(get("updated"), heard === undefined ? "connecting" : away ? `last heard ${span(seconds).replace(".0", "")} ago, trying again` : "updated now");
+  say(get("updated"), heard === undefined ? "connecting" : away ? `last heard ${spent(seconds)} ago, trying again` : "updated now");
 };
 
 listen({

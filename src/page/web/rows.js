@@ -1,6 +1,6 @@
 // The latest state: searched, paged, and what changed last marked.
 import { el, get, say } from "./dom.js";
-import { ago, clock, count, span } from "./text.js";
+import { ago, clock, count, spent } from "./text.js";
 
 const PAGE = 10;
 /** Between two looks, and how long a change is marked, in milliseconds. */
@@ -39,6 +39,7 @@ const ask = async (after) => {
   asking?.abort();
   asking = new AbortController();
   const answer = await fetch(address(after), { signal: asking.signal, cache: "no-store" });
+  if (answer.status === 401) location.assign("/page/login");
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.error);
   return told;
@@ -52,7 +53,7 @@ const compare = (rows) => {
     const cells = JSON.stringify(row.cells ?? null);
     const before = known.get(key);
     if (before?.cells === cells) continue;
-    known.set(key, { cells, at: first && !row.at ? undefined : Date.now() });
+    known.set(key, { cells, at: first ? undefined : Date.now() });
   }
   if (known.size > 5000) known = new Map([...known].slice(-1000));
 };
@@ -68,8 +69,9 @@ const since = (row) => {
   const seconds = row.at ? ago(row.at, server) : undefined;
   const changed = known.get(JSON.stringify(row.key))?.at;
   const age = seconds ?? (changed ? (Date.now() - changed) / 1000 : undefined);
-  const fresh = age !== undefined && age * 1000 < MARKED;
-  return { fresh, words: age === undefined ? "" : age < 1.5 ? "now" : span(Math.round(age)).replace(".0", "") };
+  // Of the newest only what came since the look before: all of them are new.
+  const fresh = age !== undefined && (shown.newest ? Date.now() - changed < AGAIN : age * 1000 < MARKED);
+  return { fresh, words: age === undefined ? "" : age < 1.5 ? "now" : spent(age) };
 };
 
 const paint = () => {
@@ -86,7 +88,7 @@ const paint = () => {
     column.type.startsWith("timestamp") ? `${column.name} (UTC)` : column.name));
   table.tHead.replaceChildren(el("tr", {}, heads, el("th", { scope: "col", class: "right" }, "changed")));
   const block = blocks[at.block] ?? { rows: [] };
-  const rows = shown.newest ? block.rows.slice(0, PAGE * 2) : block.rows.slice(at.page * PAGE, (at.page + 1) * PAGE);
+  const rows = shown.newest ? block.rows.slice(0, PAGE) : block.rows.slice(at.page * PAGE, (at.page + 1) * PAGE);
   table.tBodies[0].replaceChildren(...rows.map((row) => {
     const { fresh, words } = since(row);
     const cells = row.gone

@@ -25,6 +25,9 @@ export const span = (seconds) => {
   return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
 };
 
+/** The same without parts of a second, of what is not measured that finely. */
+export const spent = (seconds) => (seconds === null || seconds === undefined ? "–" : seconds < 10 ? `${Math.round(seconds)} s` : span(seconds));
+
 /** "1 file", "2 files". */
 export const many = (number, one, more = `${one}s`) => `${count(number)} ${number === 1 ? one : more}`;
 
