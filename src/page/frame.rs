@@ -11,7 +11,7 @@ use super::rota::Seen;
 use super::rows::cut;
 use super::subject::{Place, Standing};
 use super::words::{Beside, Words};
-use crate::store::LedgerPlace;
+use crate::store::{LedgerFile, LedgerPlace};
 
 /// One second's worth. Parts that did not change are not sent again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Moment<'_> {
         let example = files
             .clone()
             .find(|file| file.status == "waiting")
-            .map(|file| (file.blob.as_str(), file.reason.as_deref().unwrap_or_default()));
+            .map(|file| (file.blob.as_str(), why(file).unwrap_or_default()));
         let beside = Beside {
             waiting: (waiting.unwrap_or(0), example),
             quarantined: sum(|place| place.quarantined).unwrap_or(0),
@@ -104,6 +104,13 @@ impl Moment<'_> {
     }
 }
 
+/// Why a file is not loaded, without its name and container, which stand beside it.
+fn why(file: &LedgerFile) -> Option<&str> {
+    let reason = file.reason.as_deref()?;
+    let shorter = reason.strip_prefix(&format!("blob {} of ", file.blob)).and_then(|rest| rest.split_once(' '));
+    Some(shorter.map_or(reason, |(_, rest)| rest))
+}
+
 fn rounded(number: Option<f64>) -> Option<f64> {
     number.map(|number| (number * 10.0).round() / 10.0)
 }
@@ -113,7 +120,7 @@ pub(super) fn files(seen: &Seen) -> Value {
     let files = seen.files.as_deref().into_iter().flatten().map(|file| {
         json!({
             "target": file.target, "blob": file.blob, "status": file.status, "records": file.records,
-            "rejected": file.rejected, "reason": file.reason.as_deref().map(|reason| cut(reason, 1000)),
+            "rejected": file.rejected, "reason": why(file).map(|reason| cut(reason, 1000)),
             "at": file.loaded_at,
         })
     });

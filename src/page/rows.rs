@@ -11,7 +11,7 @@ use super::kept::Kept;
 use crate::store::{Cell, LatestView, Tail, WantedRows, latest_view_name};
 
 /// Rows of one answer, of which a viewer sees a page at a time.
-const BLOCK: usize = 200;
+const BLOCK: usize = 210;
 /// Rows of the newest changes.
 const NEWEST: usize = 20;
 

@@ -84,7 +84,7 @@ impl Words {
                 1 => "One file waits, the rest goes on.".to_owned(),
                 _ => format!("{files} files wait, the rest goes on."),
             };
-            let text = example.map(|(blob, why)| format!("{blob}: {why}")).unwrap_or_default();
+            let text = example.map(|(blob, why)| format!("{blob} {why}")).unwrap_or_default();
             note(Level::Attention, "waiting", title, text);
         }
         if beside.quarantined > 0 {
@@ -219,6 +219,6 @@ mod tests {
         let well = json!({"ready": true, "troubles": {}});
         let said = words(true, &well, Beside { waiting, ..Beside::default() });
         assert_eq!(said["headline"], "loading, one file waits");
-        assert_eq!(said["notices"][0]["text"], "h/0/x.avro: is in the archive tier");
+        assert_eq!(said["notices"][0]["text"], "h/0/x.avro is in the archive tier");
     }
 }

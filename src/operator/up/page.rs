@@ -63,7 +63,7 @@ pub(super) async fn serve(settings: &UpSettings, pipeline: &Pipeline) -> Result<
         let loader = &pipeline.loader;
         let door =
             Door { address: loader.store.clone(), password: None, identity: Identity::new(loader.identity.clone()) };
-        let about = About::loader("up", loader);
+        let about = About::loader("deltawave up", loader);
         match page::serve(address, about, Arc::new(stages), &settings.page, door).await {
             Ok(address) => return Ok(Page { address, hidden: settings.page.hidden }),
             Err(error @ PageError::Http(HttpError::Listen { .. })) => taken = Some(error),

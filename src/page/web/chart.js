@@ -39,8 +39,8 @@ const paint = () => {
   const head = get("lag-table").tHead;
   head.replaceChildren(el("tr", {},
     el("th", { scope: "col" }, several ? "hub, partition" : "partition"),
-    el("th", { scope: "col" }, el("span", { class: "axis" }, el("span", {}, `${events ? "events" : "time"}, ${since} ago`), el("span", {}, "now"))),
-    el("th", { scope: "col", class: "right" }, "now"),
+    el("th", { scope: "col" }, el("span", { class: "axis" }, el("span", {}, `${since} ago`), el("span", {}, "now"))),
+    el("th", { scope: "col", class: "right" }, events ? "events" : "time"),
     live && el("th", { scope: "col", class: "right" }, "live")));
   // One scale for all, so that they can be compared.
   const all = lag.series.flatMap((series) => (events ? series.events : series.seconds));

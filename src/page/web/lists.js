@@ -16,14 +16,14 @@ const empty = (list, asked, words) => {
 export const showFiles = ({ asked, files }, now) => {
   const list = get("files-list");
   keep(list, files, (file) => `${file.target} ${file.blob}`, (file) => {
-    const right = file.status === "waiting" ? "" : many(file.records, "record");
+    const right = file.status === "waiting" ? [] : [count(file.records), el("span", { class: "unseen" }, " records")];
     const rejected = file.rejected ? `${many(file.rejected, "record")} rejected` : undefined;
     const why = file.reason ?? rejected;
     return el("li", {},
       el("span", { class: "badge", "data-status": file.status }, file.status),
       el("span", { class: "name", title: file.blob }, short(file.blob)),
-      el("span", { title: file.at ? `noted ${clock(file.at, now)}` : undefined }, right),
-      why && el("span", { class: "why" }, file.reason ? `${file.blob}: ${why}` : why));
+      el("span", { title: file.at ? `records; noted ${clock(file.at, now)}` : undefined }, right),
+      why && el("span", { class: "why" }, why));
   });
   empty(list, asked, "none yet");
 };

@@ -2,7 +2,7 @@
 import { el, get, say } from "./dom.js";
 import { ago, clock, count, spent } from "./text.js";
 
-const PAGE = 10;
+const PAGE = 15;
 /** Between two looks, and how long a change is marked, in milliseconds. */
 const AGAIN = 2000;
 const MARKED = 6000;

@@ -5,6 +5,7 @@ mod pictures;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use azure_storage_blob::models::AccessTier;
 use deltawave::offline::{Browser, Parts};
@@ -13,6 +14,9 @@ use tokio::process::Command;
 use crate::loader::Bench;
 use crate::loader_waiting::set_tier;
 use crate::support::{Ended, Files, Http, Running, TestStore, event, home, postgres_store, quiet, user};
+
+/// How long a script may take: other tests are at work on the same cores.
+const LONGEST: Duration = Duration::from_secs(240);
 
 /// A script in a browser of its own.
 async fn script(name: &str, arguments: &[&str]) -> Command {
@@ -33,7 +37,7 @@ async fn said(script: &Running, word: &str) {
 }
 
 async fn well(script: Running) -> Ended {
-    let ended = script.end().await;
+    let ended = script.end_within(LONGEST).await;
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
     println!("{}", ended.out);
     ended
@@ -82,7 +86,7 @@ async fn what_is_shown_is_data_and_changes_are_seen() {
     let looks = Running::start(script("looks.cjs", &[&http.url()]).await);
     said(&looks, "shown").await;
     // So that the first look is over.
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     bench.files.add(0, 1, vec![named(20, 2, "renamed")]).await;
     well(looks).await;
     ends(running).await;
@@ -193,9 +197,9 @@ async fn two_that_look_cost_a_statement_a_second() {
     assert!(statements as f64 >= seconds / 2.0, "{statements} statements in {seconds} s");
     well(page).await;
     // Whoever looked has gone, and so have the questions.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let before = asked();
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(asked(), before);
     ends(running).await;
     bench.passed().await;

@@ -234,8 +234,7 @@ async fn a_loader_writes_no_secret() {
         let http = Http::of(&running).await;
         for (token, status) in [(TOKEN, 200), ("page-token-9876543210", 401)] {
             for path in ["/", "/metrics", "/page/rows"] {
-                let (code, head, body) =
-                    http.ask(path, &format!("host: x\r\nauthorization: Bearer {token}\r\n")).await;
+                let (code, head, body) = http.ask(path, &format!("host: x\r\nauthorization: Bearer {token}\r\n")).await;
                 assert_eq!(code, status, "{path}: {body}");
                 page.unseen(path, &format!("{head}{body}"));
             }
