@@ -8,8 +8,8 @@ use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
 use deltawave::settings::{
-    self, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, PruneArgs, ReplayArgs, StatusArgs,
-    TableArgs, UpArgs, VerifyArgs,
+    self, AuditArgs, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, PruneArgs, ReplayArgs,
+    StatusArgs, TableArgs, UpArgs,
 };
 
 /// Change events through Event Hubs Capture into the latest state of every row
@@ -46,7 +46,7 @@ enum Command {
     Status(StatusArgs),
     /// Prove that nothing was lost and nothing came twice, or name what was: exit 0 proven, 3 a hole or a double, 1
     /// could not check
-    Verify(VerifyArgs),
+    Verify(Box<AuditArgs>),
     /// Load Capture files again, those of which verify finds something lacking or those of a time, and prove what is
     /// there then; exit codes as verify's
     Replay(Box<ReplayArgs>),

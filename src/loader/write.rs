@@ -25,6 +25,8 @@ pub(super) struct Written {
     /// Per file of the group, by its number.
     pub(super) tallies: Vec<(usize, Tally)>,
     pub(super) unmapped: u64,
+    /// Whether the store says that it made every row of it, each in the place of none.
+    pub(super) told: bool,
 }
 
 /// Records of a file accounted for.
@@ -57,15 +59,17 @@ impl Decoded {
         let rows = |index: usize| rows.get(index).copied().unwrap_or(1);
         let mut tallies = Tallies::default();
         let mut refused = Vec::new();
+        let mut told = false;
         pass(Side::Before, Step::Written);
         let (began, since) = (Instant::now(), traces::now());
         let inserted = match there_already(target, &records, store).await? {
-            true => Ok(()),
+            true => Ok(0),
             false => store.persist(async |session| session.insert(target.table, &batch).await).await,
         };
         histogram!("deltawave_loader_batch_seconds").record(began.elapsed());
         match inserted {
-            Ok(()) => {
+            Ok(made) => {
+                told = made == batch.rows as u64;
                 let loaded = |(index, record): (usize, Record<'_>)| {
                     add(&mut tallies.of(record.file).loaded, record, rows(index));
                 };
@@ -98,7 +102,7 @@ impl Decoded {
             let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
             target.journeys.step(*file, "write", since, records);
         }
-        Ok(Written { tallies: tallies.0, unmapped })
+        Ok(Written { tallies: tallies.0, unmapped, told })
     }
 }
 
@@ -164,7 +168,7 @@ async fn split(
         }
         let batch = rower.take();
         match store.persist(async |session| session.insert(target.table, &batch).await).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(LoadError::Store(error)) if error.fault() == Fault::Data => {
                 halve(range, error.reason(), &mut ranges, &mut refused);
             }

@@ -13,6 +13,7 @@ mod init;
 mod inspect;
 mod progress;
 mod prune;
+mod rejected;
 mod replay;
 mod setup;
 mod source;

@@ -1,8 +1,9 @@
 //! `deltawave replay`: loads Capture files again, and proves what is there then.
 //!
 //! ```text
-//! verify ─▶ files whose rows or ledger rows lack ┐
-//! listing ─▶ all files of a scope ───────────────┴─▶ loader ─▶ what was forgotten is deleted again ─▶ verify ─▶ report
+//! verify ─▶ files whose rows or ledger rows lack ┐           ┌─▶ what fits now leaves rejected_events
+//! listing ─▶ all files of a scope ───────────────┼─▶ loader ─┴─▶ what was forgotten is deleted again ─▶ verify ─▶ report
+//! rejected_events ─▶ those that have some of it ─┘
 //! ```
 
 use std::collections::BTreeSet;
@@ -13,12 +14,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Ongoing;
-use super::prune::{PruneError, forget_again};
+use super::prune::forget_again;
+use super::rejected::{only_rejected, take_out};
 use super::store::{address, connect_current};
 use super::verify::{Depth, Report, VerifyError, examine, list};
 use crate::loader::{Again, Counts, LoadError, Progress, load_again};
 use crate::service::Exit;
 use crate::settings::{Pick, ReplaySettings};
+use crate::store::Session;
 
 /// Why files were not loaded again, or not proven afterwards.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,11 @@ pub async fn replay(settings: ReplaySettings, shutdown: CancellationToken) -> Re
             again.iter_mut().for_each(|again| again.files.retain(|file| scope.takes(&file.name)));
             (Some(report), again)
         }
+        Pick::Rejected(scope) => {
+            let mut again = list(&settings.verify, scope, &shutdown).await?;
+            only_rejected(&connect(&settings, &shutdown).await?, &mut again).await.map_err(VerifyError::from)?;
+            (None, again)
+        }
         Pick::All(scope) => (None, list(&settings.verify, scope, &shutdown).await?),
     };
     let names: Vec<String> = again.iter().flat_map(|again| &again.files).map(|file| file.blob.clone()).collect();
@@ -59,7 +67,9 @@ pub async fn replay(settings: ReplaySettings, shutdown: CancellationToken) -> Re
         print(&settings, before.as_ref(), &done, &names);
         return Ok(before.map_or(Exit::Done, |report| report.exit()));
     }
-    let (counts, gone) = load(&settings, again, &shutdown).await?;
+    let (counts, gone) = load(&settings, again.clone(), &shutdown).await?;
+    // Before what was forgotten is deleted, of which a row may be a record that was rejected.
+    let fitting = take_out(&connect(&settings, &shutdown).await?, &again).await?;
     let forgotten = forget(&settings, &shutdown).await;
     let report = examine(&settings.verify, Depth::Findings, &shutdown).await?;
     let Counts { files, loaded, rejected, quarantined, .. } = counts;
@@ -70,6 +80,11 @@ pub async fn replay(settings: ReplaySettings, shutdown: CancellationToken) -> Re
     if gone > 0 {
         done.push_str(&format!("; {gone} were gone or replaced before they were read"));
     }
+    match fitting {
+        0 => {}
+        1 => done.push_str("; 1 that had been rejected fits now"),
+        many => done.push_str(&format!("; {many} that had been rejected fit now")),
+    }
     match forgotten {
         Ok(0) => {}
         Ok(records) => done.push_str(&format!("; {records} that had been forgotten were deleted again")),
@@ -79,14 +94,18 @@ pub async fn replay(settings: ReplaySettings, shutdown: CancellationToken) -> Re
     Ok(report.exit())
 }
 
-/// Deletes again what someone asked to be forgotten, and says how many records that was.
-async fn forget(settings: &ReplaySettings, shutdown: &CancellationToken) -> Result<u64, PruneError> {
+async fn connect(settings: &ReplaySettings, shutdown: &CancellationToken) -> Result<Session, VerifyError> {
     let check = &settings.verify.check;
-    let store = connect_current(&address(check).await?, check.give_up, shutdown).await?;
-    let targets: BTreeSet<_> = check.routes.iter().map(|route| &route.table).collect();
+    Ok(connect_current(&address(check).await?, check.give_up, shutdown).await?.session)
+}
+
+/// Deletes again what someone asked to be forgotten, and says how many records that was.
+async fn forget(settings: &ReplaySettings, shutdown: &CancellationToken) -> Result<u64, String> {
+    let session = connect(settings, shutdown).await.map_err(|error| error.to_string())?;
+    let targets: BTreeSet<_> = settings.verify.check.routes.iter().map(|route| &route.table).collect();
     let mut records = 0;
     for target in targets {
-        records += forget_again(&store.session, target, true).await?;
+        records += forget_again(&session, target, true).await.map_err(|error| error.to_string())?;
     }
     Ok(records)
 }

@@ -50,6 +50,41 @@ fn measure(text: &str) -> Option<Measure> {
     Some(Measure { highest: places - 1 - first + exponent, lowest: places - 1 - last + exponent })
 }
 
+/// A decimal number, whatever its digits: equal numbers are equal, however they were written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Decimal {
+    negative: bool,
+    /// The power of ten of the first digit; 0 where there is none.
+    highest: i64,
+    /// All digits from the first to the last that is no zero; none of a zero.
+    digits: Box<str>,
+}
+
+impl Decimal {
+    /// `None` for what is no number.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        let (whole, fraction, _) = parts(text)?;
+        let digits = [whole, fraction].concat();
+        let digits = digits.trim_matches('0');
+        let highest = measure(text).map_or(0, |measure| measure.highest);
+        Some(Decimal { negative: text.starts_with('-') && !digits.is_empty(), highest, digits: digits.into() })
+    }
+
+    /// -1, 0 or 1.
+    pub(super) fn sign(&self) -> i8 {
+        match (self.digits.is_empty(), self.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        }
+    }
+
+    /// What orders numbers of one sign: larger is farther from zero.
+    pub(super) fn size(&self) -> (i64, &str) {
+        (self.highest, &self.digits)
+    }
+}
+
 /// Whether a number fits a column without losing a digit.
 pub(super) fn check(text: &str, limit: Limit) -> Result<(), Misfit> {
     let Some(Measure { highest, lowest }) = (limit != Limit::None).then(|| measure(text)).flatten() else {

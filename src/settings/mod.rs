@@ -4,6 +4,7 @@
 //! gathers every fault before it gives up, so that a user mends them in one go.
 
 mod amqp;
+mod audit;
 mod backfill;
 mod capture;
 mod check;
@@ -21,6 +22,7 @@ mod kafka;
 mod live;
 mod loader;
 mod log;
+mod mapping;
 mod names;
 mod notifications;
 mod page;
@@ -31,6 +33,7 @@ mod reference;
 mod registry;
 mod replay;
 mod route;
+mod rowing;
 mod scope;
 mod seconds;
 mod setup;
@@ -40,6 +43,7 @@ mod up;
 mod variables;
 mod verify;
 
+pub use audit::{AuditArgs, AuditSettings, ReadingSettings, StateSettings};
 pub use backfill::BackfillArgs;
 pub use capture::{CaptureArgs, CaptureSettings, EmptyWindows, FileCodec, Until};
 pub use check::{CheckSettings, LogSource, StatusArgs};
@@ -66,9 +70,10 @@ pub use reference::settings_page;
 pub use registry::Registries;
 pub use replay::{Pick, ReplayArgs, ReplaySettings};
 pub use route::{Route, Tombstones};
+pub use rowing::Rowing;
 pub use seconds::Seconds;
 pub use setup::{Latest, SetupSettings};
-pub use table::{Purpose, Rowing, TableArgs, TableSettings};
+pub use table::{Purpose, TableArgs, TableSettings};
 pub use up::{BrokerChoice, StoreChoice, UpArgs, UpSettings};
 pub use variables::unknown_variables;
-pub use verify::{VerifyArgs, VerifySettings};
+pub use verify::VerifySettings;

@@ -5,8 +5,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
-    BackfillArgs, CaptureArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LoaderArgs, LogArgs, ProducerArgs,
-    PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs, VerifyArgs,
+    AuditArgs, BackfillArgs, CaptureArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LoaderArgs, LogArgs,
+    ProducerArgs, PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs,
 };
 
 /// Every program with its own flags.
@@ -23,7 +23,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<InspectArgs>("deltawave inspect"),
         of::<DoctorArgs>("deltawave doctor"),
         of::<StatusArgs>("deltawave status"),
-        of::<VerifyArgs>("deltawave verify"),
+        of::<AuditArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),
         of::<PruneArgs>("deltawave prune"),
         of::<LogArgs>("every program"),

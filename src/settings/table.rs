@@ -5,8 +5,9 @@ use clap::{Args, ValueEnum};
 use super::identity::{BlobSasArgs, IdentityArgs};
 use super::names::{LOCAL, NameArgs};
 use super::registry::RegistryArgs;
+use super::rowing::RowingArgs;
 use super::store::StoreArgs;
-use super::{Faults, Route, Seconds, event_hub};
+use super::{Faults, Route, Rowing, Seconds, event_hub};
 use crate::azure::blob::BlobAddress;
 use crate::azure::identity::IdentitySettings;
 use crate::base::{Secret, SecretSource};
@@ -43,15 +44,8 @@ pub struct TableArgs {
     /// How many records to read, of the newest and oldest files of every partition
     #[arg(long, value_name = "RECORDS", default_value_t = 20_000)]
     sample: usize,
-    /// Fields that name a row, several separated by commas: also print its latest state
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
-    key: Vec<String>,
-    /// Fields by which a row's events follow each other, several separated by commas [default: the broker's order]
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', requires = "key")]
-    order: Vec<String>,
-    /// Which events are deletes, such as op=delete
-    #[arg(long, value_name = "FIELD=VALUE", requires = "key")]
-    delete_when: Option<String>,
+    #[command(flatten)]
+    rowing: RowingArgs,
     /// Also print a view of every row's past: valid_from, valid_to, is_current
     #[arg(long, requires = "key")]
     history_view: bool,
@@ -99,19 +93,6 @@ pub enum Purpose {
     Diff,
 }
 
-/// Which rows are the latest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rowing {
-    /// The fields that name a row; none for a table without a latest state.
-    pub key: Vec<String>,
-    /// Those by which its events follow each other.
-    pub order: Vec<String>,
-    /// The field and the value of it that mean a delete.
-    pub delete_when: Option<(String, String)>,
-    /// Whether its past is shown too.
-    pub history: bool,
-}
-
 /// Validated settings of `table`.
 #[derive(Debug, Clone)]
 pub struct TableSettings {
@@ -133,6 +114,8 @@ pub struct TableSettings {
     pub sample: usize,
     /// Which rows are the latest.
     pub rowing: Rowing,
+    /// Whether a row's past is shown too.
+    pub history: bool,
     /// Whether a record may have several rows, whatever the sample says.
     pub indexed: bool,
     /// What is done with the statements.
@@ -170,22 +153,10 @@ impl TableArgs {
                 faults.check("--hub", Hub::new(&self.names.namespace, &self.hub.unwrap_or(own)))
             }
         };
-        let delete_when = match self.delete_when.as_deref().map(|text| text.split_once('=')) {
-            None => None,
-            Some(Some((field, value))) if !field.is_empty() => Some((field.to_owned(), value.to_owned())),
-            Some(_) => {
-                faults.add("--delete-when", "is not FIELD=VALUE, like op=delete");
-                None
-            }
-        };
         if self.sample == 0 {
             faults.add("--sample", "nothing can be told from no record");
         }
-        for (flag, fields) in [("--key", &self.key), ("--order", &self.order)] {
-            if fields.iter().any(String::is_empty) {
-                faults.add(flag, "has an empty name among its fields");
-            }
-        }
+        let rowing = self.rowing.check(&mut faults);
         let schema_registry_password = self.registry.schema_registry_password.clone();
         let route = hub.clone().map(|hub| Route { format: self.format, ..Route::new(hub, &self.table) });
         let registries = self.registry.check(route.as_ref().map(std::slice::from_ref), &mut faults);
@@ -214,7 +185,8 @@ impl TableArgs {
                 format: self.format,
                 registry: registries?.of(None),
                 sample: self.sample,
-                rowing: Rowing { key: self.key, order: self.order, delete_when, history: self.history_view },
+                rowing,
+                history: self.history_view,
                 indexed: self.event_index || self.format.makes_several(),
                 purpose,
                 dialect: self.dialect.map(|dialect| match dialect {

@@ -11,9 +11,9 @@ use crate::azure::blob::BlobAddress;
 use crate::base::{Secret, SecretSource};
 use crate::capture::NameFormat;
 
-/// Flags of `deltawave verify`.
+/// Flags of what is held against what, of `deltawave verify` and of all that proves by it.
 #[derive(Debug, Clone, Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     #[command(flatten)]
     check: CheckArgs,
     /// Also hold the ledger against the files themselves: azurite, https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS],
@@ -40,7 +40,7 @@ pub struct VerifyArgs {
     json: bool,
 }
 
-/// Validated settings of `verify`.
+/// Validated settings of what is held against what.
 #[derive(Debug, Clone)]
 pub struct VerifySettings {
     /// What is looked at.
@@ -66,7 +66,7 @@ impl VerifyArgs {
     ///
     /// # Errors
     /// Every fault at once.
-    pub fn validate(self) -> Result<VerifySettings, Faults> {
+    pub(super) fn validate(self) -> Result<VerifySettings, Faults> {
         let mut faults = Faults::default();
         let blob: Option<Option<BlobAddress>> = match self.blob {
             None => Some(None),

@@ -3,7 +3,7 @@
 
 use super::audit::time;
 use super::error::StoreError;
-use super::session::Session;
+use super::session::{Kind, Session};
 use super::statement::literal;
 use super::table_name::quote_table;
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
@@ -33,10 +33,32 @@ pub struct KeyRange<'a> {
     pub run: Run,
 }
 
+/// The bit in `pg_trigger.tgtype` of a trigger that an INSERT sets off.
+const ON_INSERT: u8 = 4;
+
 /// How many ranges one statement counts: each is a part of its own of the query's plan.
 const RANGES: usize = 100;
 
 impl Session {
+    /// Whether what a statement says it inserted into a target, committed, is what is there: so on PostgreSQL in a plain
+    /// table, where no trigger of INSERT and no rule can take rows away again. Elsewhere only counting tells.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or has no such table.
+    pub async fn keeps_what_it_says(&self, target: &str) -> Result<bool, StoreError> {
+        if self.kind() != Kind::PostgreSql {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT count(*) FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam \
+             WHERE c.oid = {}::regclass AND c.relkind = 'r' AND a.amname = 'heap' AND NOT c.relhasrules \
+             AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal \
+             AND t.tgtype & {ON_INSERT} <> 0)",
+            literal(&quote_table(target))
+        );
+        Ok(self.query_number(&sql).await? == 1)
+    }
+
     /// How many records there are of each range, in their order. Reads ranges of primary keys.
     ///
     /// # Errors

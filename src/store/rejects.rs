@@ -3,10 +3,14 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
+use super::audit::{identity, number, text};
 use super::error::StoreError;
 use super::fault::Fault;
 use super::ledger::push_time;
-use super::session::Session;
+use super::prune::Identity;
+use super::session::{Cell, Session};
+use super::statement::literal;
+use crate::capture::PartitionId;
 use crate::rows::{ArrayLiteral, Batch, ColumnType, Envelope};
 
 const COLUMNS: [(&str, ColumnType); 10] = [
@@ -37,6 +41,15 @@ pub struct Rejected<'a> {
     pub body: Option<&'a [u8]>,
 }
 
+/// Which record was rejected, and the file it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Which it is in its partition.
+    pub record: Identity,
+    /// The file.
+    pub blob: String,
+}
+
 /// How much of a record its note holds. A store may refuse a text that its encoding has no letters for, and a note that
 /// it refuses must neither stop the loader nor be tried for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +63,41 @@ enum Note {
 }
 
 impl Session {
+    /// The files of a hub that have records in `rejected_events`.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn rejected_files(&self, target: &str, hub: &str) -> Result<Vec<(PartitionId, String)>, StoreError> {
+        let sql = format!(
+            "SELECT DISTINCT partition_id, blob FROM rejected_events WHERE target = {} AND event_hub = {}",
+            literal(target),
+            literal(hub)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        Ok(rows.iter().filter_map(|row| Some((PartitionId(number(row, 0)?), text(row, 1)))).collect())
+    }
+
+    /// The rejected records of a partition, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn rejections(
+        &self,
+        target: &str,
+        hub: &str,
+        partition: PartitionId,
+    ) -> Result<Vec<Rejection>, StoreError> {
+        let sql = format!(
+            "SELECT sequence_number, enqueued_at, blob FROM rejected_events \
+             WHERE target = {} AND event_hub = {} AND partition_id = {partition} ORDER BY sequence_number, enqueued_at",
+            literal(target),
+            literal(hub)
+        );
+        let (_, rows) = self.query_text(&sql).await?;
+        let rejection = |row: &Vec<Cell>| Some(Rejection { record: identity(row)?, blob: text(row, 2) });
+        Ok(rows.iter().filter_map(rejection).collect())
+    }
+
     /// Writes rejected records; not durable before a flush, and a repeat replaces. What the store does not take of a
     /// record is noted in a form that it does.
     ///

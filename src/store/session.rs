@@ -20,15 +20,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What makes texts mean the same on every server, in every database and for every user. RisingWave writes all but
-    /// times with a zone in one way only.
+    /// What makes texts mean the same on every server, in every database and for every user, and a commit last. RisingWave
+    /// writes all but times with a zone in one way only.
     const fn manners(self) -> &'static str {
         match self {
             Kind::RisingWave => "SET TimeZone = 'UTC'",
             Kind::PostgreSql => {
                 "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET DateStyle = 'ISO, YMD'; \
                  SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; \
-                 SET extra_float_digits = 1"
+                 SET extra_float_digits = 1; \
+                 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
             }
         }
     }
@@ -240,10 +241,10 @@ impl Session {
         self.client.query_typed(sql, &texts(parameters)).await.map_err(|error| self.error(&error))
     }
 
-    /// Runs a statement whose parameters are values, as texts.
-    pub(super) async fn execute(&self, sql: &str, parameters: &[&str]) -> Result<(), StoreError> {
+    /// Runs a statement whose parameters are values, as texts, and gives how many rows it made or changed.
+    pub(super) async fn execute(&self, sql: &str, parameters: &[&str]) -> Result<u64, StoreError> {
         let done = self.client.execute_typed(sql, &texts(parameters)).await;
-        done.map(drop).map_err(|error| StoreError::of_values(&self.address, &error))
+        done.map_err(|error| StoreError::of_values(&self.address, &error))
     }
 
     pub(super) fn repeats(&self) -> &Repeats {

@@ -15,12 +15,13 @@ enum Conflict {
 }
 
 impl Session {
-    /// Inserts a batch into a target table. On an error some of its rows may be there, and on RisingWave none is
-    /// durable before a flush; records that are there already stay what they are.
+    /// Inserts a batch into a target table, and gives how many rows the store says it made of it. On an error some of its
+    /// rows may be there, and on RisingWave none is durable before a flush; records that are there already stay what they
+    /// are, and are not in that number.
     ///
     /// # Errors
     /// [`super::Fault`] says whether to repeat, to split or to give up.
-    pub async fn insert(&self, table: &Table, batch: &Batch) -> Result<(), StoreError> {
+    pub async fn insert(&self, table: &Table, batch: &Batch) -> Result<u64, StoreError> {
         let (columns, parameters) = filled(table, batch);
         let name = TableName::parse(table.name()).quoted();
         let insert = |conflict| self.insert_columns(&name, &columns, table.key(), conflict, batch.rows, &parameters);
@@ -44,7 +45,7 @@ impl Session {
     ) -> Result<(), StoreError> {
         let columns: Vec<_> = columns.iter().map(|(name, kind)| Filled::plain(name, kind.sql())).collect();
         let parameters: Vec<_> = batch.columns.iter().map(String::as_str).collect();
-        self.insert_columns(&quote(table), &columns, key, Conflict::Replace, batch.rows, &parameters).await
+        self.insert_columns(&quote(table), &columns, key, Conflict::Replace, batch.rows, &parameters).await.map(drop)
     }
 
     async fn insert_columns(
@@ -55,9 +56,9 @@ impl Session {
         conflict: Conflict,
         rows: usize,
         parameters: &[&str],
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         if rows == 0 {
-            return Ok(());
+            return Ok(0);
         }
         let sql = insert_sql(self.kind(), table, columns, key, conflict);
         self.execute(&sql, parameters).await
@@ -66,26 +67,26 @@ impl Session {
 
 /// A column that a statement fills.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Filled<'a> {
-    name: &'a str,
+pub(super) struct Filled<'a> {
+    pub(super) name: &'a str,
     /// What each of its elements is cast to.
-    cast: &'a str,
+    pub(super) cast: &'a str,
     /// Whether each of its elements is an array's text.
-    list: bool,
+    pub(super) list: bool,
     /// What the rows get whose record says nothing of it, if there are such rows and others. The parameter behind its
     /// own says which are which.
-    default: Option<&'a str>,
+    pub(super) default: Option<&'a str>,
 }
 
 impl<'a> Filled<'a> {
-    fn plain(name: &'a str, cast: &'a str) -> Self {
+    pub(super) fn plain(name: &'a str, cast: &'a str) -> Self {
         Filled { name, cast, list: false, default: None }
     }
 }
 
 /// The columns that a batch fills, and its parameters. A column with a default is left out where no record says
 /// anything of it.
-fn filled<'a>(table: &'a Table, batch: &'a Batch) -> (Vec<Filled<'a>>, Vec<&'a str>) {
+pub(super) fn filled<'a>(table: &'a Table, batch: &'a Batch) -> (Vec<Filled<'a>>, Vec<&'a str>) {
     let (mut columns, mut parameters) = (Vec::new(), Vec::new());
     let (values, given) = batch.columns.split_at(table.columns().len());
     let mut given = given.iter();
@@ -127,6 +128,14 @@ pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// The elements of a parameter, as rows.
+pub(super) fn unnest_sql(kind: Kind, number: usize, cast: &str) -> String {
+    match kind {
+        Kind::RisingWave => format!("unnest(${number}::varchar::{cast}[])"),
+        Kind::PostgreSql => format!("unnest((SELECT ${number}::varchar)::{cast}[])"),
+    }
+}
+
 /// The query that makes rows of the parameters.
 ///
 /// What is done with an unnested value is done outside of the query that unnests: RisingWave multiplies the rows of
@@ -138,10 +147,7 @@ fn rows_sql(kind: Kind, columns: &[Filled<'_>]) -> String {
     for Filled { cast, list, default, .. } in columns {
         let mut unnest = |cast: &str| {
             let number = unnested.len() + 1;
-            unnested.push(match kind {
-                Kind::RisingWave => format!("unnest(${number}::varchar::{cast}[])"),
-                Kind::PostgreSql => format!("unnest((SELECT ${number}::varchar)::{cast}[])"),
-            });
+            unnested.push(unnest_sql(kind, number, cast));
             format!("c{}", unnested.len())
         };
         let mut value = if *list { format!("{}::{cast}[]", unnest("varchar")) } else { unnest(cast) };

@@ -294,6 +294,42 @@ async fn a_file_whose_rows_the_store_swallows_is_quarantined_and_the_others_load
 }
 
 #[tokio::test]
+async fn what_a_statement_says_it_inserted_is_not_believed_where_something_may_take_it_away() {
+    let bench = Bench { files: Files::new().await, store: postgres_store().await.initialised().await };
+    bench
+        .store
+        .run(
+            "CREATE TABLE quiet (LIKE user_event_log INCLUDING ALL); \
+             CREATE TABLE split (LIKE user_event_log INCLUDING ALL) PARTITION BY LIST (partition_id); \
+             CREATE TABLE split_0 PARTITION OF split FOR VALUES IN (0); \
+             CREATE TABLE split_1 PARTITION OF split FOR VALUES IN (1); \
+             CREATE VIEW through AS SELECT * FROM quiet; \
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN \
+               EXECUTE format(''DELETE FROM %I WHERE sequence_number = 7'', TG_TABLE_NAME); RETURN NULL; END'; \
+             CREATE TRIGGER lose AFTER INSERT ON user_event_log FOR EACH STATEMENT EXECUTE FUNCTION lose(); \
+             CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN \
+               IF NEW.sequence_number = 7 THEN RETURN NULL; END IF; RETURN NEW; END'; \
+             CREATE TRIGGER kept AFTER DELETE ON quiet FOR EACH STATEMENT EXECUTE FUNCTION lose(); \
+             CREATE TRIGGER skip BEFORE INSERT ON split_1 FOR EACH ROW EXECUTE FUNCTION skip()",
+        )
+        .await;
+    let session = bench.store.session().await;
+    for (table, kept) in [("quiet", true), ("user_event_log", false), ("split", false), ("through", false)] {
+        assert_eq!(session.keeps_what_it_says(table).await.unwrap(), kept, "{table}");
+    }
+    bench.files.add_plain(0..2, 0..1, 100).await;
+    for (table, whole, lacking) in [("quiet", 2, 0), ("user_event_log", 0, 2), ("split", 1, 1)] {
+        let said = bench.once(&["--route", &format!("user-events={table}")]).await.err;
+        let ledger =
+            |status| format!("SELECT 1 FROM capture_files WHERE target LIKE '%{table}' AND status = '{status}'");
+        assert_eq!(bench.store.rows(&ledger("loaded")).await.len(), whole, "{table}: {said}");
+        assert_eq!(bench.store.rows(&ledger("quarantined")).await.len(), lacking, "{table}: {said}");
+    }
+    bench.store.run("DROP VIEW through; DROP TABLE split").await;
+    bench.passed().await;
+}
+
+#[tokio::test]
 async fn records_captured_twice_are_counted_once() {
     let bench = Bench::new().await;
     let numbers = |range: std::ops::Range<i64>| range.map(|number| plain(0, number)).collect::<Vec<_>>();

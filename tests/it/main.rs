@@ -113,3 +113,4 @@ mod table;
 mod traces;
 mod up;
 mod verify;
+mod verify_deep;

@@ -301,3 +301,57 @@ async fn what_is_archived_stays_as_it_is_until_it_is_rehydrated() {
     assert_eq!(bench.store.count("user_event_log").await, 300);
     bench.passed().await;
 }
+
+#[tokio::test]
+async fn what_was_rejected_is_tried_again_once_its_table_is_mended() {
+    let bench = Bench::new().await;
+    bench
+        .store
+        .run(
+            "CREATE TABLE orders (id int, price bigint, event_hub varchar, partition_id int, \
+             sequence_number bigint, enqueued_at timestamp, \
+             PRIMARY KEY (event_hub, partition_id, sequence_number, enqueued_at))",
+        )
+        .await;
+    let orders = bench.files.of_hub("orders");
+    let one = |number: i64, price: &str| event(number, format!(r#"{{"id":{number},"price":{price}}}"#));
+    orders.add(0, 0, vec![one(0, "1"), one(1, "2")]).await;
+    orders.add(0, 1, vec![one(2, "3"), one(3, r#""free""#), one(4, "1.5"), event(5, "no object")]).await;
+    orders.add(1, 0, vec![one(0, "2.5"), one(1, "4")]).await;
+    let route = ["--route", "orders=orders", "--require", "id"];
+    bench.once(&route).await;
+    assert_eq!((bench.store.count("orders").await, bench.store.count("rejected_events").await), (4, 4));
+    let url = bench.files.url();
+    let replay = async |flags: &[&str]| {
+        let flags = [&["--rejected", "--blob", &url, "--settle", "0"], &route[..], flags].concat();
+        let ended = bench.deltawave("replay", &flags).await;
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+        ended.out
+    };
+    // As long as nothing is mended nothing changes.
+    let out = replay(&[]).await;
+    assert!(out.ends_with("\nloaded again: 2 files, 2 records loaded, 4 rejected\n"), "{out}");
+    assert_eq!(bench.store.count("rejected_events").await, 4);
+
+    // A type that takes more: the rows are loaded, and leave rejected_events.
+    bench
+        .store
+        .run(
+            "CREATE TABLE wider (id int, price numeric, event_hub varchar, partition_id int, sequence_number bigint, \
+             enqueued_at timestamp, PRIMARY KEY (event_hub, partition_id, sequence_number, enqueued_at)); \
+             INSERT INTO wider SELECT * FROM orders; DROP TABLE orders; ALTER TABLE wider RENAME TO orders",
+        )
+        .await;
+    let out = replay(&["--dry-run"]).await;
+    assert!(out.ends_with("2 files would be loaded again\n"), "{out}");
+    let out = replay(&["--partition", "1"]).await;
+    assert!(out.contains("; 1 that had been rejected fits now\n"), "{out}");
+    let out = replay(&[]).await;
+    assert!(out.contains("; 1 that had been rejected fits now\n"), "{out}");
+    let left = bench.store.rows("SELECT sequence_number FROM rejected_events ORDER BY 1").await;
+    assert_eq!(left, [["3"], ["5"]]);
+    assert_eq!(bench.store.count("orders").await, 6);
+    bench.verify_files(0, &["--deep", "--route", "orders=orders", "--require", "id"]).await;
+
+    bench.passed().await;
+}

@@ -123,7 +123,7 @@ impl Writing {
             }
             statements += 1;
             match self.store.once(&async |session| session.insert(&self.table, &rows).await).await {
-                Ok(()) => (written, newest) = (written + records, last),
+                Ok(_) => (written, newest) = (written + records, last),
                 Err(error) if error.fault() == Fault::Data => {
                     if part.len() > 1 && statements < STATEMENTS {
                         let (left, right) = part.split_at(part.len() / 2);

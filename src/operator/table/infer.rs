@@ -54,6 +54,6 @@ pub(super) fn design(settings: &TableSettings, sample: &mut Sample, kind: Kind) 
         key: rowing.key.clone(),
         order: rowing.order.clone(),
         delete_when: rowing.delete_when.clone(),
-        history: rowing.history,
+        history: settings.history,
     })
 }

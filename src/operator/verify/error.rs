@@ -2,6 +2,7 @@ use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::base::SecretError;
 use crate::ledger::EndsError;
+use crate::loader::LoadError;
 use crate::operator::source::SourceError;
 use crate::store::StoreError;
 
@@ -32,6 +33,17 @@ pub enum VerifyError {
         /// The file.
         blob: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The files cannot be read again.
+    #[error(transparent)]
+    Reading(#[from] LoadError),
+    /// The latest state of a table cannot be made of the files.
+    #[error("the latest state of {table} cannot be made of the files: {reason}")]
+    State {
+        /// The table.
+        table: String,
+        /// Why not.
         reason: String,
     },
     /// Someone asked for an end.

@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Hole,
     /// Records are there more than once.
     Double,
+    /// Values are not what the files say.
+    Changed,
     /// Neither this nor that can be shown.
     Unproven,
     /// Worth knowing, and no fault.
@@ -22,6 +24,7 @@ impl Kind {
         match self {
             Kind::Hole => "hole",
             Kind::Double => "double",
+            Kind::Changed => "changed",
             Kind::Unproven => "unproven",
             Kind::Note => "note",
         }
@@ -106,13 +109,13 @@ pub(super) struct Findings<'a> {
     hub: &'a Hub,
     partition: Option<PartitionId>,
     all: Vec<Finding>,
-    untold: [usize; 4],
+    untold: [usize; 5],
     again: BTreeSet<String>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(table: &'a str, hub: &'a Hub, partition: Option<PartitionId>) -> Self {
-        Findings { table, hub, partition, all: Vec::new(), untold: [0; 4], again: BTreeSet::new() }
+        Findings { table, hub, partition, all: Vec::new(), untold: [0; 5], again: BTreeSet::new() }
     }
 
     pub(super) fn hole<'b>(&mut self, about: impl Into<About<'b>>, text: impl Into<String>, cure: &str) {
@@ -121,6 +124,10 @@ impl<'a> Findings<'a> {
 
     pub(super) fn double<'b>(&mut self, about: impl Into<About<'b>>, text: impl Into<String>, cure: &str) {
         self.add(Kind::Double, about.into(), text.into(), Some(cure));
+    }
+
+    pub(super) fn changed<'b>(&mut self, about: impl Into<About<'b>>, text: impl Into<String>, cure: &str) {
+        self.add(Kind::Changed, about.into(), text.into(), Some(cure));
     }
 
     pub(super) fn unproven<'b>(&mut self, about: impl Into<About<'b>>, text: impl Into<String>, cure: &str) {
@@ -168,7 +175,7 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
-        for kind in [Kind::Hole, Kind::Double, Kind::Unproven, Kind::Note] {
+        for kind in [Kind::Hole, Kind::Double, Kind::Changed, Kind::Unproven, Kind::Note] {
             let more = self.untold[kind as usize];
             if more > 0 {
                 let cure = self.all.iter().rfind(|finding| finding.kind == kind).and_then(|last| last.cure.clone());

@@ -18,6 +18,7 @@ mod finding;
 mod gaps;
 mod listing;
 mod missing;
+mod reading;
 mod records;
 mod report;
 
@@ -31,9 +32,10 @@ use crate::capture::Scope;
 use crate::ledger::FileVersion;
 use crate::loader::Again;
 use crate::service::Exit;
-use crate::settings::VerifySettings;
+use crate::settings::{AuditSettings, VerifySettings};
 pub(super) use check::Depth;
 pub use error::VerifyError;
+use reading::read_again;
 pub(super) use report::Report;
 
 /// After how long what was found is looked at again.
@@ -43,9 +45,13 @@ const SECOND_LOOK: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When something cannot be asked: nothing is proven then.
-pub async fn verify(settings: VerifySettings, shutdown: CancellationToken) -> Result<Exit, VerifyError> {
-    let report = examine(&settings, Depth::Findings, &shutdown).await?;
-    let text = if settings.json { format!("{:#}", report.json()) } else { report.to_string() };
+pub async fn verify(settings: AuditSettings, shutdown: CancellationToken) -> Result<Exit, VerifyError> {
+    let AuditSettings { verify, reading } = settings;
+    let mut report = examine(&verify, Depth::Findings, &shutdown).await?;
+    if let Some(reading) = &reading {
+        read_again(&verify, reading, &mut report, &shutdown).await?;
+    }
+    let text = if verify.json { format!("{:#}", report.json()) } else { report.to_string() };
     // Nobody may be there to read it; the exit code says it all the same.
     let _ = writeln!(std::io::stdout().lock(), "{text}");
     Ok(report.exit())

@@ -4,6 +4,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Kind};
+use super::reading::Read;
 use crate::capture::{EnqueuedTime, PartitionId};
 use crate::ledger::{FileVersion, Span};
 use crate::loader::Again;
@@ -45,6 +46,8 @@ pub(in crate::operator) struct Report {
     pub(super) findings: Vec<Finding>,
     /// What was held against what.
     pub(super) looked_at: Vec<String>,
+    /// What was read again, if anything was.
+    pub(super) read: Option<Read>,
     /// What has to be loaded again to mend what can be mended.
     pub(in crate::operator) again: Vec<Again>,
 }
@@ -64,7 +67,7 @@ impl Report {
 
     /// Exit 3 when something is lost or doubled, 1 when that cannot be told, 0 when neither is.
     pub(in crate::operator) fn exit(&self) -> Exit {
-        if self.count(Kind::Hole) + self.count(Kind::Double) > 0 {
+        if self.count(Kind::Hole) + self.count(Kind::Double) + self.count(Kind::Changed) > 0 {
             Exit::Hole
         } else if self.count(Kind::Unproven) > 0 {
             Exit::Failed
@@ -93,7 +96,14 @@ impl Report {
         match self.exit() {
             Exit::Hole => {
                 let (s, plural) = (if holes == 1 { "" } else { "s" }, if doubles == 1 { "" } else { "s" });
-                format!("BROKEN: {holes} hole{s}, {doubles} double{plural} found in {records} records of {files} files")
+                let changed = match self.count(Kind::Changed) {
+                    0 => String::new(),
+                    1 => ", 1 changed value".to_owned(),
+                    many => format!(", {many} changed values"),
+                };
+                format!(
+                    "BROKEN: {holes} hole{s}, {doubles} double{plural}{changed} found in {records} records of {files} files"
+                )
             }
             Exit::Done => {
                 let lag = match (self.lines.iter().filter_map(|line| line.lag).reduce(|a, b| a + b), self.waiting()) {
@@ -102,7 +112,8 @@ impl Report {
                     (None, None) => String::new(),
                 };
                 let deleted = self.deleted();
-                format!("proven: {records} records of {files} files, nothing lost, nothing twice{deleted}{lag}")
+                let read = self.read.map(|read| read.to_string()).unwrap_or_default();
+                format!("proven: {records} records of {files} files, nothing lost, nothing twice{read}{deleted}{lag}")
             }
             _ => {
                 let open = self.count(Kind::Unproven);
@@ -173,6 +184,11 @@ impl Report {
             "verdict": Report::verdict(self.exit()),
             "sentence": self.sentence(),
             "looked_at": self.looked_at,
+            "read_again": self.read.map(|Read { files, records, states }| json!({
+                "files": files,
+                "records_compared": records,
+                "keys_compared": states,
+            })),
             "partitions": self.lines.iter().map(line).collect::<Vec<_>>(),
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })

@@ -1,0 +1,179 @@
+//! What the files say, read again: against the rows of the table, and against the latest state.
+//!
+//! ```text
+//! listing ∩ ledger ─▶ files ─▶ a loader's own rows ─┬─▶ compared with the table by the store ─▶ changed values
+//!                                                   └─▶ newest event of each key ─▶ compared with the view
+//! ```
+
+mod deep;
+mod newest;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+
+use tokio_util::sync::CancellationToken;
+
+use super::check::open_container;
+use super::error::VerifyError;
+use super::finding::{Finding, Findings};
+use super::list;
+use super::report::Report;
+use crate::capture::{PartitionId, Scope};
+use crate::ledger::FileState;
+use crate::loader::{Again, Reread, reread};
+use crate::operator::progress::Ongoing;
+use crate::operator::store::{address, connect_current};
+use crate::settings::{ReadingSettings, Route, VerifySettings};
+use crate::store::{Identity, Session};
+use deep::Deep;
+use newest::Newest;
+
+/// Records that someone asked to be forgotten, which the files still have.
+type Forgotten = HashSet<(PartitionId, Identity)>;
+
+/// What was read again, and found to be as it is there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Read {
+    /// Files.
+    pub(super) files: usize,
+    /// Records whose values were compared, if they were.
+    pub(super) records: Option<u64>,
+    /// Rows of the latest state, if that was compared.
+    pub(super) states: Option<u64>,
+}
+
+/// `, every value of 70 records as in their files, ...`
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(records) = self.records {
+            write!(f, ", every value of {records} records of {} files as they say", self.files)?;
+        }
+        if let Some(states) = self.states {
+            write!(f, ", the latest state of {states} keys as they make it")?;
+        }
+        Ok(())
+    }
+}
+
+/// The findings of one route, by partition; those of none are about its latest state.
+pub(super) struct Found<'r> {
+    route: &'r Route,
+    by_partition: BTreeMap<Option<PartitionId>, Findings<'r>>,
+}
+
+impl<'r> Found<'r> {
+    fn of(&mut self, partition: Option<PartitionId>) -> &mut Findings<'r> {
+        let Route { table, hub, .. } = self.route;
+        self.by_partition.entry(partition).or_insert_with(|| Findings::new(table, hub, partition))
+    }
+
+    fn finish(self) -> Vec<Finding> {
+        self.by_partition.into_values().flat_map(Findings::finish).collect()
+    }
+}
+
+/// Reads the files of the settings' scope again and adds to the report what is not there as they say. Files that the
+/// ledger does not call loaded are not read: what is of them, the count has told.
+///
+/// # Errors
+/// When something cannot be asked or read: nothing is proven then.
+pub(super) async fn read_again(
+    verify: &VerifySettings,
+    reading: &ReadingSettings,
+    report: &mut Report,
+    shutdown: &CancellationToken,
+) -> Result<(), VerifyError> {
+    let all = list(verify, &reading.scope, shutdown).await?;
+    let read = async {
+        let address = address(&verify.check).await?;
+        let store = connect_current(&address, verify.check.give_up, shutdown).await?;
+        let mut read = Read::default();
+        let ongoing = Ongoing::new();
+        let mut states: BTreeMap<&str, Newest> = BTreeMap::new();
+        for again in all {
+            let route = again.route.clone();
+            let Some(route) = verify.check.routes.iter().find(|known| **known == route) else { continue };
+            let again = loaded(&store.session, verify, again).await?;
+            let mut found = Found { route, by_partition: BTreeMap::new() };
+            let state = reading.states.iter().find(|state| state.table == route.table);
+            let mut newest = state.map(|state| states.remove(&*state.table).unwrap_or_else(|| Newest::of(state)));
+            let forgotten = forgotten(&store.session, route).await?;
+            let mut deep = reading.deep.then(|| Deep::new(&store.session, route, &forgotten));
+            let files = again.files.len();
+            let visit = async |rows: Reread<'_>| {
+                if let Some(deep) = &mut deep {
+                    deep.compare(&rows, &mut found).await?;
+                }
+                newest.as_mut().map_or(Ok(()), |newest| newest.take(&rows, &forgotten))
+            };
+            let tell = |done: usize| ongoing.say(|| format!("read {done} of {files} files of {} again", route.hub));
+            let unread = reread(&reading.loader, again, shutdown, visit, tell).await?;
+            if unread > 0 {
+                let text = format!("{unread} files could not be read again, and their rows were not looked at");
+                found.of(None).unproven((), text, "see what is said of them above; then verify again");
+            }
+            read.files += files - unread;
+            if let Some(deep) = deep {
+                *read.records.get_or_insert(0) += deep.records();
+            }
+            report.findings.extend(found.finish());
+            if let Some((newest, state)) = newest.zip(state) {
+                states.insert(&state.table, newest);
+            }
+        }
+        for state in &reading.states {
+            let Some(newest) = states.remove(&*state.table) else { continue };
+            let Some(route) = verify.check.routes.iter().find(|route| route.table == state.table) else { continue };
+            let mut found = Found { route, by_partition: BTreeMap::new() };
+            // What is kept of what was pruned is in no file that is read.
+            let pruned = store.session.pruned_files(&route.table, route.hub.name()).await?;
+            let whole = reading.scope == Scope::default() && pruned.is_empty();
+            ongoing.say(|| format!("comparing {} with {} rows made anew", state.view, newest.len()));
+            *read.states.get_or_insert(0) +=
+                state::compare(&store.session, state, newest, whole, found.of(None)).await?;
+            report.findings.extend(found.finish());
+        }
+        Ok::<_, VerifyError>(read)
+    };
+    report.read = tokio::select! {
+        read = read => Some(read?),
+        () = shutdown.cancelled() => return Err(VerifyError::Interrupted),
+    };
+    report.findings.sort_by_key(|finding| finding.kind);
+    Ok(())
+}
+
+/// Those of the files that the ledger calls loaded, in the version that is listed.
+async fn loaded(session: &Session, verify: &VerifySettings, again: Again) -> Result<Again, VerifyError> {
+    let Again { route, mut files } = again;
+    let mut known = HashMap::new();
+    let partitions: BTreeSet<_> = files.iter().map(|file| file.name.partition).collect();
+    let container = open_container(verify)?;
+    for partition in partitions {
+        for file in session.ledger_files(&route.table, route.hub.name(), partition).await? {
+            let here = container.as_ref().is_some_and(|container| container.name() == file.container);
+            if here && matches!(file.state, FileState::Loaded | FileState::Damaged(_)) {
+                known.insert(file.blob, file.etag);
+            }
+        }
+    }
+    files.retain(|file| known.get(&file.blob) == Some(&file.etag));
+    Ok(Again { route, files })
+}
+
+async fn forgotten(session: &Session, route: &Route) -> Result<Forgotten, VerifyError> {
+    let mut all = Forgotten::new();
+    for (hub, partition) in session.forgotten_partitions(&route.table).await? {
+        if hub == route.hub.name() {
+            let forgotten = session.forgotten(&route.table, &hub, partition).await?;
+            all.extend(forgotten.into_iter().map(|record| (partition, (record.number, record.at))));
+        }
+    }
+    Ok(all)
+}
+
+/// For those below.
+fn shown(value: Option<&str>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |value| format!("`{value}`"))
+}
