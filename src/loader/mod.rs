@@ -49,6 +49,7 @@ mod reread;
 mod rewrite;
 mod run;
 mod settle;
+mod shown;
 mod slots;
 mod stream;
 mod unmapped;

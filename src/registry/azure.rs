@@ -4,8 +4,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::error::{RegistryError, told};
-use crate::azure::Web;
 use crate::azure::identity::Identity;
+use crate::azure::{Got, Web};
 use crate::base::{Secret, TokenSource as _};
 use crate::formats::{SchemaKind, SchemaText};
 
@@ -26,14 +26,14 @@ impl Azure {
         Azure { host: host.to_owned(), web, identity }
     }
 
+    /// Asks for the names of its groups.
+    pub(super) async fn look(&self) -> Result<(), RegistryError> {
+        let (got, token) = self.ask("").await?;
+        if got.status == 200 { Ok(()) } else { Err(self.refusal(&got, &token)) }
+    }
+
     pub(super) async fn schema(&self, id: &str) -> Result<SchemaText, RegistryError> {
-        let url = format!("https://{}/$schemaGroups/$schemas/{id}?{VERSION}", self.host);
-        let url: Url = url.parse().map_err(|error| self.away(format!("{error}")))?;
-        let token = self.identity.token(SCOPE).await.map_err(RegistryError::unread)?;
-        let shown = Secret::new(format!("Bearer {}", token.secret.expose()));
-        let got = self.web.get(&url, Some(&shown)).await.map_err(|reason| self.away(reason))?;
-        let text = String::from_utf8_lossy(&got.body);
-        let reason = || format!("{} {}", got.status, told(&text, &[token.secret.expose()])).trim_end().to_owned();
+        let (got, token) = self.ask(&format!("/$schemas/{id}")).await?;
         match got.status {
             200 => {
                 let Some(kind) = kind(&got.content_type) else {
@@ -45,20 +45,44 @@ impl Azure {
                 Ok(SchemaText { kind, text, references: Vec::new() })
             }
             404 => {
-                Err(RegistryError::Unknown(format!("schema registry {self} does not have schema {id} ({})", reason())))
+                let reason = reason(&got, &token);
+                Err(RegistryError::Unknown(format!("schema registry {self} does not have schema {id} ({reason})")))
             }
-            401 | 403 => Err(RegistryError::Denied {
+            _ => Err(self.refusal(&got, &token)),
+        }
+    }
+
+    /// Asks for what is below the groups, with a token, which is given too.
+    async fn ask(&self, path: &str) -> Result<(Got, Secret), RegistryError> {
+        let url = format!("https://{}/$schemaGroups{path}?{VERSION}", self.host);
+        let url: Url = url.parse().map_err(|error| self.away(format!("{error}")))?;
+        let token = self.identity.token(SCOPE).await.map_err(RegistryError::unread)?.secret;
+        let shown = Secret::new(format!("Bearer {}", token.expose()));
+        let got = self.web.get(&url, Some(&shown)).await.map_err(|reason| self.away(reason))?;
+        Ok((got, token))
+    }
+
+    fn refusal(&self, got: &Got, token: &Secret) -> RegistryError {
+        let reason = reason(got, token);
+        match got.status {
+            401 | 403 => RegistryError::Denied {
                 address: self.to_string(),
-                reason: reason(),
+                reason,
                 cure: "give this identity the role Schema Registry Reader on the namespace".to_owned(),
-            }),
-            _ => Err(self.away(format!("it answers {}", reason()))),
+            },
+            _ => self.away(format!("it answers {reason}")),
         }
     }
 
     fn away(&self, reason: String) -> RegistryError {
         RegistryError::Away { address: self.to_string(), reason }
     }
+}
+
+/// What was answered, unless it quotes the token.
+fn reason(got: &Got, token: &Secret) -> String {
+    let text = String::from_utf8_lossy(&got.body);
+    format!("{} {}", got.status, told(&text, &[token.expose()])).trim_end().to_owned()
 }
 
 /// What a schema is written in, by the content types that the service has; nothing for a custom one.

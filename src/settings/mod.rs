@@ -27,6 +27,7 @@ mod mapping;
 mod names;
 mod notifications;
 mod optimize;
+mod page;
 mod producer;
 mod prune;
 mod rate;
@@ -62,6 +63,7 @@ pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
 pub use optimize::{OptimizeArgs, OptimizeSettings};
+pub use page::PageSettings;
 pub use producer::{
     EventFormat, EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
 };

@@ -68,6 +68,18 @@ async fn rows_of_a_key_are_forgotten_and_those_beside_them_stay() {
     let sentence = report["sentence"].as_str().unwrap();
     assert!(sentence.contains("; 1 records and 7 rows of others were forgotten"), "{sentence}");
 
+    // Value by value too, and in what the newest rows make of each device: what was forgotten is looked for in neither.
+    let view = "CREATE VIEW latest_readings AS SELECT device, value FROM (SELECT device, value, row_number() OVER \
+                (PARTITION BY device ORDER BY value DESC) AS newest FROM readings) AS ranked WHERE newest = 1";
+    bench.store.run(view).await;
+    let read = ["--deep", "--state", "--key", "device", "--order", "value", "--require", ""];
+    let report = bench.verify_files(0, &[&ROUTE[..], &read].concat()).await;
+    assert_eq!(report["findings"].as_array().unwrap().len(), 0, "{report:#}");
+    bench.store.run("UPDATE readings SET value = 99 WHERE sequence_number = 5 AND event_index = 2").await;
+    let report = bench.verify_files(3, &[&ROUTE[..], &read].concat()).await;
+    assert!(report["findings"].as_array().unwrap().iter().any(|finding| finding["first"] == 5), "{report:#}");
+    bench.store.run("UPDATE readings SET value = 5 WHERE value = 99; DROP VIEW latest_readings").await;
+
     // What lacks beside them is found: a row of a record of which one was forgotten, and a whole record.
     for lost in ["sequence_number = 5 AND event_index = 2", "sequence_number = 2", "sequence_number = 7"] {
         bench.store.run(&format!("DELETE FROM readings WHERE {lost}")).await;

@@ -89,7 +89,9 @@ fn design_note(settings: &TableSettings, kind: Kind) -> String {
         }
         Kind::PostgreSql => "-- grant the loader SELECT and INSERT on the table, and readers SELECT on the view",
     };
-    format!("{grants}\n-- load it: loader --route {}={}{format}", settings.hub.name(), settings.table)
+    let registry = settings.registry.as_ref().map(|registry| format!(",registry={}", registry.address));
+    let registry = registry.filter(|_| settings.format.needs_registry(false)).unwrap_or_default();
+    format!("{grants}\n-- load it: loader --route {}={}{format}{registry}", settings.hub.name(), settings.table)
 }
 
 async fn open(settings: &TableSettings, shutdown: &CancellationToken) -> Result<Session, TableError> {

@@ -222,14 +222,23 @@ async fn a_lane_waits_for_the_first_file_unless_it_need_not() {
 
     let other = Pipe::new().await;
     other.send(0..10, NOW);
-    let running = other.start(&["--live-from-start"]);
-    lanes(&Http::of(&running).await, "reading").await;
+    let running = other.start(&["--live-from-start", "--live-unproven", "0.1"]);
+    let http = Http::of(&running).await;
+    lanes(&http, "reading").await;
     // From the end on: what was before is left to the files.
     other.send(10..15, NOW);
     other.rows(10).await;
+    running.says("no Capture file has given live rows").await;
+    let late = |lanes: Vec<Value>| lanes.iter().filter(|lane| lane["unproven_is_late"] == true).count();
+    assert_eq!(late(lanes(&http, "reading").await), PARTITIONS as usize);
     other.capture().await;
     other.noted(2).await;
     other.bench.assert_all(PARTITIONS, 15).await;
+    eventually("proven", async || match late(lanes(&http, "reading").await) {
+        0 => Ok(()),
+        late => Err(late),
+    })
+    .await;
     ends(running).await;
     pipe.bench.passed().await;
     other.bench.passed().await;
