@@ -63,8 +63,8 @@ outputs=$(az deployment group show --resource-group "$group" --name deltawave --
   read -r deployed_image; read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
   read -r state_endpoint; read -r state_container
   read -r database_host; read -r database_name; read -r database_user; read -r live
-  read -r lake_url
-  # An empty last line does not arrive.
+  # Empty last lines do not arrive.
+  read -r lake_url || lake_url=''
   read -r insights || insights=''
 } <<<"$(printf %s "$outputs" | tr -d '\r')"
 [[ -n $cluster && $cluster != None ]] || die "$group has no cluster: deploy it with engine=aks"

@@ -386,6 +386,8 @@ impl LoaderArgs {
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let page = self.page.check();
+        // What the page shows of rows it asks a store, and nobody named one.
+        let page = PageSettings { hidden: page.hidden || routes.as_ref().is_some_and(Vec::is_empty), ..page };
         let notifications = self.notifications.check(&unfit, &mut faults);
         let log = routes.as_deref().and_then(|routes| self.live.clone().log(routes));
         let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
