@@ -87,9 +87,11 @@ fn flags_exist() {
     let producer = help(env!("CARGO_BIN_EXE_producer"), &[]);
     let capture = help(env!("CARGO_BIN_EXE_capture"), &[]);
     let loader = help(env!("CARGO_BIN_EXE_loader"), &[]);
-    let deltawave =
-        ["up", "init", "guard", "backfill", "status", "verify", "replay", "prune", "table", "inspect", "doctor"]
-            .map(|command| help(env!("CARGO_BIN_EXE_deltawave"), &[command]));
+    let deltawave = [
+        "up", "init", "guard", "backfill", "status", "verify", "replay", "prune", "table", "inspect", "doctor",
+        "optimize",
+    ]
+    .map(|command| help(env!("CARGO_BIN_EXE_deltawave"), &[command]));
     let known: BTreeSet<String> =
         [producer, capture, loader].iter().chain(&deltawave).flat_map(|text| flags(text)).collect();
     assert!(known.contains("--store-url") && known.contains("--until-end"), "{known:?}");
