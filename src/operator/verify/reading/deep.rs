@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Forgotten, Found, shown};
+use super::forgotten::Forgotten;
+use super::found::{Found, shown};
 use crate::capture::PartitionId;
 use crate::ledger::{Run, Span};
 use crate::loader::{Origin, Reread};
