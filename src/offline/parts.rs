@@ -24,6 +24,8 @@ pub enum Part {
     Registry,
     /// What others write records with, for Node.
     Serializers,
+    /// Prometheus, with promtool.
+    Prometheus,
 }
 
 impl Part {
@@ -47,6 +49,7 @@ impl Part {
                 ("package.json", include_str!("parts/serializers/package.json")),
                 ("package-lock.json", include_str!("parts/serializers/package-lock.json")),
             ],
+            Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -62,6 +65,7 @@ impl Part {
             Part::Connect => "connect",
             Part::Registry => "registry",
             Part::Serializers => "serializers",
+            Part::Prometheus => "prometheus",
         }
     }
 
@@ -74,6 +78,7 @@ impl Part {
             Part::Connect => ("Kafka Connect with Debezium", "38 MB"),
             Part::Registry => ("Apicurio Registry", "110 MB"),
             Part::Serializers => ("serializers for Node", "5 MB"),
+            Part::Prometheus => ("Prometheus", "19 MB"),
         }
     }
 
@@ -97,6 +102,12 @@ impl Part {
             ],
             Part::Kafka | Part::Connect => &["mvn", "-B", "-q", "dependency:copy-dependencies"],
             Part::Registry => &["mvn", "-B", "-q", "dependency:unpack"],
+            // Unpacked only: installed, it would start a server.
+            Part::Prometheus => &[
+                "sh",
+                "-ec",
+                "apt-get -qq download $(cat package.txt); dpkg-deb -x ./*.deb .; rm ./*.deb; test -x usr/bin/promtool",
+            ],
         }
     }
 
@@ -104,6 +115,7 @@ impl Part {
         match self {
             Part::Azurite | Part::Postgres | Part::Serializers => &[Need::Node, Need::Npm],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java, Need::Maven],
+            Part::Prometheus => &[],
         }
     }
 
@@ -112,7 +124,7 @@ impl Part {
         match self {
             Part::Azurite | Part::Serializers => &[Need::Node],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java],
-            Part::Postgres => &[],
+            Part::Postgres | Part::Prometheus => &[],
         }
     }
 

@@ -12,6 +12,7 @@ pub(super) enum Need {
     Npm,
     Java,
     Maven,
+    Prometheus,
 }
 
 impl Need {
@@ -22,6 +23,7 @@ impl Need {
             Need::Npm => "npm",
             Need::Java => "java",
             Need::Maven => "mvn",
+            Need::Prometheus => "prometheus",
         }
     }
 
@@ -30,7 +32,7 @@ impl Need {
         match self {
             Need::Node => Some(20),
             Need::Java => Some(17),
-            Need::Npm | Need::Maven => None,
+            Need::Npm | Need::Maven | Need::Prometheus => None,
         }
     }
 
@@ -43,6 +45,7 @@ impl Need {
             Need::Npm => "sudo apt-get install -y npm",
             Need::Java => "sudo apt-get install -y openjdk-17-jre-headless",
             Need::Maven => "sudo apt-get install -y maven",
+            Need::Prometheus => "sudo apt-get install -y prometheus",
         }
     }
 
@@ -51,6 +54,7 @@ impl Need {
             Need::Node | Need::Npm => "brew install node",
             Need::Java => "brew install --cask temurin",
             Need::Maven => "brew install maven",
+            Need::Prometheus => "brew install prometheus",
         }
     }
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod guard;
 mod init;
 mod inspect;
+mod level;
 mod progress;
 mod prune;
 mod rejected;

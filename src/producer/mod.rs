@@ -17,6 +17,7 @@
 mod envelope;
 mod error;
 mod event;
+mod health;
 mod input;
 mod observer;
 mod order;
@@ -40,6 +41,7 @@ use crate::settings::{ProducerSettings, Rate};
 pub use envelope::unwrapped;
 pub use error::ProducerError;
 pub use event::{Event, Op};
+pub use health::Health;
 pub use input::{InputError, LineFault};
 pub use observer::{Acknowledged, Observer};
 pub use order::OrderError;
@@ -78,6 +80,7 @@ pub async fn run(
         publisher = Publisher::open(&settings, tally.clone()) => publisher?,
         () = shutdown.cancelled() => return Ok(Summary::default()),
     };
+    observer.opened();
     let transport = publisher.name();
     tracing::info!(broker = %settings.transport, transport, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
@@ -87,6 +90,7 @@ pub async fn run(
         source,
         publisher,
         tally: tally.clone(),
+        observer: Arc::clone(&observer),
         shutdown,
         hold,
         handle: Handle::current(),
@@ -119,6 +123,7 @@ struct Sender {
     events: u64,
     publisher: Publisher,
     tally: Tally,
+    observer: Arc<dyn Observer>,
     shutdown: CancellationToken,
     hold: watch::Receiver<bool>,
     handle: Handle,
@@ -150,9 +155,15 @@ impl Sender {
                 Next::Later => continue,
                 Next::End => break,
             }
+            // Before its end can be reported.
+            self.observer.sent();
+            let mut full = false;
             while self.publisher.send(&record.key, &record.payload, record.tag)? == Queued::Full {
                 if self.stopping() {
                     return Ok(());
+                }
+                if !std::mem::replace(&mut full, true) {
+                    self.observer.waits();
                 }
                 self.pause(FULL_PAUSE);
             }

@@ -7,8 +7,8 @@ use super::{EventHub, Faults, event_hub};
 /// Flags of programs that may ask the routes' event hubs over AMQP.
 #[derive(Debug, Clone, Args)]
 pub(super) struct EventHubsArgs {
-    /// The routes' event hubs in Azure, asked over AMQP instead of a Kafka broker; several separated by commas. Of a
-    /// loader: with --live
+    /// The event hubs of the routes, asked over AMQP how much is still to come, and read by a loader with --live; several
+    /// separated by commas
     #[arg(
         long = "event-hub",
         env = "DELTAWAVE_EVENT_HUB",
@@ -22,6 +22,11 @@ pub(super) struct EventHubsArgs {
 }
 
 impl EventHubsArgs {
+    /// Whether none is named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.event_hubs.is_empty()
+    }
+
     /// All of them, none where one is no event hub; and where a namespace is reached, if not at its own name.
     pub(super) fn check(self, faults: &mut Faults) -> (Option<Vec<EventHub>>, Option<Option<Url>>) {
         let texts = self.event_hubs;

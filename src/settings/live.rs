@@ -16,17 +16,18 @@ pub(super) struct LiveArgs {
     /// their files come, which prove them
     #[arg(long, env = "DELTAWAVE_LIVE")]
     live: bool,
-    /// With --live: the Kafka broker whose topics are captured; beside --event-hub the address of its Kafka endpoint, which
-    /// is then read instead of AMQP [default: localhost:29092, unless there is an --event-hub]
+    /// The Kafka broker whose topics are captured: it is asked how much is still to come, and with --live its newest records
+    /// are read; beside --event-hub the address of its Kafka endpoint, which is then used instead of AMQP [default: with
+    /// --live localhost:29092, unless there is an --event-hub]
     #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT")]
     broker: Option<String>,
     #[command(flatten)]
     event_hubs: EventHubsArgs,
-    /// With --live: connection string for --event-hub, which is then read at its Kafka endpoint: itself, file:PATH or
+    /// Connection string for --event-hub, which is then asked and read at its Kafka endpoint: itself, file:PATH or
     /// keyvault:NAME [default: tokens of --credential]
     #[arg(long, env = "DELTAWAVE_CONNECTION_STRING", value_name = "SECRET", hide_env_values = true)]
     connection_string: Option<SecretSource>,
-    /// With --live: PEM file of the certificate authorities to trust for the Kafka endpoint of --event-hub
+    /// PEM file of the certificate authorities to trust for the Kafka endpoint of --event-hub
     /// [default: $SSL_CERT_FILE, or the system's]
     #[arg(long, env = "DELTAWAVE_KAFKA_CA", value_name = "FILE")]
     kafka_ca: Option<PathBuf>,
@@ -65,7 +66,7 @@ pub struct LiveSettings {
     pub unproven: Duration,
 }
 
-/// Whose newest records are read.
+/// Whose log it is that is loaded.
 #[derive(Debug, Clone)]
 pub enum LiveSource {
     /// Kafka endpoints, by topic.
@@ -113,15 +114,34 @@ impl LiveArgs {
         for (_, why) in unfit.iter().filter(|(is, _)| *is) {
             faults.add("--live", why);
         }
-        let (hubs, endpoint) = self.event_hubs.check(faults);
         let window = faults.check("--live-window", self.live_window.at_least(1.0));
         let group = match self.live_group.trim() {
             "" => faults.check("--live-group", Err("is empty: name a consumer group, or leave it out".to_owned())),
             group => Some(group.to_owned()),
         };
+        let (from_start, unproven) = (self.live_from_start, self.live_unproven.0);
+        let source = self.source(routes, faults);
+        Some(Some(LiveSettings { source: source?, group: group?, window: window?, from_start, unproven }))
+    }
+
+    /// Who can be asked how much is still to come, if anybody was named; or why nobody can be, which is no reason not to
+    /// load: without a lane the variables may be meant for others.
+    pub(super) fn log(self, routes: &[Route]) -> Option<Result<LiveSource, String>> {
+        if self.broker.is_none() && self.event_hubs.is_empty() {
+            return None;
+        }
+        let mut faults = Faults::default();
+        let source = self.source(Some(routes), &mut faults);
+        Some(source.filter(|_| faults.is_empty()).ok_or_else(|| {
+            faults.to_string().lines().map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join("; ")
+        }))
+    }
+
+    fn source(self, routes: Option<&[Route]>, faults: &mut Faults) -> Option<LiveSource> {
+        let (hubs, endpoint) = self.event_hubs.check(faults);
         let routes = routes?;
         let hubs = hubs?;
-        let source = if hubs.is_empty() {
+        if hubs.is_empty() {
             for (flag, given) in
                 [("--connection-string", self.connection_string.is_some()), ("--kafka-ca", self.kafka_ca.is_some())]
             {
@@ -132,33 +152,25 @@ impl LiveArgs {
             let broker = self.broker.as_deref().unwrap_or(kafka::LOCAL);
             let broker = faults.check("--broker", broker.parse::<BrokerAddress>())?;
             let settings = KafkaSettings { broker, security: Security::Plaintext };
-            LiveSource::Kafka(routes.iter().map(|route| (route.hub.name().to_owned(), settings.clone())).collect())
-        } else {
-            for route in routes.iter().filter(|route| !hubs.iter().any(|hub| hub.hub == route.hub.name())) {
-                faults.add("--event-hub", format_args!("names no event hub for --route {route}"));
-            }
-            if self.connection_string.is_none() && self.broker.is_none() {
-                LiveSource::EventHubs { hubs, endpoint: endpoint.clone()? }
-            } else {
-                let brokers = hubs.into_iter().filter_map(|hub| {
-                    let name = hub.hub.clone();
-                    let access = kafka::Access {
-                        broker: self.broker.clone(),
-                        connection_string: self.connection_string.clone(),
-                        authorities: self.kafka_ca.clone(),
-                    };
-                    access.check(hub, faults).map(|settings| (name, settings))
-                });
-                LiveSource::Kafka(brokers.collect())
-            }
-        };
-        Some(Some(LiveSettings {
-            source,
-            group: group?,
-            window: window?,
-            from_start: self.live_from_start,
-            unproven: self.live_unproven.0,
-        }))
+            let of_route = |route: &Route| (route.hub.name().to_owned(), settings.clone());
+            return Some(LiveSource::Kafka(routes.iter().map(of_route).collect()));
+        }
+        for route in routes.iter().filter(|route| !hubs.iter().any(|hub| hub.hub == route.hub.name())) {
+            faults.add("--event-hub", format_args!("names no event hub for --route {route}"));
+        }
+        if self.connection_string.is_none() && self.broker.is_none() {
+            return Some(LiveSource::EventHubs { hubs, endpoint: endpoint? });
+        }
+        let brokers = hubs.into_iter().filter_map(|hub| {
+            let name = hub.hub.clone();
+            let access = kafka::Access {
+                broker: self.broker.clone(),
+                connection_string: self.connection_string.clone(),
+                authorities: self.kafka_ca.clone(),
+            };
+            access.check(hub, faults).map(|settings| (name, settings))
+        });
+        Some(LiveSource::Kafka(brokers.collect()))
     }
 }
 

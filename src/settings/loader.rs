@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
-use super::live::{LiveArgs, LiveSettings};
+use super::live::{LiveArgs, LiveSettings, LiveSource};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
 use super::registry::{Registries, RegistryArgs};
@@ -175,6 +175,8 @@ pub struct LoaderSettings {
     pub notifications: Option<Notifications>,
     /// What puts the newest records there before their files.
     pub live: Option<LiveSettings>,
+    /// Who is asked how much is still to come, if anybody was named, or why nobody can be.
+    pub log: Option<Result<LiveSource, String>>,
     /// Time between tries of what does not pass by itself.
     pub slow_retry: Duration,
     /// How long the store may take to answer.
@@ -243,6 +245,7 @@ impl LoaderSettings {
             give_up: GIVE_UP.0,
             notifications: None,
             live: None,
+            log: None,
             slow_retry: SLOW_RETRY.0,
             store_timeout: STORE_TIMEOUT.0,
             http: None,
@@ -342,7 +345,9 @@ impl LoaderArgs {
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let notifications = self.notifications.check(&unfit, &mut faults);
+        let log = routes.as_deref().and_then(|routes| self.live.clone().log(routes));
         let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
+        let log = live.as_ref().and_then(Option::as_ref).map_or(log, |live| Some(Ok(live.source.clone())));
         if self.evolve == Evolve::Add && live.as_ref().is_some_and(Option::is_some) {
             faults.add(
                 "--evolve",
@@ -369,6 +374,7 @@ impl LoaderArgs {
                 give_up: self.give_up.0,
                 notifications: notifications?,
                 live: live?,
+                log,
                 slow_retry: slow_retry?,
                 store_timeout: store_timeout?,
                 http: self.http,

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,6 +72,9 @@ pub struct ProducerArgs {
     /// Do not print each event; show progress instead
     #[arg(long, env = "DELTAWAVE_QUIET")]
     quiet: bool,
+    /// Serve /healthz, /readyz and /metrics on this address [default: do not]
+    #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
+    http: Option<SocketAddr>,
     #[command(flatten)]
     identity: IdentityArgs,
 }
@@ -190,6 +194,8 @@ pub struct ProducerSettings {
     pub give_up: Duration,
     /// Show progress, not events.
     pub quiet: bool,
+    /// Where health and metrics are served.
+    pub http: Option<SocketAddr>,
     /// Who this is towards Azure.
     pub identity: IdentitySettings,
 }
@@ -293,6 +299,7 @@ impl ProducerArgs {
             events: self.events,
             give_up: Duration::from_secs(self.give_up),
             quiet: self.quiet,
+            http: self.http,
             identity,
         });
         faults.finish(settings)

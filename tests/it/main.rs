@@ -43,6 +43,8 @@
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
+//! | `programs_health` | what a running producer and capture say of themselves over HTTP, and that `docs/metrics.md` says the same |
+//! | `prometheus` | a real Prometheus beside a pipeline: every query of every panel and rule finds series, and the store answers every SQL |
 //! | `prune` | `deltawave prune --before`: what is old goes, the latest state stays, and all stays provable |
 //! | `registry` | bodies by a schema registry: a real one and another's serializer, and registries that are away or refuse |
 //! | `replay` | `deltawave replay`: what lacks is loaded again, that and nothing else, and proven |
@@ -102,6 +104,8 @@ mod notifications;
 mod offline;
 mod pipeline;
 mod producer;
+mod programs_health;
+mod prometheus;
 mod prune;
 mod registry;
 mod replay;

@@ -51,6 +51,9 @@ struct Partition {
 const EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_secs(300);
 
+/// Why a partition's lane may be shut.
+const REASONS: [&str; 4] = ["differs", "anew", "gone", "broker"];
+
 /// Times that are kept at most: with more, the oldest stay.
 const KEPT: usize = 4096;
 
@@ -142,18 +145,28 @@ impl LaneState {
     /// A partition is in that phase, and shut for that reason.
     pub(super) fn is(&self, id: PartitionId, phase: &'static str, shut: Option<(&'static str, String)>) {
         self.partition(id, |partition| {
+            if partition.phase.is_empty() {
+                // Of one that was never shut, too, it is to be seen that it is not.
+                for reason in REASONS {
+                    self.shut(id, reason, 0.0);
+                }
+            }
             for (code, open) in [(partition.shut.as_ref(), 0.0), (shut.as_ref(), 1.0)] {
                 let Some((code, _)) = code else { continue };
-                let labels = [
-                    ("hub", self.hub.to_string()),
-                    ("route", self.route.to_string()),
-                    ("partition", id.to_string()),
-                    ("reason", (*code).to_owned()),
-                ];
-                gauge!("deltawave_loader_live_shut", &labels).set(open);
+                self.shut(id, code, open);
             }
             (partition.phase, partition.shut) = (phase, shut);
         });
+    }
+
+    fn shut(&self, id: PartitionId, reason: &'static str, shut: f64) {
+        let labels = [
+            ("hub", self.hub.to_string()),
+            ("route", self.route.to_string()),
+            ("partition", id.to_string()),
+            ("reason", reason.to_owned()),
+        ];
+        gauge!("deltawave_loader_live_shut", &labels).set(shut);
     }
 
     /// The broker said where a partition ends.

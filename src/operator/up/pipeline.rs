@@ -77,6 +77,7 @@ impl Pipeline {
             events: settings.events,
             give_up: STALL,
             quiet: true,
+            http: None,
         };
         let capture = CaptureSettings {
             identity: IdentitySettings::default(),
@@ -90,16 +91,18 @@ impl Pipeline {
             empty_windows: EmptyWindows::Skip,
             codec: FileCodec::Null,
             give_up: STALL,
+            http: None,
             until: Until::Stopped,
         };
         let (format, registry) = (settings.format.read_by(), components.registry().cloned());
         let route = Route { format, registry, ..Route::new(hub, "user_event_log") };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
+        let lane = LiveSettings::of_broker(components.kafka(), &loader.routes);
+        loader.log = Some(Ok(lane.source.clone()));
         if settings.live {
             // Nobody but this pipeline writes these keys, so that there is no file to wait for.
-            let live = LiveSettings::of_broker(components.kafka(), &loader.routes);
-            loader.live = Some(LiveSettings { from_start: true, ..live });
+            loader.live = Some(LiveSettings { from_start: true, ..lane });
         }
         // Nothing is late on one machine, and looking everywhere at every poll is cheap there.
         loader.lookout.look_back = LOOK_BACK;

@@ -4,6 +4,7 @@
 mod endpoint;
 mod formats;
 mod kills;
+mod level;
 
 use std::time::Duration;
 

@@ -24,6 +24,7 @@ async fn in_process_a_held_producer_sends_nothing_and_the_observer_hears_of_each
         events: Some(500),
         give_up: DEADLINE,
         quiet: true,
+        http: None,
     };
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ears = Arc::clone(&heard);

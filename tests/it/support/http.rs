@@ -24,6 +24,11 @@ impl Http {
         Http(line.split("address=").nth(1).unwrap().trim().to_owned())
     }
 
+    /// As `ADDR:PORT`.
+    pub fn address(&self) -> &str {
+        &self.0
+    }
+
     /// A page's status, content type and body.
     pub async fn get(&self, path: &str) -> (u16, String, String) {
         let ask = async {

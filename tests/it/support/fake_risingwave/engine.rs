@@ -58,7 +58,7 @@ impl State {
             let rows = names.filter(|name| files.contains_key(name)).map(|name| vec![name]).collect();
             return Some(Answer { columns: text(&["blob"]), rows });
         }
-        if sql.starts_with("SELECT f.partition_id, f.blob, f.etag, f.last_sequence_number FROM capture_files f JOIN") {
+        if sql.starts_with("SELECT f.partition_id, f.blob, f.etag, f.last_sequence_number, ") {
             let columns = ["partition_id", "blob", "etag", "last_sequence_number"];
             return Some(Answer::text(&columns, self.data.newest_files()));
         }
