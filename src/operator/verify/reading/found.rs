@@ -9,13 +9,13 @@ use crate::settings::Route;
 
 /// What was read again, and found to be as it is there.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::operator::verify) struct Read {
+pub(in crate::operator) struct Read {
     /// Files.
-    pub(in crate::operator::verify) files: usize,
+    pub(in crate::operator) files: usize,
     /// Records whose values were compared, if they were.
-    pub(in crate::operator::verify) records: Option<u64>,
+    pub(in crate::operator) records: Option<u64>,
     /// Rows of the latest state, if that was compared.
-    pub(in crate::operator::verify) states: Option<u64>,
+    pub(in crate::operator) states: Option<u64>,
 }
 
 /// `, every value of 70 records as in their files, ...`
