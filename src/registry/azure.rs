@@ -26,8 +26,14 @@ impl Azure {
         Azure { host: host.to_owned(), web, identity }
     }
 
+    /// Asks for the names of its groups.
+    pub(super) async fn look(&self) -> Result<(), RegistryError> {
+        let (got, token) = self.ask("").await?;
+        if got.status == 200 { Ok(()) } else { Err(self.refusal(&got, &token)) }
+    }
+
     pub(super) async fn schema(&self, id: &str) -> Result<SchemaText, RegistryError> {
-        let (got, token) = self.ask(id).await?;
+        let (got, token) = self.ask(&format!("/$schemas/{id}")).await?;
         match got.status {
             200 => {
                 let Some(kind) = kind(&got.content_type) else {
@@ -46,9 +52,9 @@ impl Azure {
         }
     }
 
-    /// Asks for a schema, with a token, which is given too.
-    async fn ask(&self, id: &str) -> Result<(Got, Secret), RegistryError> {
-        let url = format!("https://{}/$schemaGroups/$schemas/{id}?{VERSION}", self.host);
+    /// Asks for what is below the groups, with a token, which is given too.
+    async fn ask(&self, path: &str) -> Result<(Got, Secret), RegistryError> {
+        let url = format!("https://{}/$schemaGroups{path}?{VERSION}", self.host);
         let url: Url = url.parse().map_err(|error| self.away(format!("{error}")))?;
         let token = self.identity.token(SCOPE).await.map_err(RegistryError::unread)?.secret;
         let shown = Secret::new(format!("Bearer {}", token.expose()));

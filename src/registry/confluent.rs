@@ -100,6 +100,11 @@ impl Confluent {
         Ok(SchemaText { kind, text: main.schema, references })
     }
 
+    /// Asks for what every such registry tells.
+    pub(super) async fn look(&self) -> Result<(), RegistryError> {
+        self.sent::<Vec<String>>(&["schemas", "types"], None).await.map(|_| ())
+    }
+
     /// Puts a schema under a subject, unless it is there already: its number is the same then.
     pub(super) async fn register(&self, subject: &str, schema: &SchemaText) -> Result<u32, RegistryError> {
         let kind = match schema.kind {

@@ -66,6 +66,17 @@ impl Registry {
         }))
     }
 
+    /// Whether it answers, and lets the program in.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn look(&self) -> Result<(), RegistryError> {
+        match &self.0 {
+            Kind::Confluent(registry) => registry.look().await,
+            Kind::Azure(registry) => registry.look().await,
+        }
+    }
+
     /// Puts a schema, which names no others, under a subject; gives the number that records name it by. Repeating it
     /// does no harm.
     ///

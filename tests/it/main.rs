@@ -41,6 +41,7 @@
 //! | `loader_waiting` | files that cannot be read, each alone: they wait and are shown, and the others are loaded |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
+//! | `page` | the loader's page in a browser: what it shows, takes, refuses and costs, and pictures of it |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `programs_health` | what a running producer and capture say of themselves over HTTP, and that `docs/metrics.md` says the same |
@@ -102,6 +103,7 @@ mod loader_values;
 mod loader_waiting;
 mod notifications;
 mod offline;
+mod page;
 mod pipeline;
 mod producer;
 mod programs_health;

@@ -25,6 +25,22 @@ struct Lane {
     /// Why nothing is read or written at all.
     trouble: Option<String>,
     partitions: BTreeMap<PartitionId, Partition>,
+    /// Records that became rows.
+    written: u64,
+}
+
+/// How one partition of a lane is, for whoever shows it.
+#[derive(Debug, Clone)]
+pub(in crate::loader) struct LanePlace {
+    pub(in crate::loader) route: Arc<str>,
+    pub(in crate::loader) hub: String,
+    pub(in crate::loader) partition: PartitionId,
+    pub(in crate::loader) phase: &'static str,
+    /// The next number there will be.
+    pub(in crate::loader) end: Option<SequenceNumber>,
+    /// The next number that is to be written.
+    pub(in crate::loader) next: Option<SequenceNumber>,
+    pub(in crate::loader) behind_seconds: f64,
 }
 
 /// One partition of it.
@@ -116,6 +132,25 @@ impl Lanes {
             json!({"route": &**route, "trouble": lane.trouble, "partitions": partitions})
         };
         (!lanes.is_empty()).then(|| lanes.iter().map(lane).collect())
+    }
+
+    /// Every partition, and how many records of all lanes became rows; nothing where there is no lane.
+    pub(in crate::loader) fn places(&self) -> Option<(Vec<LanePlace>, u64)> {
+        let lanes = self.lock();
+        let place = |route: &Arc<str>, hub: &str, (id, partition): (&PartitionId, &Partition)| LanePlace {
+            route: Arc::clone(route),
+            hub: hub.to_owned(),
+            partition: *id,
+            phase: partition.phase,
+            end: partition.end,
+            next: partition.next,
+            behind_seconds: partition.behind_seconds(),
+        };
+        let of_lane = |(route, lane): (&Arc<str>, &Lane)| {
+            lane.partitions.iter().map(|entry| place(route, &lane.hub, entry)).collect::<Vec<_>>()
+        };
+        let written = lanes.values().map(|lane| lane.written).sum();
+        (!lanes.is_empty()).then(|| (lanes.iter().flat_map(of_lane).collect(), written))
     }
 
     /// Brings metrics up to date that depend on the time they are read.
@@ -211,6 +246,7 @@ impl LaneState {
 
     /// So many records became rows, and so many were left to their files.
     pub(super) fn counted(&self, written: usize, left: usize) {
+        self.lane(|lane| lane.written += written as u64);
         for (outcome, records) in [("written", written), ("left", left)] {
             let labels =
                 [("hub", self.hub.to_string()), ("route", self.route.to_string()), ("outcome", outcome.to_owned())];

@@ -1,6 +1,7 @@
 //! What the pipeline stands on, started as the settings choose.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -202,7 +203,7 @@ impl Components {
     }
 
     /// Where everything is, for people.
-    pub(super) fn facts(&self, session: &Session) -> Facts {
+    pub(super) fn facts(&self, session: &Session, page: Page) -> Facts {
         let broker = match &self.broker {
             Broker::Embedded(_) => format!("{} (embedded in this process)", self.kafka.broker),
             Broker::Kafka(_) => format!("{} (Apache Kafka)", self.kafka.broker),
@@ -210,6 +211,7 @@ impl Components {
         };
         let registry = self.registry.as_ref();
         Facts {
+            page,
             broker,
             registry: registry.map(|(_, address)| format!("{address} (Apicurio Registry)")),
             blob: format!("{} (Azurite)", self.blob),
@@ -280,8 +282,25 @@ impl Store {
     }
 }
 
+/// What is served for people.
+pub(super) struct Page {
+    pub(super) address: SocketAddr,
+    pub(super) hidden: bool,
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Page { address, hidden } = self;
+        match hidden {
+            false => write!(f, "page     http://{address}/"),
+            true => write!(f, "health   http://{address}/readyz"),
+        }
+    }
+}
+
 /// Where everything is.
 pub(super) struct Facts {
+    pub(super) page: Page,
     pub(super) broker: String,
     pub(super) registry: Option<String>,
     pub(super) blob: String,
@@ -292,7 +311,8 @@ pub(super) struct Facts {
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { broker, registry, blob, store, psql, data } = self;
+        let Facts { page, broker, registry, blob, store, psql, data } = self;
+        writeln!(f, "{page}")?;
         writeln!(f, "broker   {broker}")?;
         if let Some(registry) = registry {
             writeln!(f, "schemas  {registry}")?;

@@ -36,7 +36,7 @@ const STALL: Duration = Duration::from_secs(60);
 pub(super) struct Pipeline {
     producer: ProducerSettings,
     capture: CaptureSettings,
-    loader: LoaderSettings,
+    pub(super) loader: LoaderSettings,
     hold: bool,
     exit: bool,
     pub(super) sent: Arc<Sent>,
