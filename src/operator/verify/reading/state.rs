@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
+use super::found::shown;
 use super::newest::{Event, Newest, Shape, Version, batch};
-use super::shown;
 use crate::capture::{EnqueuedTime, SequenceNumber};
 use crate::operator::verify::error::VerifyError;
 use crate::operator::verify::finding::Findings;
