@@ -9,9 +9,13 @@ impl Subject for Progress {
     fn standing(&self) -> Standing {
         let counts = self.counts();
         let mut places: BTreeMap<(String, i32), Place> = BTreeMap::new();
-        for (hub, route, partition, window, last) in self.health.files() {
-            let place = Place { newest_window: Some(window), last, ..Place::new(&route, &hub, partition) };
-            places.insert((route.to_string(), partition), place);
+        for files in self.health.files() {
+            let place = Place {
+                newest_window: Some(files.newest_window),
+                last: files.last,
+                ..Place::new(&files.route, &files.hub, files.partition)
+            };
+            places.insert((files.route.to_string(), files.partition), place);
         }
         let lanes = self.lanes.places();
         for lane in lanes.iter().flat_map(|(lanes, _)| lanes) {
