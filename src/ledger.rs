@@ -13,7 +13,7 @@ mod runs;
 
 use time::OffsetDateTime;
 
-use crate::capture::{FileName, SequenceNumber};
+use crate::capture::{EnqueuedTime, FileName, SequenceNumber};
 pub use coverage::{Chunk, Cluster, Coverage, CoveredFile, FileState, Gap, merged};
 pub use ends::{EndsError, LogEnds, PartitionEnds};
 pub use log::{Log, LogError, LogPartition, LogRead, LogRecord};
@@ -29,6 +29,8 @@ pub struct FileVersion {
     pub etag: String,
     /// Its size, in bytes.
     pub size: u64,
+    /// When it was last written, by the container's clock, where that is known. Azure says it in whole seconds.
+    pub committed_at: Option<OffsetDateTime>,
     /// What its name says.
     pub name: FileName,
 }
@@ -85,6 +87,8 @@ impl Outcome {
 pub struct Contents {
     /// Its sequence numbers; `None` for a silent window.
     pub span: Option<Span>,
+    /// When the broker took the last of its records, if it has any.
+    pub last_enqueued_at: Option<EnqueuedTime>,
     /// How many records it has, as far as it can be read.
     pub records: u64,
     /// Those of them that make no rows and were to make none: tombstones, where the route says that there are some.

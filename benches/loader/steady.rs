@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deltawave::capture::{FileName, Hub, NameFormat, PartitionId, SequenceNumber};
+use deltawave::capture::{EnqueuedTime, FileName, Hub, NameFormat, PartitionId, SequenceNumber};
 use deltawave::ledger::{Contents, Entry, FileVersion, Outcome as FileOutcome, Span};
 use time::OffsetDateTime;
 use tokio::time::{sleep, timeout};
@@ -101,9 +101,15 @@ fn files_done(files: i64) -> Outcome<Vec<Entry>> {
         let name = FileName { hub: hub.clone(), partition: PartitionId(partition), window_start };
         let blob = NameFormat::default().format(&name);
         let span = Span { first: SequenceNumber(file * 10), last: SequenceNumber(file * 10 + 9) };
-        let contents =
-            Contents { span: Some(span), records: 10, skipped: 0, unmapped: 0, outcome: FileOutcome::Loaded };
-        let file = FileVersion { blob, etag: ETAG.to_owned(), size: 508, name };
+        let contents = Contents {
+            span: Some(span),
+            last_enqueued_at: Some(EnqueuedTime::from_utc(window_start)),
+            records: 10,
+            skipped: 0,
+            unmapped: 0,
+            outcome: FileOutcome::Loaded,
+        };
+        let file = FileVersion { blob, etag: ETAG.to_owned(), size: 508, committed_at: Some(window_start), name };
         Entry { file, contents, loaded: 10, rows: None, rejected: 0, loaded_at: now }
     };
     let files = (0..PARTITIONS).flat_map(|partition| (0..files).map(move |file| (partition, file)));

@@ -6,6 +6,7 @@
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,8 +74,12 @@ def compose(root):
             if dependency not in services:
                 yield say(f"{name}: there is no service {dependency}")
         for volume in service.get("volumes", []):
-            if volume.split(":")[0] not in file["volumes"]:
-                yield say(f"{name}: there is no volume {volume.split(':')[0]}")
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                if not (path.parent / source).is_dir() or not volume.endswith(":ro"):
+                    yield say(f"{name}: {source} is no folder here, or may be written to")
+            elif source not in file["volumes"]:
+                yield say(f"{name}: there is no volume {source}")
     for port in published:
         if not port.startswith("127.0.0.1:"):
             yield say(f"the port {port} is open to others")
@@ -221,6 +226,111 @@ def azure(root):
         yield f"{done.stdout}{done.stderr}".rstrip()
 
 
+def promtool(root):
+    """Prometheus' own checker, on PATH or where .ci/run puts it."""
+    here = root / "target/ci/prometheus/usr/bin/promtool"
+    return shutil.which("promtool") or os.environ.get("PROMTOOL") or str(here)
+
+
+def prometheus(root):
+    """Prometheus takes configuration and rules, each rule fires in a test on a made-up fault, and jobs are compose services."""
+    folder = root / "deploy/prometheus"
+    for words, file in ((["check", "config"], "prometheus.yml"), (["check", "rules"], "rules.yml"), (["test", "rules"], "rules.test.yml")):
+        try:
+            done = subprocess.run([promtool(root), *words, file], cwd=folder, capture_output=True, text=True)
+        except OSError as error:
+            yield f"promtool cannot be run ({error}): install Prometheus, or name the program in PROMTOOL"
+            return
+        if done.returncode != 0:
+            yield f"deploy/prometheus/{file}: promtool {' '.join(words)}:\n{done.stdout}{done.stderr}".rstrip()
+    tests = load(folder / "rules.test.yml")[0]["tests"]
+    fired, quiet = set(), set()
+    for each in (each for test in tests for each in test["alert_rule_test"]):
+        (fired if each["exp_alerts"] else quiet).add(each["alertname"])
+    for name in alerts_of_prometheus(root):
+        if name not in fired & quiet:
+            yield f"deploy/prometheus/rules.test.yml: no test has {name} firing, or none has it quiet"
+    services = load(root / "deploy/local/compose.yaml")[0]["services"]
+    for job in load(folder / "prometheus.yml")[0]["scrape_configs"]:
+        for target in job["dns_sd_configs"]:
+            variables = services.get(job["job_name"], {}).get("environment", {})
+            if target["names"] != [job["job_name"]] or not variables.get("DELTAWAVE_HTTP", "").endswith(f":{target['port']}"):
+                yield f"deploy/prometheus/prometheus.yml: deploy/local/compose.yaml has no service {job['job_name']} that listens on {target['port']}"
+
+
+def alerts_of_prometheus(root):
+    """The rules, by name."""
+    groups = load(root / "deploy/prometheus/rules.yml")[0]["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+# In Azure by number.
+SEVERITIES = {"1": "critical", "2": "warning", "3": "info"}
+
+
+def alerts(root):
+    """Prometheus' alerts, Azure's and those of docs/operations.md have the same names and weights, and each has a section."""
+    page = (root / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| \[`([\w-]+)`\]\(#([\w-]+)\) \| (\w+) \| (yes|–) \| (yes|–) \|", page, re.M)
+    listed = {name: (severity, prometheus == "yes", azure == "yes") for name, _, severity, prometheus, azure in rows}
+    rules = alerts_of_prometheus(root)
+    template = (root / "infra/modules/alerts.bicep").read_text()
+    azure = {name: SEVERITIES[severity] for name, severity in re.findall(r"^    name: '([\w-]+)'(?:(?!\n  \}).)*?^    severity: (\d)", template, re.M | re.S)}
+    for name in sorted(listed.keys() | rules.keys() | azure.keys()):
+        severity, in_prometheus, in_azure = listed.get(name, (None, False, False))
+        if in_prometheus != (name in rules):
+            yield f"docs/operations.md: {name} {'is not' if in_prometheus else 'is'} in deploy/prometheus/rules.yml"
+        if in_azure != (name in azure):
+            yield f"docs/operations.md: {name} {'is not' if in_azure else 'is'} in infra/modules/alerts.bicep"
+        for file, weight in (("deploy/prometheus/rules.yml", rules.get(name, {}).get("labels", {}).get("severity")), ("infra/modules/alerts.bicep", azure.get(name))):
+            if weight and weight != severity:
+                yield f"{file}: {name} is {weight}, in docs/operations.md {severity}"
+        if name in rules and rules[name]["annotations"].get("runbook") != f"docs/operations.md#{name}":
+            yield f"deploy/prometheus/rules.yml: the runbook of {name} is not docs/operations.md#{name}"
+        if not re.search(rf"^### {name}$", page, re.M):
+            yield f"docs/operations.md: no section says what {name} means and what to do"
+
+
+def grafana(root):
+    """Dashboards are JSON whose panels each ask a data source that is provisioned, and metrics that the programs have."""
+    import json
+
+    folder = root / "deploy/grafana"
+    sources = {source["uid"]: source["type"] for source in load(folder / "provisioning/datasources/deltawave.yaml")[0]["datasources"]}
+    known = set(re.findall(r"^\| `(deltawave_\w+)` \|", (root / "docs/metrics.md").read_text(), re.M))
+    uids = set()
+    for path in sorted((folder / "dashboards").glob("*.json")):
+        name = path.relative_to(root)
+        try:
+            dashboard = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            yield f"{name}: {error}"
+            continue
+        if dashboard["uid"] in uids:
+            yield f"{name}: another dashboard has the uid {dashboard['uid']}"
+        uids.add(dashboard["uid"])
+        panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+        if len({panel["id"] for panel in dashboard["panels"]}) < len(dashboard["panels"]):
+            yield f"{name}: two panels have one id"
+        for panel in panels:
+            say = f"{name}: {panel['title']}: "
+            for each in [panel, *panel["targets"]]:
+                source = each.get("datasource", {})
+                if sources.get(source.get("uid")) != source.get("type"):
+                    yield say + f"the data source {source} is not provisioned"
+            for target in panel["targets"]:
+                if not target.get("expr") and not target.get("rawSql"):
+                    yield say + "asks nothing"
+                for metric in re.findall(r"\bdeltawave_\w+", target.get("expr", "")):
+                    if metric not in known and re.sub(r"_(bucket|sum|count)$", "", metric) not in known:
+                        yield say + f"docs/metrics.md has no {metric}"
+            place = panel["gridPos"]
+            if place["x"] + place["w"] > 24:
+                yield say + "is wider than the page"
+    if len(uids) < 2:
+        yield "deploy/grafana/dashboards: fewer than two dashboards are where this looks for them"
+
+
 def variables(root):
     """Each container of our image gets variables that its program reads, by docs/settings.md, which a test holds to the programs."""
     _, _, table = (root / "docs/settings.md").read_text().partition("\n## Which program reads which variable\n")
@@ -241,7 +351,7 @@ def variables(root):
                 yield f"{file}: {program} does not read {name}"
 
 
-CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, dockerfile, shell, chart, manifests, variables, infra, azure)}
+CHECKS = {check.__name__: check for check in (workflows, pins, dependabot, compose, prometheus, alerts, grafana, dockerfile, shell, chart, manifests, variables, infra, azure)}
 
 
 def main():

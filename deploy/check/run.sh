@@ -5,7 +5,7 @@
 #   deploy/check/run.sh NAME …      only these checks, such as `compose`
 #   RISINGWAVE_CHARTS=DIRECTORY …   with a clone of risingwavelabs/helm-charts: the chart's own templates too (chart.sh)
 #
-# Needs python3 with venv, and go or a network that pip can reach. Tools are kept in target/ci, the Azure CLI among them
+# Needs python3 with venv, go or a network that pip can reach, and promtool or apt-get. Tools are kept in target/ci, the Azure CLI among them
 # (730 MB, a minute or two the first time); it parses, and runs nothing. The image is image.sh's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -32,6 +32,19 @@ if [[ ! -x $tools/actionlint ]]; then
   fi
 fi
 export PATH=$PWD/$venv/bin:$tools:$PATH
+
+# Debian's or Ubuntu's, unpacked: its package would start a server.
+if ! command -v promtool >/dev/null && [[ ! -x target/ci/prometheus/usr/bin/promtool ]]; then
+  rm -rf target/ci/prometheus
+  mkdir -p target/ci/prometheus
+  (
+    cd target/ci/prometheus
+    apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }
+    dpkg-deb -x ./*.deb .
+    rm ./*.deb
+  )
+fi
+export PROMTOOL=$PWD/target/ci/prometheus/usr/bin/promtool
 
 # A folder of another version is another version's.
 azure=$PWD/target/ci/azure-cli

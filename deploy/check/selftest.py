@@ -8,7 +8,7 @@ from pathlib import Path
 import check
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts", "src/operator/guard/certificate.rs", "src/operator/guard/watch.rs"]
+FILES = [".dockerignore", ".github", "Cargo.toml", "Cargo.lock", "benches/peers", "deploy", "docs/metrics.md", "docs/operations.md", "docs/settings.md", "infra", "rust-toolchain.toml", "src/offline/parts", "src/operator/guard/certificate.rs", "src/operator/guard/watch.rs"]
 # check, file, what stands there, the mistake
 MISTAKES = [
     ("workflows", ".github/workflows/ci.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-24.40"),
@@ -24,6 +24,18 @@ MISTAKES = [
     ("compose", "deploy/local/compose.yaml", "apache/kafka:4.3.1", "apache/kafka:latest"),
     ("compose", "deploy/local/compose.yaml", '"127.0.0.1:4566:4566"', '"4566:4566"'),
     ("compose", "deploy/local/compose.yaml", "      topic: {condition", "      topics: {condition"),
+    ("compose", "deploy/local/compose.yaml", "../prometheus:/etc/prometheus:ro", "../prometheus:/etc/prometheus"),
+    ("prometheus", "deploy/prometheus/prometheus.yml", "scrape_interval", "scrape_intervals"),
+    ("prometheus", "deploy/prometheus/prometheus.yml", "names: [capture]", "names: [captures]"),
+    ("prometheus", "deploy/prometheus/rules.yml", "deltawave_capture_ready == 0", "deltawave_capture_ready = 0"),
+    ("prometheus", "deploy/prometheus/rules.test.yml", "alertname: waiting-files\n        exp_alerts: []", "alertname: bad-files\n        exp_alerts: []"),
+    ("alerts", "deploy/prometheus/rules.yml", "alert: live-shut", "alert: live-closed"),
+    ("alerts", "infra/modules/alerts.bicep", "name: 'waiting-files'", "name: 'files-waiting'"),
+    ("alerts", "infra/modules/alerts.bicep", "name: 'live-unproven'\n    severity: 1", "name: 'live-unproven'\n    severity: 2"),
+    ("alerts", "docs/operations.md", "### capture-lost\n", "### capture lost\n"),
+    ("grafana", "deploy/grafana/dashboards/data.json", '"uid": "deltawave-store"', '"uid": "deltawave-stores"'),
+    ("grafana", "deploy/grafana/dashboards/pipeline.json", "deltawave_loader_lag_events", "deltawave_loader_lags_events"),
+    ("grafana", "deploy/grafana/dashboards/pipeline.json", '"panels": [', '"panels": [,'),
     ("dockerfile", "deploy/Dockerfile", "debian:trixie-slim", "debian"),
     ("dockerfile", "deploy/Dockerfile", "rust:1.95.0-", "rust:1.80.0-"),
     ("dockerfile", "deploy/Dockerfile", "USER 10001:10001", "USER root"),

@@ -124,6 +124,26 @@ var queries = [
     ]
   }
   {
+    name: 'live-shut'
+    severity: 2
+    window: 'PT30M'
+    text: 'The live lane of a partition writes nothing, as its records are not those of the files. They come with their files.'
+    query: [
+      lines
+      '| where ContainerName has "loader" and Line has "the live lane stays shut"'
+    ]
+  }
+  {
+    name: 'waiting-files'
+    severity: 2
+    window: 'PT30M'
+    text: 'A Capture file cannot be read, it alone, and waits: it is archived, or refused. The others go on.'
+    query: [
+      lines
+      '| where ContainerName has "loader" and Line has "it waits, and the others go on"'
+    ]
+  }
+  {
     name: 'bad-files'
     severity: 2
     window: 'PT30M'

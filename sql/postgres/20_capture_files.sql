@@ -21,5 +21,7 @@ CREATE TABLE IF NOT EXISTS capture_files (
     skipped bigint,
     unmapped bigint,
     table_rows bigint,
+    committed_at timestamp,
+    last_enqueued_at timestamp,
     PRIMARY KEY (container, target, blob)
 );

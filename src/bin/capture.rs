@@ -1,9 +1,11 @@
 //! Does what Event Hubs Capture does, for any Kafka broker: writes every partition's records to Capture files.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
-use deltawave::capturer::{self, Progress};
+use deltawave::capturer::{self, CaptureError, Progress};
+use deltawave::service::http::{self, HttpError};
 use deltawave::service::{self, Exit};
 use deltawave::settings::{self, CaptureArgs, LogArgs};
 
@@ -21,9 +23,22 @@ struct Cli {
     log: LogArgs,
 }
 
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
 fn main() -> ExitCode {
     let (cli, faults) = settings::command_line::<Cli>();
     service::run(cli.log.settings(), faults.and(cli.capture.validate()), |settings, shutdown| async move {
-        capturer::run(settings, shutdown, Progress::shared()).await.map(|()| Exit::Done)
+        let progress = Progress::shared();
+        if let Some(address) = settings.http {
+            http::serve(address, Arc::clone(&progress) as _).await?;
+        }
+        capturer::run(settings, shutdown, progress).await?;
+        Ok::<_, Failure>(Exit::Done)
     })
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use deltawave::producer::{self, Printer};
+use deltawave::producer::{self, Health, Observer, Printer, ProducerError};
+use deltawave::service::http::{self, HttpError};
 use deltawave::service::{self, Exit};
 use deltawave::settings::{self, LogArgs, ProducerArgs};
 use tokio::sync::watch;
@@ -24,11 +25,25 @@ struct Cli {
     log: LogArgs,
 }
 
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
 fn main() -> ExitCode {
     let (cli, faults) = settings::command_line::<Cli>();
     service::run(cli.log.settings(), faults.and(cli.producer.validate()), |settings, shutdown| async move {
-        let printer = Arc::new(Printer::new(&settings, shutdown.clone()));
+        let mut observer: Arc<dyn Observer> = Arc::new(Printer::new(&settings, shutdown.clone()));
+        if let Some(address) = settings.http {
+            let health = Health::new(&settings.topic, observer);
+            http::serve(address, Arc::clone(&health) as _).await?;
+            observer = health;
+        }
         let (_, never_held) = watch::channel(false);
-        producer::run(settings, shutdown, never_held, printer).await.map(|_| Exit::Done)
+        producer::run(settings, shutdown, never_held, observer).await?;
+        Ok::<_, Failure>(Exit::Done)
     })
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::CaptureError;
+use super::health;
 use super::position::{Held, LastRecord, Start, resume, start};
 use super::progress::Offsets;
 use super::shared::Shared;
@@ -157,6 +158,11 @@ async fn pause(shared: &Shared) {
 
 fn tell(hub: &Hub, partition: PartitionId, start: &Start, expected: Option<i64>) {
     let (topic, expected) = (hub.name(), expected.unwrap_or_default());
+    let missing = match start {
+        Start::Gap(missing) => missing.end - missing.start,
+        _ => 0,
+    };
+    health::lost(hub, partition, u64::try_from(missing).unwrap_or(0));
     match start {
         Start::Gap(missing) => tracing::error!(
             topic,

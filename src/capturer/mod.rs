@@ -23,6 +23,8 @@ mod error;
 mod event;
 mod file;
 mod files;
+mod health;
+mod ills;
 mod last;
 mod partition;
 mod position;
@@ -43,6 +45,7 @@ use crate::kafka::{Cluster, Endpoint, MissingTopic, Reader};
 use crate::settings::CaptureSettings;
 pub use error::CaptureError;
 use files::Files;
+use ills::Party;
 pub use progress::{PartitionProgress, Progress};
 use shared::Shared;
 use topics::Topics;
@@ -64,6 +67,7 @@ pub async fn run(
     shutdown: CancellationToken,
     progress: Arc<Progress>,
 ) -> Result<(), CaptureError> {
+    health::describe();
     let started = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         started = start(settings, shutdown.child_token(), progress) => started?,
@@ -93,7 +97,7 @@ async fn start(
     let identity = Identity::new(settings.identity.clone());
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let blob_trouble = Arc::new(Trouble::new(container.address()));
+    let blob_trouble = Arc::new(Trouble::new(container.address(), Party::Blob, &progress));
     let files = Files::new(container.clone(), settings.name_format.clone(), Arc::clone(&blob_trouble))
         .map_err(|source| CaptureError::Encode { blob: "an empty file".to_owned(), source })?;
     let patience = settings.give_up;
@@ -116,7 +120,8 @@ async fn start(
         size = settings.limits.size,
         "capturing"
     );
-    let broker_trouble = Trouble::new(&settings.kafka.broker);
+    progress.started();
+    let broker_trouble = Trouble::new(&settings.kafka.broker, Party::Broker, &progress);
     Ok(Shared { settings, cluster, reader, container, files, blob_trouble, broker_trouble, progress, shutdown })
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use metrics::histogram;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until};
 
@@ -7,6 +8,7 @@ use super::CaptureError;
 use super::cursor::{Cursor, Step};
 use super::file::{Committed, OpenFile, another};
 use super::files::Newest;
+use super::health;
 use super::shared::Shared;
 use crate::capture::{Hub, PartitionId, Window};
 use crate::settings::{EmptyWindows, Until};
@@ -89,8 +91,10 @@ impl Partition {
                 }
                 let trace = self.trace(blob, opened);
                 let filled = traces::now();
+                let began = Instant::now();
                 let committed = file.commit(&self.shared.container, &self.shared.blob_trouble).await;
                 let committed = committed.inspect_err(|error| trace.failed(|| error.to_string()))?;
+                histogram!("deltawave_capture_upload_seconds").record(began.elapsed());
                 trace.step("upload", filled, || vec![counted("deltawave.bytes", committed.bytes)]);
                 previous = Some(window.start());
                 files += 1;
@@ -155,6 +159,7 @@ impl Partition {
 
     fn tell(&self, file: &Committed, cursor: &Cursor<'_>, trace: &Trace) {
         self.shared.progress.wrote_file(file.records, file.bytes);
+        health::wrote(&self.hub, file.records, file.bytes);
         cursor.captured();
         let (blob, records, bytes) = (&file.name, file.records, file.bytes);
         trace.tell(|| vec![counted("deltawave.records", records), counted("deltawave.bytes", bytes)]);

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::ills::Ills;
 use crate::capture::{Hub, PartitionId};
 
 /// Live counters of one run, for whoever shows them. Reading them costs nothing worth mentioning.
@@ -11,6 +12,9 @@ pub struct Progress {
     captured: AtomicU64,
     files: AtomicU64,
     bytes: AtomicU64,
+    started: AtomicBool,
+    /// What it depends on and what is away.
+    pub(super) ills: Ills,
     partitions: Mutex<BTreeMap<(Hub, PartitionId), Arc<Offsets>>>,
 }
 
@@ -74,6 +78,15 @@ impl Progress {
             end: offsets.end.load(Ordering::Relaxed),
         };
         self.lock().iter().map(|(partition, offsets)| (partition.clone(), snapshot(offsets))).collect()
+    }
+
+    /// Broker and container answer.
+    pub(super) fn started(&self) {
+        self.started.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
     }
 
     pub(super) fn read_one(&self) {

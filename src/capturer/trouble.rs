@@ -1,9 +1,11 @@
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ills::Party;
+use super::progress::Progress;
 use crate::azure::blob::BlobError;
 
 /// Pauses between attempts grow from the first to the last of these.
@@ -15,31 +17,32 @@ const LONGEST_ASKED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Trouble {
     with: String,
-    present: AtomicBool,
+    party: Party,
+    progress: Arc<Progress>,
 }
 
 impl Trouble {
-    pub fn new(with: impl fmt::Display) -> Self {
-        Trouble { with: with.to_string(), present: AtomicBool::new(false) }
+    pub fn new(with: impl fmt::Display, party: Party, progress: &Arc<Progress>) -> Self {
+        Trouble { with: with.to_string(), party, progress: Arc::clone(progress) }
     }
 
     /// It did not work.
     pub fn met(&self, error: &dyn fmt::Display) {
-        if !self.present.swap(true, Ordering::Relaxed) {
+        if self.progress.ills.met(self.party, error.to_string()) {
             tracing::warn!("{} is away ({error}): trying until it is back", self.with);
         }
     }
 
     /// It was refused, which somebody has to mend.
     fn refused(&self, error: &dyn fmt::Display) {
-        if !self.present.swap(true, Ordering::Relaxed) {
+        if self.progress.ills.met(self.party, error.to_string()) {
             tracing::error!("{error}; this does not pass by itself: trying until it is mended");
         }
     }
 
     /// It worked.
     pub fn over(&self) {
-        if self.present.load(Ordering::Relaxed) && self.present.swap(false, Ordering::Relaxed) {
+        if self.progress.ills.over(self.party) {
             tracing::info!("{} is back", self.with);
         }
     }
@@ -107,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn attempts_end_with_patience_and_not_before() {
-        let trouble = Trouble::new("a");
+        let trouble = Trouble::new("a", Party::Blob, &Progress::shared());
         let started = Instant::now();
         let patience = Duration::from_millis(500);
         let mut attempts = trouble.attempts(Some(patience));
@@ -117,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waiting_does_not_mend_is_not_waited_for() {
-        let trouble = Trouble::new("a");
+        let trouble = Trouble::new("a", Party::Blob, &Progress::shared());
         let error = BlobError::NoContainer { address: "a".to_owned() };
         assert_eq!(trouble.attempts(None).after(error.clone()).await, Err(error));
     }

@@ -122,7 +122,14 @@ impl Decoder {
         file: &FileVersion,
         mut source: Source,
     ) -> Result<FileEnd, LoadError> {
-        let mut contents = Contents { span: None, records: 0, skipped: 0, unmapped: 0, outcome: Outcome::Loaded };
+        let mut contents = Contents {
+            span: None,
+            last_enqueued_at: None,
+            records: 0,
+            skipped: 0,
+            unmapped: 0,
+            outcome: Outcome::Loaded,
+        };
         let mut time: (String, Option<EnqueuedTime>) = (String::new(), None);
         let mut abandoned = None;
         let mut prints = self.live.is_some().then(Prints::default);
@@ -143,6 +150,7 @@ impl Decoder {
             let sequence_number = SequenceNumber(event.sequence_number);
             contents.records += 1;
             contents.span = Some(Span::include(contents.span, sequence_number));
+            contents.last_enqueued_at = Some(enqueued_time);
             let attributes = if self.keeps_attributes { event.attributes } else { Attributes::NOTHING };
             let record = Record { file: index, sequence_number, enqueued_time, body: event.body, attributes };
             if let Some(prints) = &mut prints {

@@ -105,10 +105,14 @@ impl Discovery {
                     prefix: self.format.prefix(&self.hub, Some(partition), None),
                     start_from: self.newest.get(&partition).map(|newest| self.start(reach, partition, *newest, clock)),
                 };
-                let ours = |partition: &PartitionId| self.scope.takes_partition(&self.hub, *partition);
-                self.newest.keys().copied().filter(ours).map(listing).collect()
+                self.partitions().map(listing).collect()
             }
         }
+    }
+
+    /// The partitions known so far whose files are ours to load.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.newest.keys().copied().filter(|partition| self.scope.takes_partition(&self.hub, *partition))
     }
 
     /// Whether nothing is known of the hub's partitions yet.
@@ -126,10 +130,7 @@ impl Discovery {
         match self.format.listing_order() {
             ListingOrder::Unsorted => Vec::new(),
             ListingOrder::ByTime => vec![since(None)],
-            ListingOrder::ByPartition => {
-                let ours = |partition: &PartitionId| self.scope.takes_partition(&self.hub, *partition);
-                self.newest.keys().copied().filter(ours).map(|partition| since(Some(partition))).collect()
-            }
+            ListingOrder::ByPartition => self.partitions().map(|partition| since(Some(partition))).collect(),
         }
     }
 
@@ -158,7 +159,7 @@ impl Discovery {
             *earliest = name.window_start.min(*earliest);
             return None;
         }
-        Some(FileVersion { blob, etag, size, name })
+        Some(FileVersion { blob, etag, size, committed_at: Some(last_modified), name })
     }
 
     /// What a listed name says, if it is a Capture file of this hub that is ours to load; remembered for the next

@@ -139,7 +139,7 @@ pub async fn dry_run(
                     continue;
                 }
                 bytes += size;
-                group.push(FileVersion { blob, etag, size, name });
+                group.push(FileVersion { blob, etag, size, committed_at: Some(last_modified), name });
                 if group.len() >= GROUP_FILES || bytes >= GROUP_BYTES {
                     bytes = 0;
                     read(&means, route, &table, std::mem::take(&mut group), &mut run, &mut tell).await?;

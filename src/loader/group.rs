@@ -329,7 +329,7 @@ impl Counted {
             }
         }
         means.progress.add(counts);
-        means.progress.health.loaded(means.route, target.hub, &entries, unmapped);
+        means.progress.loaded(means.route, target.hub, &entries, unmapped);
         Ok(entries)
     }
 }

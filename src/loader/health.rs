@@ -163,6 +163,22 @@ impl Health {
         state.newest.iter().map(file).collect()
     }
 
+    /// Counts that tell of trouble begin at zero: one that begins with the trouble would not be seen to grow.
+    pub(super) fn count_from_zero(&self, route: &Arc<str>, hub: &str) {
+        let of = |outcome: &'static str| {
+            [("hub", hub.to_owned()), ("route", route.to_string()), ("outcome", outcome.to_owned())]
+        };
+        for outcome in ["loaded", "quarantined"] {
+            counter!("deltawave_loader_files_total", &of(outcome)).increment(0);
+        }
+        for outcome in ["loaded", "rejected"] {
+            counter!("deltawave_loader_events_total", &of(outcome)).increment(0);
+        }
+        for party in [Party::Blob, Party::Store, Party::Queue] {
+            counter!("deltawave_loader_retries_total", "kind" => party.name()).increment(0);
+        }
+    }
+
     /// So many files are written again.
     pub(super) fn rewritten(&self, route: &Arc<str>, hub: &str, files: usize) {
         let labels = [("hub", hub.to_owned()), ("route", route.to_string())];
@@ -245,6 +261,7 @@ impl Health {
 
 /// Says what each metric means, in `/metrics` itself.
 pub(super) fn describe() {
+    describe_gauge!("deltawave_loader_ready", "1 while the loader is ready, as /readyz says it");
     describe_counter!("deltawave_loader_files_total", "Capture files noted as done, by outcome: loaded or quarantined");
     describe_counter!(
         "deltawave_loader_events_total",

@@ -136,6 +136,9 @@ impl Lister<'_> {
         if reach == Reach::Everything {
             self.queue.listed();
         }
+        let hub = self.hub.name();
+        self.progress.levels.listed(self.route, hub, self.discovery.partitions());
+        self.progress.levels.done(self.route, hub, self.queue);
         Ok(())
     }
 

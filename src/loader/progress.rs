@@ -3,15 +3,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::gauge;
+
+use super::freshness::{FreshnessSummary, Freshnesses};
 use super::health::Health;
+use super::level::{Levels, StreamLevel};
 use super::live::Lanes;
 use super::unmapped::UnmappedFields;
+use crate::ledger::Entry;
 use crate::service::http::Status;
 
 /// What a loader has done since it started and how it is, for whoever watches.
 #[derive(Debug)]
 pub struct Progress {
     pub(super) health: Health,
+    /// How far each stream is.
+    pub(super) levels: Levels,
+    freshness: Freshnesses,
     /// Shared with the threads that decode.
     pub(super) unmapped_fields: Arc<UnmappedFields>,
     /// The lanes that read what no file has yet.
@@ -51,6 +59,8 @@ impl Progress {
     pub fn new(poll: Duration) -> Self {
         Progress {
             health: Health::new(poll),
+            levels: Levels::default(),
+            freshness: Freshnesses::new(),
             unmapped_fields: Arc::default(),
             lanes: Arc::default(),
             nothing_found: Mutex::default(),
@@ -83,6 +93,23 @@ impl Progress {
         self.health.backlog()
     }
 
+    /// How long the files of each stream took until their rows could be read, of those committed within the last hour.
+    pub fn freshness(&self) -> Vec<FreshnessSummary> {
+        self.freshness.all()
+    }
+
+    /// How far each stream is: lag and the time up to which everything is loaded.
+    pub fn levels(&self) -> Vec<StreamLevel> {
+        self.levels.all()
+    }
+
+    /// Files were noted as done.
+    pub(super) fn loaded(&self, route: &Arc<str>, hub: &str, entries: &[Entry], unmapped: u64) {
+        self.health.loaded(route, hub, entries, unmapped);
+        self.levels.loaded(route, hub, entries);
+        self.freshness.loaded(route, hub, entries);
+    }
+
     /// Notes what stands where no file of a hub was found, or that one was.
     pub(super) fn nothing_found(&self, hub: &str, instead: Option<String>) {
         let mut nothing = self.nothing_found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,6 +134,11 @@ impl Progress {
 impl Status for Progress {
     fn readiness(&self) -> (bool, serde_json::Value) {
         let (ready, mut answer) = self.health.readiness();
+        for route in answer["routes"].as_array_mut().into_iter().flatten() {
+            let name = route["route"].as_str().unwrap_or_default().to_owned();
+            route["freshness"] = serde_json::json!(self.freshness.json(&name));
+            route["level"] = serde_json::json!(self.levels.json(&name));
+        }
         answer["unmapped_fields"] = serde_json::json!(self.unmapped_fields.all());
         answer["nothing_found"] = serde_json::json!(*self.nothing_found.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(live) = self.lanes.json() {
@@ -116,7 +148,9 @@ impl Status for Progress {
     }
 
     fn refresh_metrics(&self) {
+        gauge!("deltawave_loader_ready").set(f64::from(u8::from(self.health.readiness().0)));
         self.health.refresh_metrics();
+        self.levels.refresh_metrics();
         self.lanes.refresh_metrics();
     }
 }

@@ -1,7 +1,7 @@
 //! A stream's files on their way from being found to being noted: what arrives now before backlog, newer before older.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::azure::blob::BlobError;
-use crate::capture::EnqueuedTime;
+use crate::capture::{EnqueuedTime, PartitionId};
 use crate::ledger::{Entry, FileVersion};
 
 /// Whether a file is news.
@@ -42,6 +42,8 @@ struct State {
     waiting: BTreeMap<Place, FileVersion>,
     /// Where each file is: waiting there, or in hand (`None`).
     names: HashMap<String, Option<Place>>,
+    /// Whose each file in hand is.
+    in_hand: HashMap<String, PartitionId>,
     /// Bytes of those that wait.
     bytes: u64,
     noted: HashMap<String, (String, Instant)>,
@@ -110,6 +112,7 @@ impl Queue {
         };
         let reason = format!("{reason}; waits since {}, {when}", EnqueuedTime::from_utc(since).sql());
         state.names.remove(&file.blob);
+        state.in_hand.remove(&file.blob);
         state.unnoted.push((file.clone(), reason));
         state.aside.insert(file.blob.clone(), Aside { file, archived, since, tries, next });
         drop(state);
@@ -196,6 +199,7 @@ impl Queue {
             let file = entry.remove();
             size += file.size;
             state.names.insert(file.blob.clone(), None);
+            state.in_hand.insert(file.blob.clone(), file.name.partition);
             taken.push(file);
         }
         state.bytes -= size;
@@ -217,6 +221,7 @@ impl Queue {
         }
         for file in taken {
             state.names.remove(&file.blob);
+            state.in_hand.remove(&file.blob);
         }
         drop(state);
         self.changed.send_replace(());
@@ -226,8 +231,17 @@ impl Queue {
     pub(super) fn put_back(&self, taken: Vec<FileVersion>) {
         let mut state = self.lock();
         for file in taken {
+            state.in_hand.remove(&file.blob);
             state.put((Age::Fresh, Reverse(file.name.window_start), file.blob.clone()), file);
         }
+    }
+
+    /// In which partitions files wait, are in hand or cannot be read. `None` while not everything was listed.
+    pub(super) fn partitions_waiting(&self) -> Option<BTreeSet<PartitionId>> {
+        let state = self.lock();
+        let waiting = state.waiting.values().chain(state.aside.values().map(|aside| &aside.file));
+        let all = waiting.map(|file| file.name.partition).chain(state.in_hand.values().copied());
+        (state.listed && !state.let_go && state.gone.is_none()).then(|| all.collect())
     }
 
     /// A listing of everything begins.
@@ -297,7 +311,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{FileName, Hub, PartitionId};
+    use crate::capture::{FileName, Hub};
 
     const START: OffsetDateTime = time::macros::datetime!(2026-01-02 04:00 UTC);
 
@@ -307,7 +321,7 @@ mod tests {
             partition: PartitionId(partition),
             window_start: START + time::Duration::minutes(minute),
         };
-        FileVersion { blob: format!("{partition}/{minute}"), etag: "e".to_owned(), size: 10, name }
+        FileVersion { blob: format!("{partition}/{minute}"), etag: "e".to_owned(), size: 10, committed_at: None, name }
     }
 
     fn taken(queue: &Queue, files: usize) -> Vec<String> {
@@ -337,7 +351,12 @@ mod tests {
         let queue = Queue::new(100);
         queue.offer(file(0, 1), Age::Fresh);
         queue.offer(file(0, 1), Age::Fresh);
+        assert_eq!(queue.partitions_waiting(), None, "not all was listed");
+        queue.listed();
+        let waits = BTreeSet::from([PartitionId(0)]);
+        assert_eq!(queue.partitions_waiting(), Some(waits.clone()));
         assert_eq!(taken(&queue, 5), ["0/1"]);
+        assert_eq!(queue.partitions_waiting(), Some(waits), "in hand");
         queue.offer(file(0, 1), Age::Fresh);
         assert!(taken(&queue, 5).is_empty(), "it is in hand");
         assert!(!queue.is_empty() && queue.knows("0/1", "e", false));
@@ -345,6 +364,7 @@ mod tests {
         assert_eq!(taken(&queue, 5), ["0/1"]);
         queue.done(&[file(0, 1)], &[], None);
         assert!(queue.is_empty() && !queue.knows("0/1", "e", false));
+        assert_eq!(queue.partitions_waiting(), Some(BTreeSet::new()));
     }
 
     #[test]

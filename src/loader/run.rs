@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::LoadError;
+use super::freshness;
 use super::health;
+use super::level;
 use super::live;
 use super::notify::{Inbox, Told};
 use super::patience::Patience;
@@ -38,6 +40,8 @@ pub async fn run(
 ) -> Result<(), LoadError> {
     health::describe();
     live::describe();
+    level::describe();
+    freshness::describe();
     let ended = tokio::select! {
         ended = work(settings, &shutdown, &progress) => ended,
         () = overdue(&shutdown) => {

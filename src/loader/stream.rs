@@ -15,6 +15,7 @@ use super::error::{Interrupted, LoadError};
 use super::evolve::{Hopeless, evolve, may_evolve};
 use super::group::{Means, Reading, write};
 use super::journey::Sightings;
+use super::level::Sounding;
 use super::lister::Lister;
 use super::live::{Common, Lane};
 use super::notify::{Letters, Places, Told};
@@ -77,6 +78,7 @@ impl<'l> Stream<'l> {
     pub(super) fn new(shared: &'l Shared<'l>, route: &'l Route, patience: &Patience, store: &Store) -> Self {
         let name: Arc<str> = route.to_string().into();
         shared.progress.health.begins(&name);
+        shared.progress.health.count_from_zero(&name, route.hub.name());
         let patience = patience.of_route(&name);
         let store = store.with(&patience);
         let queue = Queue::new(MOST_WAITING);
@@ -166,7 +168,18 @@ impl<'l> Stream<'l> {
             ended = lister.run() => ended,
             ended = self.hear(told, &table) => ended,
             never = self.read_live(&table) => match never {},
+            never = self.sound() => match never {},
         }
+    }
+
+    /// Asks how far the broker is.
+    async fn sound(&self) -> Infallible {
+        let Shared { settings, container, progress, identity, .. } = *self.shared;
+        if settings.once {
+            return std::future::pending().await;
+        }
+        let (route, name, store, container) = (self.route, &self.name, &self.store, container.name());
+        Sounding { settings, identity, route, name, container, store, progress }.run().await
     }
 
     /// Writes what no file has yet.
@@ -328,6 +341,7 @@ impl<'l> Stream<'l> {
         let left = pace.left(backlog.bytes);
         let (aside, _) = self.queue.aside();
         self.shared.progress.health.waits(&self.name, backlog, left, aside);
+        self.shared.progress.levels.done(&self.name, self.route.hub.name(), &self.queue);
         if backlog.files > 0 && told.elapsed() >= TELL {
             *told = Instant::now();
             let minutes = left.map(|seconds| format!(", about {:.0} min at this rate", (seconds / 60.0).ceil()));

@@ -26,6 +26,8 @@ pub enum Part {
     Serializers,
     /// What drives a browser, for Node.
     Browser,
+    /// Prometheus, with promtool.
+    Prometheus,
 }
 
 impl Part {
@@ -53,6 +55,7 @@ impl Part {
                 ("package.json", include_str!("parts/browser/package.json")),
                 ("package-lock.json", include_str!("parts/browser/package-lock.json")),
             ],
+            Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -69,6 +72,7 @@ impl Part {
             Part::Registry => "registry",
             Part::Serializers => "serializers",
             Part::Browser => "browser",
+            Part::Prometheus => "prometheus",
         }
     }
 
@@ -82,6 +86,7 @@ impl Part {
             Part::Registry => ("Apicurio Registry", "110 MB"),
             Part::Serializers => ("serializers for Node", "5 MB"),
             Part::Browser => ("Playwright and axe", "5 MB"),
+            Part::Prometheus => ("Prometheus", "19 MB"),
         }
     }
 
@@ -105,6 +110,12 @@ impl Part {
             ],
             Part::Kafka | Part::Connect => &["mvn", "-B", "-q", "dependency:copy-dependencies"],
             Part::Registry => &["mvn", "-B", "-q", "dependency:unpack"],
+            // Unpacked only: installed, it would start a server.
+            Part::Prometheus => &[
+                "sh",
+                "-ec",
+                "apt-get -qq download $(cat package.txt); dpkg-deb -x ./*.deb .; rm ./*.deb; test -x usr/bin/promtool",
+            ],
         }
     }
 
@@ -112,6 +123,7 @@ impl Part {
         match self {
             Part::Azurite | Part::Postgres | Part::Serializers | Part::Browser => &[Need::Node, Need::Npm],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java, Need::Maven],
+            Part::Prometheus => &[],
         }
     }
 
@@ -121,7 +133,7 @@ impl Part {
             Part::Azurite | Part::Serializers => &[Need::Node],
             Part::Browser => &[Need::Node, Need::Chromium],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java],
-            Part::Postgres => &[],
+            Part::Postgres | Part::Prometheus => &[],
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) enum Need {
     Maven,
     /// A browser, for the tests of the page.
     Chromium,
+    Prometheus,
 }
 
 /// Chromium by its own name, and what else it is called or built as.
@@ -33,6 +34,7 @@ impl Need {
             Need::Java => "java",
             Need::Maven => "mvn",
             Need::Chromium => "chromium",
+            Need::Prometheus => "prometheus",
         }
     }
 
@@ -41,7 +43,7 @@ impl Need {
         match self {
             Need::Node => Some(20),
             Need::Java => Some(17),
-            Need::Npm | Need::Maven | Need::Chromium => None,
+            Need::Npm | Need::Maven | Need::Chromium | Need::Prometheus => None,
         }
     }
 
@@ -55,6 +57,7 @@ impl Need {
             Need::Java => "sudo apt-get install -y openjdk-17-jre-headless",
             Need::Maven => "sudo apt-get install -y maven",
             Need::Chromium => "sudo apt-get install -y chromium",
+            Need::Prometheus => "sudo apt-get install -y prometheus",
         }
     }
 
@@ -64,6 +67,7 @@ impl Need {
             Need::Java => "brew install --cask temurin",
             Need::Maven => "brew install maven",
             Need::Chromium => "brew install --cask chromium",
+            Need::Prometheus => "brew install prometheus",
         }
     }
 }

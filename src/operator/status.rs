@@ -6,10 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::ahead::{shown, span};
 use super::aligned::aligned;
+use super::level::{self, Ends};
 use super::source::{self, SourceError};
 use super::store::{address, connect_current};
 use crate::base::SecretError;
-use crate::capture::PartitionId;
 use crate::ledger::{EndsError, PartitionEnds};
 use crate::service::Exit;
 use crate::settings::CheckSettings;
@@ -53,7 +53,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     let store = connect_current(&address(settings).await?, settings.give_up, shutdown).await?;
     let source = source::open(settings).await?;
     let summaries = store.session.ledger_summary().await?;
-    let mut ends: BTreeMap<(String, PartitionId), PartitionEnds> = BTreeMap::new();
+    let mut ends = Ends::new();
     if let Some(source) = &source {
         for route in &settings.routes {
             for end in source.ends(route.hub.name()).await? {
@@ -61,6 +61,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
             }
         }
     }
+    let level = level::lines(&store.session, &summaries, &ends).await?;
     let mut rows = vec![
         [
             "table",
@@ -92,6 +93,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
         rows.push(row);
     }
     let mut text = aligned(&rows, 2);
+    text.push_str(&level);
     for (target, values) in unmapped(&summaries) {
         text.push_str(&format!(
             "{target}: {values} values of loaded records had no column and are not there; the loader's log names their \

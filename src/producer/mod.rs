@@ -8,6 +8,8 @@
 //!                                         Tally ──▶ Observer
 //! ```
 //!
+//! Generated events may be wrapped as other systems do it; in Avro by a schema that a registry is given first.
+//!
 //! Guarantees: an event is counted as acknowledged only when the broker has it safely; a full queue makes the
 //! sender wait and drops nothing; one key's events stay in one partition, in the order they were sent; after the first
 //! event that is given up nothing more is sent. A shutdown stops the stream, then waits for what is under way.
@@ -15,11 +17,13 @@
 mod envelope;
 mod error;
 mod event;
+mod health;
 mod input;
 mod observer;
 mod order;
 mod pace;
 mod print;
+mod registration;
 mod source;
 mod summary;
 mod tally;
@@ -34,8 +38,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Queued;
 use crate::settings::{ProducerSettings, Rate};
+pub use envelope::unwrapped;
 pub use error::ProducerError;
 pub use event::{Event, Op};
+pub use health::Health;
 pub use input::{InputError, LineFault};
 pub use observer::{Acknowledged, Observer};
 pub use order::OrderError;
@@ -64,12 +70,17 @@ pub async fn run(
     hold: watch::Receiver<bool>,
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, ProducerError> {
-    let source = Source::open(&settings.source)?;
+    let envelope = tokio::select! {
+        envelope = registration::envelope(&settings) => envelope?,
+        () = shutdown.cancelled() => return Ok(Summary::default()),
+    };
+    let source = Source::open(&settings.source, envelope)?;
     let tally = Tally::new(Arc::clone(&observer));
     let publisher = tokio::select! {
         publisher = Publisher::open(&settings, tally.clone()) => publisher?,
         () = shutdown.cancelled() => return Ok(Summary::default()),
     };
+    observer.opened();
     let transport = publisher.name();
     tracing::info!(broker = %settings.transport, transport, topic = settings.topic, rate = %settings.rate, "sending events");
     let sender = Sender {
@@ -79,6 +90,7 @@ pub async fn run(
         source,
         publisher,
         tally: tally.clone(),
+        observer: Arc::clone(&observer),
         shutdown,
         hold,
         handle: Handle::current(),
@@ -111,6 +123,7 @@ struct Sender {
     events: u64,
     publisher: Publisher,
     tally: Tally,
+    observer: Arc<dyn Observer>,
     shutdown: CancellationToken,
     hold: watch::Receiver<bool>,
     handle: Handle,
@@ -142,9 +155,15 @@ impl Sender {
                 Next::Later => continue,
                 Next::End => break,
             }
+            // Before its end can be reported.
+            self.observer.sent();
+            let mut full = false;
             while self.publisher.send(&record.key, &record.payload, record.tag)? == Queued::Full {
                 if self.stopping() {
                     return Ok(());
+                }
+                if !std::mem::replace(&mut full, true) {
+                    self.observer.waits();
                 }
                 self.pause(FULL_PAUSE);
             }

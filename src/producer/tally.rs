@@ -53,6 +53,7 @@ impl DeliveryWatch for Tally {
     }
 
     fn undelivered(&self, record: Undelivered) {
+        self.0.observer.given_up(&record);
         // Only the first one matters: the others are the difference of sent and acknowledged.
         let _ = self.0.first_failure.set(record);
     }

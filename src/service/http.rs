@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
@@ -41,6 +43,10 @@ pub enum HttpError {
 
 /// The upper bounds of every `…_seconds` histogram.
 const SECONDS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
+
+/// The same of how fresh files are, which takes from under a second to hours.
+const FRESHNESS: [f64; 16] =
+    [0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
 
 /// An address that was taken.
 #[derive(Debug)]
@@ -84,7 +90,11 @@ pub fn serve_on(
     let Listening { listener, address: bound } = listening;
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Full("deltawave_loader_freshness_seconds".to_owned()), &FRESHNESS)?
         .install_recorder()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    describe_gauge!("process_start_time_seconds", "When the program began, in seconds since 1970");
+    gauge!("process_start_time_seconds").set(now.as_secs_f64());
     tokio::spawn(keep_small(metrics.clone()));
     let router = Router::new()
         .route("/healthz", get(async || "alive\n"))

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -52,6 +53,9 @@ pub struct CaptureArgs {
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value = "60",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     give_up: u64,
+    /// Serve /healthz, /readyz and /metrics on this address [default: do not]
+    #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
+    http: Option<SocketAddr>,
     /// Capture what is in the topics at the start, then exit
     #[arg(long, env = "DELTAWAVE_UNTIL_END")]
     until_end: bool,
@@ -107,6 +111,8 @@ pub struct CaptureSettings {
     pub codec: FileCodec,
     /// How long an unreachable broker, container or topic is tried at the start.
     pub give_up: Duration,
+    /// Where health and metrics are served.
+    pub http: Option<SocketAddr>,
     /// When to end.
     pub until: Until,
     /// Who this is towards Azure.
@@ -150,6 +156,7 @@ impl CaptureArgs {
             codec: self.codec,
             give_up: Duration::from_secs(self.give_up),
             identity,
+            http: self.http,
             until: if self.until_end { Until::End } else { Until::Stopped },
         });
         faults.finish(settings)

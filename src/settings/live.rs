@@ -4,8 +4,7 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
-use super::amqp::AmqpEndpointArgs;
-use super::check::event_hubs;
+use super::event_hubs::EventHubsArgs;
 use super::{EventHub, Faults, Route, Seconds, kafka};
 use crate::base::SecretSource;
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
@@ -17,29 +16,21 @@ pub(super) struct LiveArgs {
     /// their files come, which prove them
     #[arg(long, env = "DELTAWAVE_LIVE")]
     live: bool,
-    /// With --live: the Kafka broker whose topics are captured; beside --event-hub the address of its Kafka endpoint, which
-    /// is then read instead of AMQP [default: localhost:29092, unless there is an --event-hub]
+    /// The Kafka broker whose topics are captured: it is asked how much is still to come, and with --live its newest records
+    /// are read; beside --event-hub the address of its Kafka endpoint, which is then used instead of AMQP [default: with
+    /// --live localhost:29092, unless there is an --event-hub]
     #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT")]
     broker: Option<String>,
-    /// With --live: the event hubs of the routes, read over AMQP; several separated by commas
-    #[arg(
-        long = "event-hub",
-        env = "DELTAWAVE_EVENT_HUB",
-        value_name = "NAMESPACE/HUB",
-        value_delimiter = ',',
-        hide_env_values = true
-    )]
-    event_hubs: Vec<String>,
-    /// With --live: connection string for --event-hub, which is then read at its Kafka endpoint: itself, file:PATH or
+    #[command(flatten)]
+    event_hubs: EventHubsArgs,
+    /// Connection string for --event-hub, which is then asked and read at its Kafka endpoint: itself, file:PATH or
     /// keyvault:NAME [default: tokens of --credential]
     #[arg(long, env = "DELTAWAVE_CONNECTION_STRING", value_name = "SECRET", hide_env_values = true)]
     connection_string: Option<SecretSource>,
-    /// With --live: PEM file of the certificate authorities to trust for the Kafka endpoint of --event-hub
+    /// PEM file of the certificate authorities to trust for the Kafka endpoint of --event-hub
     /// [default: $SSL_CERT_FILE, or the system's]
     #[arg(long, env = "DELTAWAVE_KAFKA_CA", value_name = "FILE")]
     kafka_ca: Option<PathBuf>,
-    #[command(flatten)]
-    endpoint: AmqpEndpointArgs,
     /// With --live: consumer group of --event-hub to read by, over AMQP; at most 5 readers may share one
     #[arg(long, env = "DELTAWAVE_LIVE_GROUP", value_name = "NAME", default_value = GROUP)]
     live_group: String,
@@ -75,7 +66,7 @@ pub struct LiveSettings {
     pub unproven: Duration,
 }
 
-/// Whose newest records are read.
+/// Whose log it is that is loaded.
 #[derive(Debug, Clone)]
 pub enum LiveSource {
     /// Kafka endpoints, by topic.
@@ -123,16 +114,34 @@ impl LiveArgs {
         for (_, why) in unfit.iter().filter(|(is, _)| *is) {
             faults.add("--live", why);
         }
-        let endpoint = self.endpoint.check(faults);
         let window = faults.check("--live-window", self.live_window.at_least(1.0));
         let group = match self.live_group.trim() {
             "" => faults.check("--live-group", Err("is empty: name a consumer group, or leave it out".to_owned())),
             group => Some(group.to_owned()),
         };
-        let hubs = event_hubs(&self.event_hubs, faults);
+        let (from_start, unproven) = (self.live_from_start, self.live_unproven.0);
+        let source = self.source(routes, faults);
+        Some(Some(LiveSettings { source: source?, group: group?, window: window?, from_start, unproven }))
+    }
+
+    /// Who can be asked how much is still to come, if anybody was named; or why nobody can be, which is no reason not to
+    /// load: without a lane the variables may be meant for others.
+    pub(super) fn log(self, routes: &[Route]) -> Option<Result<LiveSource, String>> {
+        if self.broker.is_none() && self.event_hubs.is_empty() {
+            return None;
+        }
+        let mut faults = Faults::default();
+        let source = self.source(Some(routes), &mut faults);
+        Some(source.filter(|_| faults.is_empty()).ok_or_else(|| {
+            faults.to_string().lines().map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join("; ")
+        }))
+    }
+
+    fn source(self, routes: Option<&[Route]>, faults: &mut Faults) -> Option<LiveSource> {
+        let (hubs, endpoint) = self.event_hubs.check(faults);
         let routes = routes?;
         let hubs = hubs?;
-        let source = if hubs.is_empty() {
+        if hubs.is_empty() {
             for (flag, given) in
                 [("--connection-string", self.connection_string.is_some()), ("--kafka-ca", self.kafka_ca.is_some())]
             {
@@ -143,32 +152,123 @@ impl LiveArgs {
             let broker = self.broker.as_deref().unwrap_or(kafka::LOCAL);
             let broker = faults.check("--broker", broker.parse::<BrokerAddress>())?;
             let settings = KafkaSettings { broker, security: Security::Plaintext };
-            LiveSource::Kafka(routes.iter().map(|route| (route.hub.name().to_owned(), settings.clone())).collect())
-        } else {
-            for route in routes.iter().filter(|route| !hubs.iter().any(|hub| hub.hub == route.hub.name())) {
-                faults.add("--event-hub", format_args!("names no event hub for --route {route}"));
-            }
-            if self.connection_string.is_none() && self.broker.is_none() {
-                LiveSource::EventHubs { hubs, endpoint: endpoint.clone()? }
-            } else {
-                let brokers = hubs.into_iter().filter_map(|hub| {
-                    let name = hub.hub.clone();
-                    let access = kafka::Access {
-                        broker: self.broker.clone(),
-                        connection_string: self.connection_string.clone(),
-                        authorities: self.kafka_ca.clone(),
-                    };
-                    access.check(hub, faults).map(|settings| (name, settings))
-                });
-                LiveSource::Kafka(brokers.collect())
-            }
-        };
-        Some(Some(LiveSettings {
-            source,
-            group: group?,
-            window: window?,
-            from_start: self.live_from_start,
-            unproven: self.live_unproven.0,
-        }))
+            let of_route = |route: &Route| (route.hub.name().to_owned(), settings.clone());
+            return Some(LiveSource::Kafka(routes.iter().map(of_route).collect()));
+        }
+        for route in routes.iter().filter(|route| !hubs.iter().any(|hub| hub.hub == route.hub.name())) {
+            faults.add("--event-hub", format_args!("names no event hub for --route {route}"));
+        }
+        if self.connection_string.is_none() && self.broker.is_none() {
+            return Some(LiveSource::EventHubs { hubs, endpoint: endpoint? });
+        }
+        let brokers = hubs.into_iter().filter_map(|hub| {
+            let name = hub.hub.clone();
+            let access = kafka::Access {
+                broker: self.broker.clone(),
+                connection_string: self.connection_string.clone(),
+                authorities: self.kafka_ca.clone(),
+            };
+            access.check(hub, faults).map(|settings| (name, settings))
+        });
+        Some(LiveSource::Kafka(brokers.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::capture::Hub;
+    use crate::kafka::Proof;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        live: LiveArgs,
+    }
+
+    fn validate(flags: &[&str]) -> Result<Option<LiveSettings>, String> {
+        let cli = Cli::try_parse_from(["loader"].iter().chain(flags)).map_err(|error| error.to_string())?;
+        let routes = ["orders", "users"].map(|hub| Route::new(Hub::new("contoso", hub).unwrap(), hub));
+        let mut faults = Faults::default();
+        let settings = cli.live.check(Some(&routes), &[(false, "is unfit")], &mut faults);
+        faults.finish(settings).map_err(|faults| faults.to_string())
+    }
+
+    fn live(flags: &[&str]) -> LiveSettings {
+        validate(&[&["--live"], flags].concat()).unwrap().unwrap()
+    }
+
+    const HUBS: [&str; 2] = ["--event-hub", "contoso/orders,contoso/users"];
+    const KEY: &str = "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=read;SharedAccessKey=c2VjcmV0";
+
+    /// What each topic is read from, and by what.
+    fn brokers(settings: LiveSettings) -> Vec<(String, String, Security)> {
+        let LiveSource::Kafka(brokers) = settings.source else { panic!("{:?}", settings.source) };
+        brokers.into_iter().map(|(topic, kafka)| (topic, kafka.broker.to_string(), kafka.security)).collect()
+    }
+
+    #[test]
+    fn without_live_the_variables_of_other_programs_mean_nothing() {
+        assert!(validate(&[]).unwrap().is_none());
+        assert!(validate(&["--broker", "nonsense", "--live-window", "0", "--event-hub", "x"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn every_route_is_read_at_the_broker() {
+        let settings = live(&[]);
+        assert_eq!((&*settings.group, settings.window, settings.unproven), ("$Default", WINDOW.0, UNPROVEN.0));
+        assert!(!settings.from_start);
+        for (flags, at) in [(&[][..], "localhost:29092"), (&["--broker", "kafka:9092"], "kafka:9092")] {
+            let found: Vec<_> = brokers(live(flags)).into_iter().map(|(topic, broker, _)| (topic, broker)).collect();
+            assert_eq!(found, ["orders", "users"].map(|topic| (topic.to_owned(), at.to_owned())));
+        }
+    }
+
+    #[test]
+    fn event_hubs_are_read_over_amqp_unless_kafka_is_asked_for() {
+        let settings =
+            live(&[&HUBS[..], &["--live-group", "deltawave", "--amqp-endpoint", "amqp://10.0.0.4:5671"]].concat());
+        assert_eq!(settings.group, "deltawave");
+        let LiveSource::EventHubs { hubs, endpoint } = settings.source else { panic!("{:?}", settings.source) };
+        assert_eq!(hubs.iter().map(|hub| &*hub.hub).collect::<Vec<_>>(), ["orders", "users"]);
+        assert_eq!(endpoint.unwrap().as_str(), "amqp://10.0.0.4:5671");
+        // A connection string, or an address beside the hubs, leads to the Kafka endpoint.
+        let by_key = brokers(live(&[&HUBS[..], &["--connection-string", KEY]].concat()));
+        assert_eq!(by_key.len(), 2);
+        for (topic, broker, security) in by_key {
+            assert_eq!(broker, "contoso.servicebus.windows.net:9093");
+            let Security::EventHub(access) = security else { panic!("{topic}: no event hub") };
+            assert!(access.hub == topic && matches!(access.proof, Proof::ConnectionString(_)));
+        }
+        for (_, broker, security) in brokers(live(&[&HUBS[..], &["--broker", "proxy:443"]].concat())) {
+            assert_eq!(broker, "proxy:443");
+            assert!(matches!(security, Security::EventHub(access) if matches!(access.proof, Proof::EntraToken)));
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_and_no_key_told() {
+        for (flags, fault) in [
+            (&["--event-hub", "contoso/orders"][..], "--event-hub: names no event hub for --route "),
+            (&["--event-hub", KEY], "--event-hub: is a connection string"),
+            (&["--connection-string", KEY], "--connection-string: is for Event Hubs"),
+            (&["--kafka-ca", "a.pem"], "--kafka-ca: is for Event Hubs"),
+            (&["--broker", "here"], "--broker: "),
+            (&["--live-window", "0.5"], "--live-window: must be at least 1 s"),
+            (&["--live-group", " "], "--live-group: is empty"),
+            (&["--amqp-endpoint", "wss://x"], "--amqp-endpoint: "),
+        ] {
+            let said = validate(&[&["--live"], flags].concat()).unwrap_err();
+            assert!(said.contains(fault) && !said.contains("c2VjcmV0"), "{flags:?}: {said}");
+        }
+        let other = KEY.replace("contoso", "fabrikam");
+        let said = validate(&[&["--live", "--connection-string", &other], &HUBS[..]].concat()).unwrap_err();
+        assert!(said.contains("--connection-string: ") && !said.contains("c2VjcmV0"), "{said}");
+        let cli = Cli::try_parse_from(["loader", "--live"]).unwrap();
+        let mut faults = Faults::default();
+        cli.live.check(Some(&[]), &[(true, "goes on for ever"), (false, "is fit")], &mut faults);
+        assert_eq!(faults.finish(Some(())).unwrap_err().to_string(), "error: --live: goes on for ever");
     }
 }

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::columns::{ColumnArgs, ColumnRule};
 use super::identity::{BlobSasArgs, IdentityArgs};
-use super::live::{LiveArgs, LiveSettings};
+use super::live::{LiveArgs, LiveSettings, LiveSource};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
 use super::page::{PageArgs, PageSettings};
@@ -178,6 +178,8 @@ pub struct LoaderSettings {
     pub notifications: Option<Notifications>,
     /// What puts the newest records there before their files.
     pub live: Option<LiveSettings>,
+    /// Who is asked how much is still to come, if anybody was named, or why nobody can be.
+    pub log: Option<Result<LiveSource, String>>,
     /// Time between tries of what does not pass by itself.
     pub slow_retry: Duration,
     /// How long the store may take to answer.
@@ -248,6 +250,7 @@ impl LoaderSettings {
             give_up: GIVE_UP.0,
             notifications: None,
             live: None,
+            log: None,
             slow_retry: SLOW_RETRY.0,
             store_timeout: STORE_TIMEOUT.0,
             http: None,
@@ -312,7 +315,7 @@ impl LoaderArgs {
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
         let columns = self.columns.check(routes.as_deref(), &mut faults);
-        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let (registry_flag, registry_password) = self.registry.secret();
         let registries = self.registry.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
@@ -344,13 +347,15 @@ impl LoaderArgs {
             ("--connection-string", self.live.secret()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
-            ("--schema-registry-password", schema_registry_password.as_ref()),
+            (registry_flag, registry_password.as_ref()),
             ("--http-token", self.page.secret()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let page = self.page.check();
         let notifications = self.notifications.check(&unfit, &mut faults);
+        let log = routes.as_deref().and_then(|routes| self.live.clone().log(routes));
         let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
+        let log = live.as_ref().and_then(Option::as_ref).map_or(log, |live| Some(Ok(live.source.clone())));
         if self.evolve == Evolve::Add && live.as_ref().is_some_and(Option::is_some) {
             faults.add(
                 "--evolve",
@@ -377,6 +382,7 @@ impl LoaderArgs {
                 give_up: self.give_up.0,
                 notifications: notifications?,
                 live: live?,
+                log,
                 slow_retry: slow_retry?,
                 store_timeout: store_timeout?,
                 http: self.http,

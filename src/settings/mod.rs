@@ -12,6 +12,7 @@ mod columns;
 mod command_line;
 mod doctor;
 mod event_hub;
+mod event_hubs;
 mod faults;
 mod guard;
 mod https;

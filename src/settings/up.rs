@@ -41,7 +41,8 @@ pub struct UpArgs {
     /// Make the same ids, operations, names and ages on every run [default: random]
     #[arg(long, env = "DELTAWAVE_SEED", value_name = "N")]
     seed: Option<u64>,
-    /// How events are wrapped on their way: json, debezium or cloudevents
+    /// How events are wrapped on their way: json, debezium, cloudevents, or avro with a schema registry (Apicurio,
+    /// started here; needs JDK 17 and Maven)
     #[arg(long, env = "DELTAWAVE_FORMAT", value_enum, default_value_t = EventFormat::Json)]
     format: EventFormat,
     /// With --events: end by itself when all of them have arrived, compare every stage by counting, exit 0 if they agree

@@ -101,6 +101,8 @@ pub struct NewestFile {
     pub etag: String,
     /// The last number in it.
     pub last: SequenceNumber,
+    /// When the broker took its last record, where the ledger has that.
+    pub last_enqueued_at: Option<EnqueuedTime>,
 }
 
 impl Session {
@@ -115,8 +117,9 @@ impl Session {
             literal(target),
             literal(hub)
         );
+        let at = if self.ledger_has("last_enqueued_at").await? { "f.last_enqueued_at" } else { "NULL" };
         let sql = format!(
-            "SELECT f.partition_id, f.blob, f.etag, f.last_sequence_number FROM capture_files f JOIN (\
+            "SELECT f.partition_id, f.blob, f.etag, f.last_sequence_number, {at} FROM capture_files f JOIN (\
              SELECT partition_id, max(window_start) AS newest FROM capture_files WHERE {of_hub} GROUP BY partition_id) n \
              ON n.partition_id = f.partition_id AND n.newest = f.window_start WHERE {of_hub}"
         );
@@ -127,6 +130,7 @@ impl Session {
                 blob: text(row, 1),
                 etag: text(row, 2),
                 last: SequenceNumber(number(row, 3)?),
+                last_enqueued_at: row.get(4).and_then(Option::as_deref).and_then(EnqueuedTime::parse_sql),
             })
         };
         Ok(rows.iter().filter_map(file).collect())

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
@@ -9,7 +10,7 @@ use crate::capture::EnqueuedTime;
 use crate::ledger::{Entry, FileVersion, Outcome, Span};
 use crate::rows::{ArrayLiteral, Batch, ColumnType};
 
-const COLUMNS: [(&str, ColumnType); 20] = [
+const COLUMNS: [(&str, ColumnType); 22] = [
     ("container", ColumnType::Varchar),
     ("target", ColumnType::Varchar),
     ("blob", ColumnType::Varchar),
@@ -30,10 +31,18 @@ const COLUMNS: [(&str, ColumnType); 20] = [
     ("skipped", ColumnType::BigInt),
     ("unmapped", ColumnType::BigInt),
     ("table_rows", ColumnType::BigInt),
+    ("committed_at", ColumnType::Timestamp),
+    ("last_enqueued_at", ColumnType::Timestamp),
 ];
 
 /// Columns that a ledger made by an earlier version lacks until `init` adds them.
-const ADDED: [&str; 3] = ["skipped", "unmapped", "table_rows"];
+const ADDED: [(&str, &str); 5] = [
+    ("skipped", "bigint"),
+    ("unmapped", "bigint"),
+    ("table_rows", "bigint"),
+    ("committed_at", "timestamp"),
+    ("last_enqueued_at", "timestamp"),
+];
 
 const KEY: [&str; 3] = ["container", "target", "blob"];
 
@@ -110,6 +119,8 @@ impl Session {
                 skipped: contents.skipped,
                 unmapped: contents.unmapped,
                 table_rows: *rows,
+                committed_at: file.committed_at,
+                last_enqueued_at: contents.last_enqueued_at.map(EnqueuedTime::utc),
             }
         });
         self.note(container, target, rows).await
@@ -140,6 +151,8 @@ impl Session {
             skipped: 0,
             unmapped: 0,
             table_rows: None,
+            committed_at: file.committed_at,
+            last_enqueued_at: None,
         });
         self.note(container, target, rows).await
     }
@@ -155,10 +168,13 @@ impl Session {
         let skips = rows.iter().any(|row| row.skipped > 0);
         // Worth a look only where something went nowhere, and then still no reason to fail.
         let drops = rows.iter().any(|row| row.unmapped > 0) && self.ledger_has("unmapped").await?;
+        let timed = [self.ledger_has("committed_at").await?, self.ledger_has("last_enqueued_at").await?];
         let wanted = |name: &str| match name {
             "skipped" => skips,
             "unmapped" => drops,
             "table_rows" => counts,
+            "committed_at" => timed[0],
+            "last_enqueued_at" => timed[1],
             _ => true,
         };
         let columns: Vec<_> = COLUMNS.into_iter().filter(|(name, _)| wanted(name)).collect();
@@ -171,12 +187,19 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn ledger_has(&self, column: &str) -> Result<bool, StoreError> {
+        if self.ledger_columns().contains(column) {
+            return Ok(true);
+        }
         let sql = format!(
             "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
              AND table_name = 'capture_files' AND column_name = {}",
             literal(column)
         );
-        Ok(self.query_number(&sql).await? > 0)
+        let has = self.query_number(&sql).await? > 0;
+        if has {
+            self.ledger_columns().insert(column.to_owned());
+        }
+        Ok(has)
     }
 
     /// Adds the columns that a ledger of an earlier version lacks.
@@ -184,9 +207,9 @@ impl Session {
     /// # Errors
     /// When the store refuses. It may be called again.
     pub(super) async fn complete_ledger(&self) -> Result<(), StoreError> {
-        for column in ADDED {
+        for (column, kind) in ADDED {
             if !self.ledger_has(column).await? {
-                self.execute_script(&format!("ALTER TABLE capture_files ADD COLUMN {column} bigint")).await?;
+                self.execute_script(&format!("ALTER TABLE capture_files ADD COLUMN {column} {kind}")).await?;
             }
         }
         Ok(())
@@ -213,6 +236,8 @@ struct Row<'r> {
     skipped: u64,
     unmapped: u64,
     table_rows: Option<u64>,
+    committed_at: Option<OffsetDateTime>,
+    last_enqueued_at: Option<OffsetDateTime>,
 }
 
 fn batch<'r>(
@@ -244,10 +269,9 @@ fn batch<'r>(
                 "status" => column.push_text(row.status),
                 "reason" => column.push_text_or_null(row.reason),
                 "damaged_at" => push_option(column, row.damaged_at.map(integer)),
-                "loaded_at" => match row.loaded_at {
-                    Some(at) => push_time(column, at),
-                    None => column.push_null(),
-                },
+                "loaded_at" => push_moment(column, row.loaded_at),
+                "committed_at" => push_moment(column, row.committed_at),
+                "last_enqueued_at" => push_moment(column, row.last_enqueued_at),
                 "skipped" => column.push_integer(integer(row.skipped)),
                 "unmapped" => column.push_integer(integer(row.unmapped)),
                 "table_rows" => push_option(column, row.table_rows.map(integer)),
@@ -261,6 +285,17 @@ fn batch<'r>(
 fn push_option(column: &mut ArrayLiteral, number: Option<i64>) {
     match number {
         Some(number) => column.push_integer(number),
+        None => column.push_null(),
+    }
+}
+
+/// To the millisecond, as the time between two of them is of interest.
+fn push_moment(column: &mut ArrayLiteral, at: Option<OffsetDateTime>) {
+    match at {
+        Some(at) => column.push_with(|out| {
+            EnqueuedTime::from_utc(at).push_sql(out);
+            let _ = write!(out, ".{:03}", at.millisecond());
+        }),
         None => column.push_null(),
     }
 }

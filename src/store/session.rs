@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -45,6 +47,8 @@ pub struct Session {
     kind: Kind,
     version: String,
     repeats: Repeats,
+    /// Columns that the ledger was seen to have; none goes.
+    ledger_columns: Mutex<BTreeSet<String>>,
     connection: Connection,
 }
 
@@ -119,7 +123,15 @@ impl Session {
             Ok((kind, version))
         };
         let (kind, version) = version.await.map_err(|error| StoreError::new(address, &error))?;
-        Ok(Session { client, address: address.clone(), kind, version, repeats: Repeats::default(), connection })
+        Ok(Session {
+            client,
+            address: address.clone(),
+            kind,
+            version,
+            repeats: Repeats::default(),
+            ledger_columns: Mutex::default(),
+            connection,
+        })
     }
 
     /// Which engine it is.
@@ -249,6 +261,10 @@ impl Session {
 
     pub(super) fn repeats(&self) -> &Repeats {
         &self.repeats
+    }
+
+    pub(super) fn ledger_columns(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.ledger_columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn client(&self) -> &Client {

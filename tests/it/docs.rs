@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags in the documentation that belong to other programs.
-const FOREIGN: [&str; 33] = [
+const FOREIGN: [&str; 34] = [
     "--account-name",    // az
     "--backlog",         // the bench `latency`
     "--bench",           // cargo
@@ -37,6 +37,7 @@ const FOREIGN: [&str; 33] = [
     "--shutdown",        // wsl
     "--tag",             // docker buildx
     "--test",            // cargo
+    "--tier",            // az
     "--vault-name",      // az
     "--version",         // node, and ours
     "--volumes",         // docker compose

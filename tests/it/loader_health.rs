@@ -1,10 +1,10 @@
 //! What a running `loader` says of itself over HTTP, and that `docs/metrics.md` says the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::loader::Bench;
 use crate::notifications::Inbox;
-use crate::support::{Http, Manner, Proxy, Running, capture_file, event, plain};
+use crate::support::{Http, Manner, Metric, Proxy, Running, capture_file, documented, event, eventually, plain};
 
 struct Watched {
     bench: Bench,
@@ -58,86 +58,20 @@ async fn readiness_tells_who_is_away_and_comes_back() {
     watched.bench.passed().await;
 }
 
-/// One metric as `/metrics` shows it.
-#[derive(Debug, Default)]
-struct Metric {
-    help: String,
-    kind: String,
-    /// By name and labels, as written.
-    samples: BTreeMap<String, f64>,
-    labels: BTreeSet<String>,
-}
-
-/// Reads the Prometheus text format, strictly.
-fn parse(text: &str) -> BTreeMap<String, Metric> {
-    let mut metrics = BTreeMap::<String, Metric>::new();
-    let mut current = String::new();
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        if let Some(rest) = line.strip_prefix("# ") {
-            let (what, rest) = rest.split_once(' ').unwrap();
-            let (name, rest) = rest.split_once(' ').unwrap();
-            let metric = metrics.entry(name.to_owned()).or_default();
-            assert!(metric.samples.is_empty(), "{name} comes in two places");
-            match what {
-                "HELP" => metric.help = rest.to_owned(),
-                "TYPE" => metric.kind = rest.to_owned(),
-                _ => panic!("{line}"),
-            }
-            current = name.to_owned();
-            continue;
-        }
-        let metric = metrics.get_mut(&current).unwrap_or_else(|| panic!("no TYPE before {line}"));
-        let (series, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        let suffix = name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} under {current}"));
-        let allowed: &[&str] = if metric.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
-        assert!(allowed.contains(&suffix), "{line} in a {}", metric.kind);
-        for label in labels.strip_suffix('}').unwrap().split(',').filter(|label| !label.is_empty()) {
-            let (key, value) = label.split_once('=').unwrap();
-            assert!(value.len() >= 2 && value.starts_with('"') && value.ends_with('"'), "{line}");
-            if key != "le" {
-                metric.labels.insert(key.to_owned());
-            }
-        }
-        let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
-        assert!(value.is_finite() && (metric.kind == "gauge" || value >= 0.0), "{line}");
-        assert!(metric.samples.insert(series.to_owned(), value).is_none(), "{series} stands twice");
-    }
-    for (name, metric) in &metrics {
-        assert!(!metric.help.is_empty() && !metric.samples.is_empty(), "{name}: {metric:?}");
-        assert_eq!(metric.kind == "counter", name.ends_with("_total"), "{name}");
-        if metric.kind == "histogram" && metric.labels.is_empty() {
-            let all = metric.samples[&format!("{name}_bucket{{le=\"+Inf\"}}")];
-            assert_eq!(all, metric.samples[&format!("{name}_count")], "{name}");
-            assert!(all > 0.0 && metric.samples[&format!("{name}_sum")] >= 0.0, "{name}");
-        }
-    }
-    metrics
-}
-
-/// The rows of the documented table: type, labels and meaning by name.
-fn documented() -> BTreeMap<String, (String, BTreeSet<String>, String)> {
-    let text = include_str!("../../docs/metrics.md");
-    let rows = text.lines().filter(|line| line.starts_with("| `deltawave_"));
-    let row = |line: &str| {
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [name, kind, labels, unit, meaning] = cells[..] else { panic!("{line}") };
-        assert!(!unit.is_empty(), "{line}");
-        let labels = labels.split(", ").filter(|label| !label.is_empty()).map(str::to_owned).collect();
-        (name.trim_matches('`').to_owned(), (kind.to_owned(), labels, meaning.to_owned()))
-    };
-    rows.map(row).collect()
+/// Whether only a loader that knows its broker has it.
+fn is_of_broker(name: &str) -> bool {
+    is_live(name) || name.starts_with("deltawave_loader_lag_")
 }
 
 /// Whether only a loader with a live lane has it.
 fn is_live(name: &str) -> bool {
-    name.starts_with("deltawave_loader_live_") || name == "deltawave_loader_rows_already_there_total"
+    name.starts_with("deltawave_loader_live_") || name.ends_with("_already_there_total")
 }
 
 /// Asserts that what a loader with a live lane says of its metrics is what is documented, of those that it has by now.
 pub fn assert_live_documented(text: &str) {
-    let documented = documented();
-    let said: Vec<_> = parse(text).into_iter().filter(|(name, _)| is_live(name)).collect();
+    let documented = documented("deltawave_loader_");
+    let said: Vec<_> = Metric::parse(text).into_iter().filter(|(name, _)| is_live(name)).collect();
     assert!(said.len() >= 5, "{text}");
     for (name, metric) in said {
         assert_eq!(documented.get(&name), Some(&(metric.kind, metric.labels, metric.help)), "{name}");
@@ -176,9 +110,15 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
     inbox.drained().await;
     watched.bench.until("SELECT count(*) FROM capture_files", 3).await;
 
+    eventually("all is known to be loaded", async || match http.ready().await.1 {
+        answer if answer["routes"][0]["level"]["complete_until"].is_string() => Ok(()),
+        answer => Err(answer.to_string()),
+    })
+    .await;
+
     let (status, kind, text) = http.get("/metrics").await;
     assert_eq!((status, kind.as_str()), (200, "text/plain; version=0.0.4"));
-    let metrics = parse(&text);
+    let metrics = Metric::parse(&text);
     let value = |name: &str, labels: &str| {
         let series = format!("deltawave_loader_{name}{labels}");
         let family = metrics.values().find_map(|metric| metric.samples.get(&series));
@@ -204,9 +144,10 @@ async fn metrics_are_what_was_loaded_and_what_is_documented() {
     let count = |table| watched.bench.store.count(table);
     assert_eq!((count("user_event_log").await, count("rejected_events").await), (212, 2));
 
-    let said: BTreeMap<_, _> =
-        metrics.into_iter().map(|(name, metric)| (name, (metric.kind, metric.labels, metric.help))).collect();
-    let documented: BTreeMap<_, _> = documented().into_iter().filter(|(name, _)| !is_live(name)).collect();
+    let ours = metrics.into_iter().filter(|(name, _)| name != "process_start_time_seconds");
+    let said: BTreeMap<_, _> = ours.map(|(name, metric)| (name, metric.described())).collect();
+    let documented: BTreeMap<_, _> =
+        documented("deltawave_loader_").into_iter().filter(|(name, _)| !is_of_broker(name)).collect();
     assert_eq!(said, documented, "docs/metrics.md and the loader disagree");
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().await.code, Some(0));

@@ -119,7 +119,9 @@ async fn a_real_run_is_proven_and_what_is_to_come_is_lag() {
     assert_eq!((lag(&report), sum(&report, "files_waiting")), (500, 3));
     let status = bench.deltawave("status", &source).await;
     assert_eq!(status.code, Some(0), "{}", status.err);
-    assert_eq!(status.out.lines().count(), 4, "{}", status.out);
+    assert_eq!(status.out.lines().count(), 6, "{}", status.out);
+    let fresh = status.out.lines().last().unwrap();
+    assert!(fresh.contains("rows could be read") && fresh.ends_with("of 3 files of the last 60 min"), "{fresh}");
     println!("{}", status.out);
     let text = bench.deltawave("verify", &[&source, ["--blob", &blob].as_slice()].concat()).await.out;
     println!("{text}");
@@ -350,7 +352,7 @@ async fn status_shows_each_partition_and_says_when_the_lag_is_not_known() {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic("user-events", 2, 1).unwrap();
     let status = bench.deltawave("status", &["--broker", &mock.bootstrap_servers()]).await;
-    assert_eq!(status.out.lines().count(), 3, "{}", status.out);
+    assert_eq!(status.out.lines().count(), 5, "{}", status.out);
     assert_eq!(status.out.lines().nth(2).unwrap().split_whitespace().nth(2), Some("0"), "a partition without files");
     let status = bench.deltawave("status", &["--broker", "127.0.0.1:9", "--give-up", "0.1"]).await;
     assert_eq!((status.code, status.err.lines().count()), (Some(1), 1), "{}", status.err);

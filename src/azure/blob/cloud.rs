@@ -6,7 +6,7 @@ use azure_core::http::headers::Headers;
 use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::models::{
     AccessTier, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlobClientUploadOptions,
-    BlobContainerClientListBlobsOptions, BlobItem,
+    BlobContainerClientGetAccountInfoResultHeaders as _, BlobContainerClientListBlobsOptions, BlobItem,
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use bytes::{Bytes, BytesMut};
@@ -25,6 +25,17 @@ pub(super) struct Cloud {
     address: String,
     opener: Opener,
     client: BlobContainerClient,
+}
+
+/// What a storage account is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Such as `StorageV2`.
+    pub kind: String,
+    /// How its data is kept, such as `Standard_LRS`.
+    pub sku: String,
+    /// Whether it is a data lake, whose directories are listed among the files.
+    pub is_hierarchical: bool,
 }
 
 /// Part of a blob, and the blob it is part of.
@@ -46,6 +57,15 @@ impl Cloud {
         let options = BlobContainerClientOptions { client_options, ..BlobContainerClientOptions::default() };
         let client = BlobContainerClient::new(url, credential, Some(options)).map_err(|error| call.explain(error))?;
         Ok(Cloud { address, opener, client })
+    }
+
+    pub async fn account(&self) -> Option<Account> {
+        let told = self.client.get_account_info(None).await.ok()?;
+        Some(Account {
+            kind: told.account_kind().ok()??.to_string(),
+            sku: told.sku_name().ok()??.to_string(),
+            is_hierarchical: told.is_hierarchical_namespace_enabled().ok().flatten().unwrap_or(false),
+        })
     }
 
     pub async fn ensure(&self) -> Result<(), BlobError> {

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt as _};
 
 use super::PAGE;
 use super::address::{BlobAddress, Place};
-use super::cloud::Cloud;
+use super::cloud::{Account, Cloud};
 use super::dir::Directory;
 use super::entry::BlobEntry;
 use super::error::BlobError;
@@ -69,6 +69,14 @@ impl Container {
     /// Where it is; its `Display` shows no secrets.
     pub fn address(&self) -> &BlobAddress {
         &self.address
+    }
+
+    /// What kind of account it is in, where the service tells that to this program; nothing of a directory.
+    pub async fn account(&self) -> Option<Account> {
+        match &self.backend {
+            Backend::Cloud(cloud) => cloud.account().await,
+            Backend::Directory(_) => None,
+        }
     }
 
     /// Makes the container if it is missing.

@@ -20,6 +20,7 @@ mod upload;
 mod walk;
 
 pub use address::{AddressError, BlobAddress};
+pub use cloud::Account;
 pub use container::Container;
 pub use entry::BlobEntry;
 pub use error::BlobError;

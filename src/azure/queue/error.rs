@@ -67,6 +67,7 @@ pub(super) struct Call<'a> {
 pub(super) enum Intent<'a> {
     Ensure,
     Look,
+    Peek,
     Receive,
     Put,
     /// The message's id.
@@ -78,6 +79,7 @@ impl Intent<'_> {
         match self {
             Intent::Ensure => "create",
             Intent::Look => "look at",
+            Intent::Peek => "look into",
             Intent::Receive => "receive from",
             Intent::Put => "put a message into",
             Intent::Delete(_) => "delete a message from",
@@ -89,7 +91,7 @@ impl Intent<'_> {
         match self {
             Intent::Ensure => "Storage Queue Data Contributor",
             Intent::Look => "Storage Queue Data Reader",
-            Intent::Receive | Intent::Delete(_) => "Storage Queue Data Message Processor",
+            Intent::Peek | Intent::Receive | Intent::Delete(_) => "Storage Queue Data Message Processor",
             Intent::Put => "Storage Queue Data Message Sender",
         }
     }

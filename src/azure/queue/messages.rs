@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use azure_core::http::{RequestContent, StatusCode};
 use azure_storage_queue::models::{
-    QueueClientGetPropertiesResultHeaders as _, QueueClientReceiveMessagesOptions, QueueClientSendMessageOptions,
-    QueueMessage, ReceivedMessage,
+    QueueClientGetPropertiesResultHeaders as _, QueueClientPeekMessagesOptions, QueueClientReceiveMessagesOptions,
+    QueueClientSendMessageOptions, QueueMessage, ReceivedMessage,
 };
 use azure_storage_queue::{QueueClient, QueueClientOptions};
 
@@ -95,6 +95,20 @@ impl Queue {
             .into_iter()
             .map(|received| message(received).ok_or_else(|| call.other("a message lacks its id or receipt".to_owned())))
             .collect()
+    }
+
+    /// How many messages could be received now, as far as one look shows: at most [`MOST_RECEIVED`]. Hides none.
+    ///
+    /// # Errors
+    /// Missing, denied or transient.
+    pub async fn peek(&self) -> Result<usize, QueueError> {
+        let call = self.call(Intent::Peek);
+        let options = QueueClientPeekMessagesOptions {
+            number_of_messages: i32::try_from(MOST_RECEIVED).ok(),
+            ..QueueClientPeekMessagesOptions::default()
+        };
+        let answer = self.client.peek_messages(Some(options)).await.map_err(|error| call.explain(&error))?;
+        Ok(answer.into_model().map_err(|error| call.explain(&error))?.items.unwrap_or_default().len())
     }
 
     /// Deletes a message for good.

@@ -22,7 +22,7 @@ pub(super) async fn found(
 ) -> Option<Captured> {
     let name = format.parse(&route.hub, &file.blob)?;
     let window = name.window_start;
-    let version = FileVersion { blob: file.blob.clone(), etag: file.etag.clone(), size: 0, name };
+    let version = FileVersion { blob: file.blob.clone(), etag: file.etag.clone(), size: 0, committed_at: None, name };
     let mut source = fetch(container, &version, patience, Trace::default());
     let read = tokio::task::spawn_blocking(move || {
         let mut first = None;

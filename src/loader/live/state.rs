@@ -20,6 +20,8 @@ pub(in crate::loader) struct Lanes {
 #[derive(Debug, Default)]
 struct Lane {
     hub: String,
+    /// How long rows may wait for their file.
+    patience: Duration,
     /// Why nothing is read or written at all.
     trouble: Option<String>,
     partitions: BTreeMap<PartitionId, Partition>,
@@ -65,6 +67,9 @@ struct Partition {
 const EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_secs(300);
 
+/// Why a partition's lane may be shut.
+const REASONS: [&str; 4] = ["differs", "anew", "gone", "broker"];
+
 /// Times that are kept at most: with more, the oldest stay.
 const KEPT: usize = 4096;
 
@@ -98,16 +103,19 @@ pub(super) struct LaneState {
 }
 
 impl Lanes {
-    /// A route's lane begins.
-    pub(super) fn of(self: &Arc<Self>, route: &Arc<str>, hub: &str) -> LaneState {
-        self.lock().entry(Arc::clone(route)).or_default().hub = hub.to_owned();
+    /// A route's lane begins, whose rows may wait so long for their file.
+    pub(super) fn of(self: &Arc<Self>, route: &Arc<str>, hub: &str, patience: Duration) -> LaneState {
+        let mut lanes = self.lock();
+        let lane = lanes.entry(Arc::clone(route)).or_default();
+        (lane.hub, lane.patience) = (hub.to_owned(), patience);
+        drop(lanes);
         LaneState { lanes: Arc::clone(self), route: Arc::clone(route), hub: hub.into() }
     }
 
     /// Nothing where there is no lane.
     pub(in crate::loader) fn json(&self) -> Option<Value> {
         let lanes = self.lock();
-        let partition = |(id, partition): (&PartitionId, &Partition)| {
+        let partition = |patience: Duration, (id, partition): (&PartitionId, &Partition)| {
             json!({
                 "partition": id.0,
                 "state": partition.phase,
@@ -115,11 +123,12 @@ impl Lanes {
                 "behind_events": partition.behind(),
                 "behind_seconds": partition.behind_seconds().round(),
                 "unproven_seconds": partition.unproven().map(|age| age.as_secs()),
+                "unproven_is_late": partition.unproven().is_some_and(|age| age > patience),
                 "jumps": partition.jumps,
             })
         };
         let lane = |(route, lane): (&Arc<str>, &Lane)| {
-            let partitions: Vec<_> = lane.partitions.iter().map(partition).collect();
+            let partitions: Vec<_> = lane.partitions.iter().map(|of| partition(lane.patience, of)).collect();
             json!({"route": &**route, "trouble": lane.trouble, "partitions": partitions})
         };
         (!lanes.is_empty()).then(|| lanes.iter().map(lane).collect())
@@ -171,18 +180,28 @@ impl LaneState {
     /// A partition is in that phase, and shut for that reason.
     pub(super) fn is(&self, id: PartitionId, phase: &'static str, shut: Option<(&'static str, String)>) {
         self.partition(id, |partition| {
+            if partition.phase.is_empty() {
+                // Of one that was never shut, too, it is to be seen that it is not.
+                for reason in REASONS {
+                    self.shut(id, reason, 0.0);
+                }
+            }
             for (code, open) in [(partition.shut.as_ref(), 0.0), (shut.as_ref(), 1.0)] {
                 let Some((code, _)) = code else { continue };
-                let labels = [
-                    ("hub", self.hub.to_string()),
-                    ("route", self.route.to_string()),
-                    ("partition", id.to_string()),
-                    ("reason", (*code).to_owned()),
-                ];
-                gauge!("deltawave_loader_live_shut", &labels).set(open);
+                self.shut(id, code, open);
             }
             (partition.phase, partition.shut) = (phase, shut);
         });
+    }
+
+    fn shut(&self, id: PartitionId, reason: &'static str, shut: f64) {
+        let labels = [
+            ("hub", self.hub.to_string()),
+            ("route", self.route.to_string()),
+            ("partition", id.to_string()),
+            ("reason", reason.to_owned()),
+        ];
+        gauge!("deltawave_loader_live_shut", &labels).set(shut);
     }
 
     /// The broker said where a partition ends.
@@ -249,11 +268,11 @@ impl LaneState {
         });
     }
 
-    /// Says that rows wait for longer than that for a file that has them, now and then.
-    pub(super) fn tell_of_unproven(&self, limit: Duration) {
+    /// Says that rows wait for too long for a file that has them, now and then.
+    pub(super) fn tell_of_unproven(&self) {
         self.lane(|lane| {
             for (id, partition) in &mut lane.partitions {
-                let Some(age) = partition.unproven().filter(|age| *age > limit) else { continue };
+                let Some(age) = partition.unproven().filter(|age| *age > lane.patience) else { continue };
                 if partition.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                     partition.told = Some(Instant::now());
                     tracing::error!(
@@ -300,5 +319,9 @@ pub(in crate::loader) fn describe() {
     describe_counter!(
         "deltawave_loader_rows_already_there_total",
         "Rows of files that were not written because live rows were counted in their place"
+    );
+    describe_counter!(
+        "deltawave_loader_files_already_there_total",
+        "Files of which nothing was written because live rows were counted in their place"
     );
 }

@@ -121,7 +121,10 @@ impl Told {
                     count("empty", messages.len());
                     settled.extend(messages);
                 }
-                Some(BlobEntry { etag, size, .. }) => fresh.push((FileVersion { blob, etag, size, name }, messages)),
+                Some(BlobEntry { etag, size, last_modified, .. }) => {
+                    let committed_at = Some(last_modified);
+                    fresh.push((FileVersion { blob, etag, size, committed_at, name }, messages));
+                }
             }
         }
         Ok(Sifted { queue: self.queue, settled, fresh })

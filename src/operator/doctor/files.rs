@@ -26,6 +26,13 @@ pub(super) async fn look(settings: &LoaderSettings, identity: &Arc<Identity>, fi
         Ok(container) => container,
         Err(error) => return findings.add(Finding::error("files", &error)),
     };
+    if let Ok(Some(account)) = timeout(LIMIT, container.account()).await {
+        let names = match account.is_hierarchical {
+            true => "with a hierarchical namespace (a data lake), which a loader takes as well",
+            false => "without a hierarchical namespace",
+        };
+        findings.add(Finding::well("account", format!("{}, {}, {names}", account.kind, account.sku)));
+    }
     for route in &settings.routes {
         match timeout(LIMIT, of_route(&container, settings, route, findings)).await {
             Ok(Ok(())) => {}

@@ -1,11 +1,15 @@
 //! `deltawave doctor`: whatever stands between a loader's command line and rows in a table, one line each with the remedy.
 
+mod broker;
 mod files;
 mod finding;
 mod machine;
 mod network;
+mod queue;
+mod registry;
 mod secrets;
 mod store;
+mod ways;
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -41,8 +45,11 @@ async fn look(settings: &DoctorSettings, findings: &mut Findings) {
     let loader = &settings.loader;
     let identity = Identity::new(loader.identity.clone());
     machine::look(loader, findings).await;
-    network::look(findings);
+    network::look(loader, findings).await;
     secrets::look(loader, &identity, findings).await;
     files::look(loader, &identity, findings).await;
+    queue::look(loader, &identity, findings).await;
+    registry::look(loader, &identity, findings).await;
+    broker::look(loader, &identity, findings).await;
     store::look(loader, &identity, findings).await;
 }

@@ -12,6 +12,9 @@ use crate::store::{Fault, Kind, Session, StoreAddress, StoreError, missing_ledge
 /// How long the store may take for one answer.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// The oldest RisingWave that was tried.
+const OLDEST: (u32, u32) = (2, 6);
+
 /// Of two clocks that differ by more seconds, one is wrong.
 const CLOCKS: f64 = 60.0;
 
@@ -32,7 +35,15 @@ pub(super) async fn look(settings: &LoaderSettings, identity: &Arc<Identity>, fi
             return findings.add(Finding::fault("store", text, "check host, port and firewall"));
         }
     };
-    findings.add(Finding::well("store", format!("{} at {address}", session.engine())));
+    let engine = session.engine();
+    findings.add(match too_old(&engine) {
+        false => Finding::well("store", format!("{engine} at {address}")),
+        true => Finding::note(
+            "store",
+            format!("{engine} at {address}, which nobody has tried"),
+            "RisingWave 2.6 or newer is what this is written for",
+        ),
+    });
     let looked = timeout(LIMIT, async {
         at_session(&session, &address, findings).await?;
         tables(&session, settings, findings).await
@@ -45,6 +56,13 @@ pub(super) async fn look(settings: &LoaderSettings, identity: &Arc<Identity>, fi
             findings.add(Finding::fault("store", text, "look at its load, its memory and its log"));
         }
     }
+}
+
+/// Whether a RisingWave is older than what this was tried with.
+fn too_old(engine: &str) -> bool {
+    let Some(version) = engine.strip_prefix("RisingWave ") else { return false };
+    let mut numbers = version.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST
 }
 
 /// What to do where nobody answers or nobody is let in.
@@ -115,4 +133,21 @@ async fn tables(session: &Session, settings: &LoaderSettings, findings: &mut Fin
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_old_before_what_was_tried() {
+        for (engine, old) in [
+            ("RisingWave 2.6.1", false),
+            ("RisingWave 3.0.3", false),
+            ("RisingWave 2.5.4", true),
+            ("PostgreSQL 18.4", false),
+        ] {
+            assert_eq!(too_old(engine), old, "{engine}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use crate::capture::{Hub, NameFormat, WindowLimits};
 use crate::capturer;
 use crate::loader;
 use crate::producer;
+use crate::registry::RegistrySettings;
 use crate::settings::{
     CaptureSettings, EmptyWindows, EventSource, FileCodec, LiveSettings, LoaderSettings, OrderSource, ProducerSettings,
     Route, Transport, Until, UpSettings, default_order_file,
@@ -71,10 +72,12 @@ impl Pipeline {
                 order,
                 format: settings.format,
             },
+            registry: components.registry().map(|address| RegistrySettings::open_to_all(address.clone())),
             rate: settings.rate,
             events: settings.events,
             give_up: STALL,
             quiet: true,
+            http: None,
         };
         let capture = CaptureSettings {
             identity: IdentitySettings::default(),
@@ -88,15 +91,18 @@ impl Pipeline {
             empty_windows: EmptyWindows::Skip,
             codec: FileCodec::Null,
             give_up: STALL,
+            http: None,
             until: Until::Stopped,
         };
-        let route = Route { format: settings.format.read_by(), ..Route::new(hub, "user_event_log") };
+        let (format, registry) = (settings.format.read_by(), components.registry().cloned());
+        let route = Route { format, registry, ..Route::new(hub, "user_event_log") };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
+        let lane = LiveSettings::of_broker(components.kafka(), &loader.routes);
+        loader.log = Some(Ok(lane.source.clone()));
         if settings.live {
             // Nobody but this pipeline writes these keys, so that there is no file to wait for.
-            let live = LiveSettings::of_broker(components.kafka(), &loader.routes);
-            loader.live = Some(LiveSettings { from_start: true, ..live });
+            loader.live = Some(LiveSettings { from_start: true, ..lane });
         }
         // Nothing is late on one machine, and looking everywhere at every poll is cheap there.
         loader.lookout.look_back = LOOK_BACK;
@@ -107,7 +113,7 @@ impl Pipeline {
             loader,
             hold: components.broker_is_small(),
             exit: settings.exit,
-            sent: Arc::default(),
+            sent: Arc::new(Sent::of(settings.format)),
             captured: capturer::Progress::shared(),
             loaded: Arc::new(loader::Progress::new(settings.poll)),
             began: Instant::now(),

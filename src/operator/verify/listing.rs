@@ -47,9 +47,10 @@ pub(super) async fn list(
 
 /// A listed file as a loader wants it; `None` for one that is not listed.
 pub(super) fn version(listed: &Listed, format: &NameFormat, route: &Route, blob: &str) -> Option<FileVersion> {
-    let ListedFile { etag, size, .. } = listed.get(blob)?;
+    let ListedFile { etag, size, last_modified, .. } = listed.get(blob)?;
     let name = format.parse(&route.hub, blob)?;
-    Some(FileVersion { blob: blob.to_owned(), etag: etag.clone(), size: *size, name })
+    let committed_at = Some(*last_modified);
+    Some(FileVersion { blob: blob.to_owned(), etag: etag.clone(), size: *size, committed_at, name })
 }
 
 /// What to do about a file that is to be loaded again and is archived.

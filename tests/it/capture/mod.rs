@@ -207,6 +207,7 @@ async fn a_run_inside_another_program_is_counted_and_stopped() {
         empty_windows: EmptyWindows::Write,
         codec: FileCodec::Null,
         give_up: DEADLINE,
+        http: None,
         until: Until::Stopped,
     };
     let (shutdown, progress) = (CancellationToken::new(), Progress::shared());

@@ -29,6 +29,11 @@ impl Http {
         format!("http://{}/", self.0)
     }
 
+    /// As `ADDR:PORT`.
+    pub fn address(&self) -> &str {
+        &self.0
+    }
+
     /// A page's status, content type and body.
     pub async fn get(&self, path: &str) -> (u16, String, String) {
         let (status, head, body) = self.ask(path, "host: x\r\n").await;
