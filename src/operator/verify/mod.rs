@@ -10,8 +10,8 @@
 //! as lag and never as a hole. Nothing is written.
 
 mod ahead;
-mod all;
 mod check;
+mod chosen;
 mod count;
 mod error;
 mod files;
@@ -20,6 +20,7 @@ mod gaps;
 mod gone;
 mod listing;
 mod missing;
+mod read;
 mod reading;
 mod records;
 mod report;
@@ -31,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Exit;
 use crate::settings::{AuditSettings, VerifySettings};
-pub(super) use all::list;
 pub(super) use check::Depth;
+pub(super) use chosen::list;
 pub use error::VerifyError;
 use reading::read_again;
 pub(super) use report::Report;

@@ -24,6 +24,16 @@ impl Http {
         Http(line.split("address=").nth(1).unwrap().trim().to_owned())
     }
 
+<<<<<<< HEAD
+    /// Its address for a browser.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.0)
+    }
+
+    /// As `ADDR:PORT`.
+    pub fn address(&self) -> &str {
+        &self.0
+=======
     /// As `ADDR:PORT`.
     pub fn address(&self) -> &str {
         &self.0
@@ -32,6 +42,7 @@ impl Http {
     /// Its address for a browser.
     pub fn url(&self) -> String {
         format!("http://{}/", self.0)
+>>>>>>> main
     }
 
     /// A page's status, content type and body.

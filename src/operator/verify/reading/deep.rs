@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use super::forgotten::Forgotten;
-use super::found::{Found, shown};
+use super::found::{Forgotten, Found, shown};
 use crate::capture::PartitionId;
 use crate::ledger::{Run, Span};
 use crate::loader::{Origin, Reread};

@@ -1,33 +1,19 @@
-//! What reading the files again has found.
-
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::capture::PartitionId;
+use crate::loader::Origin;
 use crate::operator::verify::finding::{Finding, Findings};
 use crate::settings::Route;
+use crate::store::Identity;
 
-/// What was read again, and found to be as it is there.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::operator) struct Read {
-    /// Files.
-    pub(in crate::operator) files: usize,
-    /// Records whose values were compared, if they were.
-    pub(in crate::operator) records: Option<u64>,
-    /// Rows of the latest state, if that was compared.
-    pub(in crate::operator) states: Option<u64>,
-}
+/// Records that someone asked to be forgotten, and rows of records that have several, which the files still have.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten(pub(super) HashSet<(PartitionId, Identity, Option<i32>)>);
 
-/// `, every value of 70 records as in their files, ...`
-impl fmt::Display for Read {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(records) = self.records {
-            write!(f, ", every value of {records} records of {} files as they say", self.files)?;
-        }
-        if let Some(states) = self.states {
-            write!(f, ", the latest state of {states} keys as they make it")?;
-        }
-        Ok(())
+impl Forgotten {
+    /// Whether a row is one of them.
+    pub(super) fn has(&self, Origin { partition, number, at, index, .. }: &Origin<'_>) -> bool {
+        [None, Some(*index)].iter().any(|index| self.0.contains(&(*partition, (*number, *at), *index)))
     }
 }
 
@@ -52,7 +38,7 @@ impl<'r> Found<'r> {
     }
 }
 
-/// As a finding has it.
+/// A value for people.
 pub(super) fn shown(value: Option<&str>) -> String {
     value.map_or_else(|| "NULL".to_owned(), |value| format!("`{value}`"))
 }

@@ -6,7 +6,6 @@
 //! ```
 
 mod deep;
-mod forgotten;
 mod found;
 mod newest;
 mod state;
@@ -15,21 +14,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio_util::sync::CancellationToken;
 
-use super::all::list;
 use super::check::open_container;
+use super::chosen::list;
 use super::error::VerifyError;
+use super::read::Read;
 use super::report::Report;
 use crate::capture::Scope;
 use crate::ledger::FileState;
 use crate::loader::{Again, Reread, reread};
 use crate::operator::progress::Ongoing;
 use crate::operator::store::{address, connect_current};
-use crate::settings::{ReadingSettings, VerifySettings};
+use crate::settings::{ReadingSettings, Route, VerifySettings};
 use crate::store::Session;
 use deep::Deep;
-use forgotten::Forgotten;
-use found::Found;
-pub(super) use found::Read;
+use found::{Forgotten, Found};
 use newest::Newest;
 
 /// Reads the files of the settings' scope again and adds to the report what is not there as they say. Files that the
@@ -57,7 +55,7 @@ pub(super) async fn read_again(
             let mut found = Found::new(route);
             let state = reading.states.iter().find(|state| state.table == route.table);
             let mut newest = state.map(|state| states.remove(&*state.table).unwrap_or_else(|| Newest::of(state)));
-            let forgotten = Forgotten::of(&store.session, route).await?;
+            let forgotten = forgotten(&store.session, route).await?;
             let mut deep = reading.deep.then(|| Deep::new(&store.session, route, &forgotten));
             let files = again.files.len();
             let visit = async |rows: Reread<'_>| {
@@ -119,4 +117,16 @@ async fn loaded(session: &Session, verify: &VerifySettings, again: Again) -> Res
     }
     files.retain(|file| known.get(&file.blob) == Some(&file.etag));
     Ok(Again { route, files })
+}
+
+async fn forgotten(session: &Session, route: &Route) -> Result<Forgotten, VerifyError> {
+    let mut all = Forgotten::default();
+    for (hub, partition) in session.forgotten_partitions(&route.table).await? {
+        if hub == route.hub.name() {
+            let forgotten = session.forgotten(&route.table, &hub, partition).await?;
+            let row = |gone: crate::ledger::Forgotten| (partition, (gone.number, gone.at), gone.index);
+            all.0.extend(forgotten.into_iter().map(row));
+        }
+    }
+    Ok(all)
 }
