@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | operator | [`operator`] | the operator's tool: `up` runs the programs below, `init` and `guard` set up the store, `status` and `verify` look at what was loaded |
 //! | programs | [`producer`] · [`capturer`] · [`loader`] | one per binary, never importing each other |
+//! | page | [`page`] | what a running loader shows to people in a browser |
 //! | this machine | [`offline`] | starts Azurite, a broker, a SQL store for `up` and for tests, with certificates for TLS |
 //! | frame | [`service`] | telemetry, signals, exit codes, health over HTTP |
 //! | settings | [`settings`] | flags and environment become validated settings, and the page that lists them |
@@ -32,6 +33,7 @@ pub mod ledger;
 pub mod loader;
 pub mod offline;
 pub mod operator;
+pub mod page;
 pub mod producer;
 pub mod registry;
 pub mod rows;

@@ -10,6 +10,7 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use deltawave::capture::{Attributes, EnqueuedTime, PartitionId, SequenceNumber};
 use deltawave::formats::{Decoding, FormatName, Rower, SchemaId, SchemaKind, SchemaText};
 use deltawave::rows::{CatalogColumn, Envelope, Table};
+use deltawave::store::default_columns;
 use serde_json::json;
 
 use super::Outcome;
@@ -40,7 +41,7 @@ pub fn run(args: &Args) -> Outcome<Report> {
     let mut report = Report::default();
     let mut plain = 0.0;
     for format in FormatName::ALL {
-        let mut decoding = Decoding::of(format);
+        let decoding = Decoding::of(format);
         let bodies: Vec<Vec<u8>> = (0..BODIES).map(|n| body(format, n)).collect::<Outcome<_>>()?;
         for (kind, text) in [(SchemaKind::Avro, AVRO), (SchemaKind::Protobuf, PROTOBUF)] {
             if (format == FormatName::Avro) == (kind == SchemaKind::Avro) {
@@ -48,7 +49,6 @@ pub fn run(args: &Args) -> Outcome<Report> {
                 decoding.schemas.put(SchemaId::Number(1), Ok(Arc::new(text)));
             }
         }
-        decoding.by_registry = false;
         let mut rates = Vec::new();
         for _ in 0..args.repeat {
             let mut rower = Rower::new(&table, &decoding);
@@ -82,26 +82,10 @@ pub fn run(args: &Args) -> Outcome<Report> {
 }
 
 fn table() -> Outcome<Table> {
-    let columns = [
-        ("id", "integer"),
-        ("name", "character varying"),
-        ("age", "integer"),
-        ("op", "character varying"),
-        ("event_order", "bigint"),
-        ("ts", "timestamp without time zone"),
-        ("event_hub", "character varying"),
-        ("partition_id", "integer"),
-        ("sequence_number", "bigint"),
-        ("enqueued_at", "timestamp without time zone"),
-        ("event_index", "integer"),
-    ];
-    let column = |(name, data_type): (&str, &str)| CatalogColumn {
-        name: name.to_owned(),
-        data_type: data_type.to_owned(),
-        ..CatalogColumn::default()
-    };
-    let key: Vec<_> = columns[6..].iter().map(|(name, _)| (*name).to_owned()).collect();
-    Ok(Table::new("t", columns.map(column).to_vec(), &key, &[])?)
+    let mut columns = default_columns();
+    columns.push(CatalogColumn::new("event_index", "integer"));
+    let key: Vec<_> = columns[6..].iter().map(|column| column.name.clone()).collect();
+    Ok(Table::new("t", columns, &key, &[])?)
 }
 
 fn body(format: FormatName, n: u32) -> Outcome<Vec<u8>> {

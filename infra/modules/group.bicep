@@ -99,6 +99,8 @@ var loaderVariables = concat(
     { name: 'DELTAWAVE_STORE_URL', value: 'postgresql://loader@127.0.0.1:${sqlPort}/dev?sslmode=disable' }
     { name: 'DELTAWAVE_STORE_PASSWORD', value: 'keyvault:risingwave-loader-password' }
     { name: 'DELTAWAVE_HTTP', value: '0.0.0.0:${ports.loaderHealth}' }
+    // The page shows rows to whoever reaches the port; with a token (docs/security.md) it may be shown.
+    { name: 'DELTAWAVE_NO_PAGE', value: 'true' }
   ]
 )
 var producerVariables = concat(ours, [

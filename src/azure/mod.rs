@@ -10,11 +10,11 @@ mod credential;
 mod cure;
 mod endpoint;
 mod failure;
-mod get;
 mod sas;
 mod token;
 mod transport;
 mod vault;
+mod web;
 
 pub use access::{Key, Sas};
-pub use get::{Getter, Got};
+pub use web::{Got, Web};

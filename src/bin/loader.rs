@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use deltawave::azure::identity::Identity;
 #[cfg(debug_assertions)]
 use deltawave::base::killpoint;
 use deltawave::loader::{self, LoadError, Progress};
-use deltawave::service::http::{self, HttpError};
+use deltawave::page::{self, About, Door, PageError};
 use deltawave::service::{self, Exit};
 use deltawave::settings::{self, LoaderArgs, LogArgs};
 
@@ -29,7 +30,7 @@ enum Failure {
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Page(#[from] PageError),
 }
 
 fn main() -> ExitCode {
@@ -56,7 +57,13 @@ fn main() -> ExitCode {
         }
         let progress = Arc::new(Progress::new(settings.poll));
         if let Some(address) = settings.http {
-            http::serve(address, Arc::clone(&progress) as _).await?;
+            let door = Door {
+                address: settings.store.clone(),
+                password: settings.store_password.clone(),
+                identity: Identity::new(settings.identity.clone()),
+            };
+            let about = About::loader("loader", &settings);
+            page::serve(address, about, Arc::clone(&progress) as _, &settings.page, door).await?;
         }
         loader::run(&settings, shutdown, progress).await?;
         Ok::<_, Failure>(Exit::Done)

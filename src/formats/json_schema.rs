@@ -1,14 +1,11 @@
 //! `json` with `validate=true`: JSON behind a schema registry's prefix, or beside Azure's content type, held against its
 //! JSON Schema before it becomes a row.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use jsonschema::{Retrieve, Uri, Validator};
 use serde_json::Value;
 
-use super::framing::named;
-use super::schemas::{SchemaId, SchemaKind, SchemaText, Schemas};
+use super::prepared::Prepared;
+use super::schemas::SchemaText;
 use super::{Documents, Format, Undecodable};
 use crate::capture::Attributes;
 use crate::rows::object::{not_json, utf8};
@@ -17,14 +14,11 @@ use crate::rows::object::{not_json, utf8};
 const MOST_FAULTS: usize = 3;
 
 #[derive(Debug)]
-pub(super) struct JsonSchema {
-    schemas: Arc<Schemas>,
-    validators: HashMap<SchemaId, Validator>,
-}
+pub(super) struct JsonSchema(Prepared<Validator>);
 
 impl JsonSchema {
-    pub(super) fn new(schemas: Arc<Schemas>) -> Self {
-        JsonSchema { schemas, validators: HashMap::new() }
+    pub(super) fn new(prepared: Prepared<Validator>) -> Self {
+        JsonSchema(prepared)
     }
 }
 
@@ -36,28 +30,17 @@ impl Format for JsonSchema {
         out: &mut Documents,
     ) -> Result<(), Undecodable> {
         let body = body.ok_or_else(|| "body is null".to_owned())?;
-        let Some((id, json)) = named(body, attributes) else {
+        let Some(named) = self.0.of(body, attributes, validator)? else {
             return Err(Undecodable::Bad(
                 "it names no schema to be held against: it has neither a schema registry's prefix nor a content type \
                  application/json+ID"
                     .to_owned(),
             ));
         };
-        if !self.validators.contains_key(&id) {
-            let text = match self.schemas.get(&id) {
-                None => return Err(Undecodable::Schema(id)),
-                Some(known) => known?,
-            };
-            if text.kind != SchemaKind::Json {
-                return Err(Undecodable::Bad(format!("its schema {id} is {}, not JSON Schema", text.kind)));
-            }
-            let validator = validator(&text).map_err(|reason| format!("its schema {id} cannot be used: {reason}"))?;
-            self.validators.insert(id.clone(), validator);
-        }
-        let text = utf8(json)?;
+        let text = utf8(named.body)?;
         let value: Value = serde_json::from_str(text).map_err(|error| not_json(text, &error))?;
         let mut faults = Vec::new();
-        for fault in self.validators[&id].iter_errors(&value).take(MOST_FAULTS + 1) {
+        for fault in named.by.iter_errors(&value).take(MOST_FAULTS + 1) {
             let path = fault.instance_path().to_string();
             let path = if path.is_empty() { "the body".to_owned() } else { format!("`{path}`") };
             faults.push(format!("{path}: {fault}"));
@@ -66,14 +49,14 @@ impl Format for JsonSchema {
             faults[MOST_FAULTS] = "…".to_owned();
         }
         if !faults.is_empty() {
-            return Err(Undecodable::Bad(format!("it does not fit its schema {id}: {}", faults.join("; "))));
+            return Err(Undecodable::Bad(format!("it does not fit its schema {}: {}", named.id, faults.join("; "))));
         }
         out.push(text);
         Ok(())
     }
 
     fn needs_attributes(&self) -> bool {
-        true
+        self.0.needs_attributes()
     }
 }
 
@@ -105,7 +88,10 @@ impl Retrieve for Others {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::formats::schemas::{SchemaId, SchemaKind, Schemas};
 
     #[test]
     fn what_does_not_fit_is_told_with_its_path() {
@@ -121,7 +107,7 @@ mod tests {
             )],
         };
         schemas.put(SchemaId::Number(7), Ok(Arc::new(text)));
-        let mut format = JsonSchema::new(schemas);
+        let mut format = JsonSchema::new(Prepared::new(SchemaKind::Json, true, schemas));
         let mut decode = |json: &str| {
             let mut out = Documents::default();
             let body = [&[0, 0, 0, 0, 7][..], json.as_bytes()].concat();

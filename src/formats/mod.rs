@@ -17,10 +17,12 @@ mod documents;
 mod framing;
 mod gzip;
 mod json_schema;
+mod prepared;
 mod protobuf;
 mod reader;
 mod rower;
 mod schemas;
+mod undecodable;
 mod wanted;
 
 use std::fmt;
@@ -28,9 +30,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use documents::Documents;
-pub use reader::{Decoding, Reader};
+use prepared::Prepared;
+pub use reader::{Decoding, Naming, Reader};
 pub use rower::{Refusal, Rower, Taken};
 pub use schemas::{Known, SchemaId, SchemaKind, SchemaText, Schemas};
+pub use undecodable::Undecodable;
 pub use wanted::Wanted;
 
 use crate::capture::Attributes;
@@ -108,16 +112,23 @@ impl FormatName {
 impl Decoding {
     /// What decodes a body; nothing where it is the row.
     fn decoder(&self, wanted: Wanted) -> Option<Box<dyn Format>> {
-        let schemas = || Arc::clone(&self.schemas);
         Some(match self.format {
-            FormatName::Json if self.validate => Box::new(json_schema::JsonSchema::new(schemas())),
+            FormatName::Json if self.validate => {
+                Box::new(json_schema::JsonSchema::new(self.prepared(SchemaKind::Json)))
+            }
             FormatName::Json => return None,
             FormatName::JsonBatch => Box::new(batch::JsonBatch),
             FormatName::CloudEvents => Box::new(cloudevents::CloudEvents::new(wanted)),
             FormatName::Debezium => Box::new(debezium::Debezium::new(wanted)),
-            FormatName::Avro => Box::new(avro::Avro::new(schemas())),
-            FormatName::Protobuf => Box::new(protobuf::Protobuf::new(schemas())),
+            FormatName::Avro => Box::new(avro::Avro::new(self.prepared(SchemaKind::Avro))),
+            FormatName::Protobuf => Box::new(protobuf::Protobuf::new(self.prepared(SchemaKind::Protobuf))),
         })
+    }
+
+    /// For what is read by schemas.
+    fn prepared<T>(&self, kind: SchemaKind) -> Prepared<T> {
+        let by_prefix = self.naming == Some(Naming::Prefix);
+        Prepared::new(kind, by_prefix, Arc::clone(&self.schemas))
     }
 }
 
@@ -154,22 +165,5 @@ pub trait Format: fmt::Debug + Send {
     /// Whether it looks at what a record says beside its body.
     fn needs_attributes(&self) -> bool {
         false
-    }
-}
-
-/// Why a record makes no rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undecodable {
-    /// It is to make none: a tombstone.
-    Nothing,
-    /// It is none of its route's format.
-    Bad(String),
-    /// It names a schema of which nothing is known yet: ask for it, and decode again.
-    Schema(SchemaId),
-}
-
-impl From<String> for Undecodable {
-    fn from(reason: String) -> Self {
-        Undecodable::Bad(reason)
     }
 }

@@ -2,14 +2,13 @@
 //! when it is first met; the message's fields, as proto3's JSON mapping names them, are the row.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, FileDescriptor, MessageDescriptor, SerializeOptions};
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
-use super::framing::named;
-use super::schemas::{SchemaId, SchemaKind, SchemaText, Schemas};
+use super::prepared::Prepared;
+use super::schemas::{SchemaId, SchemaText};
 use super::{Documents, Format, Undecodable};
 use crate::base::nature;
 use crate::capture::Attributes;
@@ -18,14 +17,11 @@ use crate::capture::Attributes;
 const MAIN: &str = "schema.proto";
 
 #[derive(Debug)]
-pub(super) struct Protobuf {
-    schemas: Arc<Schemas>,
-    files: HashMap<SchemaId, FileDescriptor>,
-}
+pub(super) struct Protobuf(Prepared<FileDescriptor>);
 
 impl Protobuf {
-    pub(super) fn new(schemas: Arc<Schemas>) -> Self {
-        Protobuf { schemas, files: HashMap::new() }
+    pub(super) fn new(prepared: Prepared<FileDescriptor>) -> Self {
+        Protobuf(prepared)
     }
 }
 
@@ -37,24 +33,19 @@ impl Format for Protobuf {
         out: &mut Documents,
     ) -> Result<(), Undecodable> {
         let body = body.ok_or_else(|| "body is null".to_owned())?;
-        let Some((id, rest)) = named(body, attributes) else {
+        let Some(named) = self.0.of(body, attributes, compiled)? else {
             let is = nature(body).map(|nature| format!(": it is {nature}")).unwrap_or_default();
             return Err(Undecodable::Bad(format!("it is no Protobuf by a schema registry: it has no prefix{is}")));
         };
-        if !self.files.contains_key(&id) {
-            let text = match self.schemas.get(&id) {
-                None => return Err(Undecodable::Schema(id)),
-                Some(known) => known?,
-            };
-            if text.kind != SchemaKind::Protobuf {
-                return Err(Undecodable::Bad(format!("its schema {id} is {}, not Protobuf", text.kind)));
-            }
-            let file = compiled(&text).map_err(|reason| format!("its schema {id} cannot be used: {reason}"))?;
-            self.files.insert(id.clone(), file);
+        if let SchemaId::Guid(guid) = &named.id {
+            let reason = format!(
+                "it names schema {guid} as Azure's registries do, and Protobuf is read in Confluent's wire format only"
+            );
+            return Err(Undecodable::Bad(reason));
         }
-        let wrong = |reason: String| format!("it is not what its schema {id} says: {reason}");
-        let (path, message) = path(rest).map_err(wrong)?;
-        let descriptor = find(&self.files[&id], &path).map_err(wrong)?;
+        let wrong = |reason: String| named.wrong(reason);
+        let (path, message) = path(named.body).map_err(wrong)?;
+        let descriptor = find(named.by, &path).map_err(wrong)?;
         let message = DynamicMessage::decode(descriptor, message).map_err(|error| wrong(error.to_string()))?;
         // Numbers keep all their digits as they are, and one that is 0 is no less there for not being sent.
         let options = SerializeOptions::new().stringify_64_bit_integers(false).skip_default_fields(false);
@@ -66,7 +57,7 @@ impl Format for Protobuf {
     }
 
     fn needs_attributes(&self) -> bool {
-        true
+        self.0.needs_attributes()
     }
 }
 

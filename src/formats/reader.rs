@@ -4,6 +4,15 @@ use super::gzip::{is_packed, unpack};
 use super::{Documents, Format, FormatName, Schemas, Undecodable, Wanted};
 use crate::capture::Attributes;
 
+/// How records of a registry name their schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By a prefix of the body, as Confluent's.
+    Prefix,
+    /// By a content type beside the body, as Azure's.
+    ContentType,
+}
+
 /// How a route's bodies are decoded.
 #[derive(Debug, Clone, Default)]
 pub struct Decoding {
@@ -11,8 +20,8 @@ pub struct Decoding {
     pub format: FormatName,
     /// Whether JSON is held against its schema.
     pub validate: bool,
-    /// Whether a schema registry's prefix may stand before JSON.
-    pub by_registry: bool,
+    /// How they name their schema, where there is a registry. A prefix may stand before JSON then.
+    pub naming: Option<Naming>,
     /// The schemas that bodies have named.
     pub schemas: Arc<Schemas>,
 }
@@ -27,7 +36,7 @@ impl Decoding {
     pub(super) fn unprefixed<'b>(&self, body: Option<&'b [u8]>) -> Option<&'b [u8]> {
         match body {
             // No JSON begins so.
-            Some([0, rest @ ..]) if self.by_registry && self.format == FormatName::Json && !self.validate => {
+            Some([0, rest @ ..]) if self.naming.is_some() && self.format == FormatName::Json && !self.validate => {
                 Some(rest.get(4..).unwrap_or(rest))
             }
             body => body,

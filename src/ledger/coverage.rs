@@ -154,6 +154,11 @@ impl Coverage {
         &self.files
     }
 
+    /// Whether the table tells several rows of a record apart.
+    pub fn is_indexed(&self) -> bool {
+        self.files.iter().any(|file| file.is_indexed)
+    }
+
     /// What is missing between files.
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps

@@ -13,7 +13,7 @@ pub struct PrunedRange {
     pub kept: Option<u64>,
 }
 
-/// A record that was deleted because someone asked to be forgotten. It says which, and nothing of what was in it.
+/// A record, or a row of one that may have others, that was deleted because someone asked to be forgotten. It says which, and nothing of what was in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Forgotten {
     /// Its number.
@@ -22,4 +22,6 @@ pub struct Forgotten {
     pub at: EnqueuedTime,
     /// Whether it was in `rejected_events`, not in the table.
     pub rejected: bool,
+    /// Which of the record's rows, where the table tells them apart: the others stay.
+    pub index: Option<i32>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use metrics::histogram;
+use metrics::{counter, histogram};
 use time::OffsetDateTime;
 
 use super::error::LoadError;
@@ -64,6 +64,9 @@ impl Flushed {
         pass(Side::After, Step::Flushed);
         let unmapped = written.iter().map(|written| written.unmapped).sum();
         let told = written.iter().all(|written| written.told);
+        if target.live.is_some() {
+            counter!("deltawave_loader_files_already_there_total", &target.labels()).increment(unwritten(&written));
+        }
         let mut tallies = vec![Tally::default(); target.files.len()];
         for (file, tally) in written.into_iter().flat_map(|written| written.tallies) {
             tallies[file].loaded.append(tally.loaded);
@@ -108,6 +111,17 @@ impl Flushed {
         }
         Ok(counted)
     }
+}
+
+/// Files of which nothing had to be written.
+fn unwritten(written: &[Written]) -> u64 {
+    let mut files = BTreeMap::<usize, bool>::new();
+    for Written { tallies, was_there, .. } in written {
+        for (file, tally) in tallies {
+            *files.entry(*file).or_insert(true) &= *was_there && tally.rejected.records() == 0;
+        }
+    }
+    files.into_values().filter(|unwritten| *unwritten).count() as u64
 }
 
 /// Ranges of one partition that are counted; a file whose records are scattered over more is read back instead.

@@ -36,6 +36,8 @@ struct State {
     routes: BTreeMap<Arc<str>, RouteState>,
     /// The newest window of each hub's partitions that was loaded.
     newest: BTreeMap<(String, Arc<str>, i32), OffsetDateTime>,
+    /// The highest sequence number of the file of each that was loaded last.
+    last: BTreeMap<(String, Arc<str>, i32), i64>,
 }
 
 /// How one stream is.
@@ -129,6 +131,7 @@ impl Health {
             }
             counter!("deltawave_loader_bytes_total", labels(None)).increment(file.size);
             if let Some(span) = contents.span {
+                state.last.insert((hub.to_owned(), Arc::clone(route), partition), span.last.0);
                 let partition = partition.to_string();
                 gauge!("deltawave_loader_last_sequence_number", labels(Some(("partition", &partition))))
                     .set(span.last.0 as f64);
@@ -153,6 +156,16 @@ impl Health {
         for party in [Party::Blob, Party::Store, Party::Queue] {
             counter!("deltawave_loader_retries_total", "kind" => party.name()).increment(0);
         }
+    }
+
+    /// Of each hub's partitions of which files were loaded: the newest window, and the last number of the file loaded last.
+    pub(super) fn files(&self) -> Vec<(String, Arc<str>, i32, OffsetDateTime, Option<i64>)> {
+        let state = self.lock();
+        let file = |(key, window): (&(String, Arc<str>, i32), &OffsetDateTime)| {
+            let (hub, route, partition) = key.clone();
+            (hub, route, partition, *window, state.last.get(key).copied())
+        };
+        state.newest.iter().map(file).collect()
     }
 
     /// So many files are written again.

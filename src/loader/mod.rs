@@ -47,6 +47,7 @@ mod reread;
 mod rewrite;
 mod run;
 mod settle;
+mod shown;
 mod slots;
 mod stream;
 mod unmapped;

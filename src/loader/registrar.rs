@@ -35,7 +35,11 @@ pub(super) async fn decoding(
     patience: &Patience,
 ) -> Result<(Decoding, Option<Registrar>), LoadError> {
     let registry = settings.registries.of(route.registry.as_ref());
-    let decoding = Decoding { validate: route.validate, by_registry: registry.is_some(), ..Decoding::of(route.format) };
+    let decoding = Decoding {
+        validate: route.validate,
+        naming: registry.as_ref().map(|registry| registry.address.naming()),
+        ..Decoding::of(route.format)
+    };
     let Some(registry) = registry.filter(|_| route.format.needs_registry(route.validate)) else {
         return Ok((decoding, None));
     };

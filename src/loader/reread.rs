@@ -48,14 +48,24 @@ pub struct Origin<'a> {
     pub number: SequenceNumber,
     /// When the broker took it.
     pub at: EnqueuedTime,
+    /// Which of the record's rows it is.
+    pub index: i32,
 }
 
 impl Reread<'_> {
     /// Of a row of the batch.
     pub fn origin(&self, row: usize) -> Origin<'_> {
-        let record = self.records.get(self.of.get(row).copied().unwrap_or(row));
+        let of = self.of.get(row).copied();
+        let record = self.records.get(of.unwrap_or(row));
+        let before = of.map_or(0, |of| row - self.of.partition_point(|record| *record < of));
         let FileVersion { blob, name, .. } = &self.files[record.file];
-        Origin { blob, partition: name.partition, number: record.sequence_number, at: record.enqueued_time }
+        Origin {
+            blob,
+            partition: name.partition,
+            number: record.sequence_number,
+            at: record.enqueued_time,
+            index: i32::try_from(before).unwrap_or(i32::MAX),
+        }
     }
 
     /// How many records the rows were made of.

@@ -27,6 +27,8 @@ pub(super) struct Written {
     pub(super) unmapped: u64,
     /// Whether the store says that it made every row of it, each in the place of none.
     pub(super) told: bool,
+    /// Whether live rows stood in the place of all of it.
+    pub(super) was_there: bool,
 }
 
 /// Records of a file accounted for.
@@ -49,6 +51,13 @@ pub(super) struct Target<'g> {
     pub(super) live: Option<&'g Common>,
 }
 
+impl Target<'_> {
+    /// Of what is counted.
+    pub(super) fn labels(&self) -> [(&'static str, String); 2] {
+        [("hub", self.hub.to_owned()), ("route", format!("{}={}", self.hub, self.table.name()))]
+    }
+}
+
 impl Decoded {
     /// Writes it all. Repeatable: a repeat replaces rows by themselves.
     ///
@@ -62,7 +71,8 @@ impl Decoded {
         let mut told = false;
         pass(Side::Before, Step::Written);
         let (began, since) = (Instant::now(), traces::now());
-        let inserted = match there_already(target, &records, store).await? {
+        let was_there = there_already(target, &records, store).await?;
+        let inserted = match was_there {
             true => Ok(0),
             false => store.persist(async |session| session.insert(target.table, &batch).await).await,
         };
@@ -102,7 +112,7 @@ impl Decoded {
             let records = || vec![counted("deltawave.records", loaded.records() + rejected.records())];
             target.journeys.step(*file, "write", since, records);
         }
-        Ok(Written { tallies: tallies.0, unmapped, told })
+        Ok(Written { tallies: tallies.0, unmapped, told, was_there })
     }
 }
 
@@ -138,9 +148,7 @@ async fn there_already(target: &Target<'_>, records: &Records, store: &Store) ->
     let counts = store.persist(async |session| session.count_ranges(&ranges).await).await?;
     let all = ranges.iter().zip(&counts).all(|(range, count)| range.run.records() == *count);
     if all {
-        let route = format!("{}={}", target.hub, target.table.name());
-        let labels = [("hub", target.hub.to_owned()), ("route", route)];
-        counter!("deltawave_loader_rows_already_there_total", &labels).increment(counts.iter().sum());
+        counter!("deltawave_loader_rows_already_there_total", &target.labels()).increment(counts.iter().sum());
     }
     Ok(all)
 }

@@ -1,12 +1,9 @@
-use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
+use super::java;
 use super::parts::{Part, Parts};
 use super::ports::on_free_ports;
-use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
-use super::unix::Signal;
 use super::{OfflineError, Progress, write};
 
 /// Kafka Connect's own runtime on this machine, with Debezium's connector for PostgreSQL: one worker that runs one
@@ -52,28 +49,10 @@ impl Connect {
                     ("plugin.discovery", "service_load"),
                 ]),
             )?;
-            let flags = [
-                "-Xmx512m",
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                LOG_STARTED,
-                "-cp",
-            ];
-            let mut arguments: Vec<OsString> = flags.map(OsString::from).to_vec();
-            arguments.push(libraries.clone().into());
-            arguments.push("org.apache.kafka.connect.cli.ConnectStandalone".into());
+            let mut arguments =
+                java::of_kafka(&libraries, LOG_STARTED, "org.apache.kafka.connect.cli.ConnectStandalone");
             arguments.extend([worker.clone().into(), settings.clone().into()]);
-            let recipe = Recipe {
-                program: "java".into(),
-                arguments,
-                set: Vec::new(),
-                unset: Vec::new(),
-                directory: home.directory.clone(),
-                user: User::Ours,
-                stop: Signal::Terminate,
-                grace: Duration::from_secs(10),
-            };
+            let recipe = java::recipe(arguments, &home.directory);
             Ok(Launch {
                 name: "Kafka Connect",
                 recipe,

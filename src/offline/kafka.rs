@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::certificates::Authority;
+use super::java;
 use super::parts::{Part, Parts};
 use super::ports::{free_ports, on_free_ports};
-use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
-use super::unix::Signal;
 use super::{OfflineError, Progress, write};
 use crate::base::Secret;
 
@@ -73,17 +72,10 @@ impl Kafka {
         let home = Home::make(directory)?;
         let data = home.directory.join("data");
         let settings = home.directory.join(SETTINGS);
-        let java = |main: &str| -> Vec<OsString> {
-            // For a short life with little to do: the quick compiler and the plain collector start fastest.
-            let flags = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", LOG_LEVEL, LOG_STARTED, "-cp"];
-            let mut arguments: Vec<OsString> = flags.map(OsString::from).to_vec();
-            arguments.extend([libraries.clone().into(), main.into()]);
-            arguments
-        };
         if !data.join("meta.properties").is_file() {
             // The ports count from each start anew; formatting only wants to see some.
             write(&settings, &properties(&home.directory, free_ports()?, lock.as_ref()))?;
-            let mut arguments = java("kafka.tools.StorageTool");
+            let mut arguments = java::of_kafka(&libraries, LOG_STARTED, "kafka.tools.StorageTool");
             arguments.extend(["format", "--standalone", "-t", CLUSTER_ID, "-c"].map(OsString::from));
             arguments.push(settings.clone().into());
             tool("java kafka.tools.StorageTool format", &arguments).await?;
@@ -97,18 +89,9 @@ impl Kafka {
         }
         let (service, ports) = on_free_ports(|ports| {
             write(&settings, &properties(&home.directory, ports, lock.as_ref()))?;
-            let mut arguments = java("kafka.Kafka");
+            let mut arguments = java::of_kafka(&libraries, LOG_STARTED, "kafka.Kafka");
             arguments.push(settings.clone().into());
-            let recipe = Recipe {
-                program: "java".into(),
-                arguments,
-                set: Vec::new(),
-                unset: Vec::new(),
-                directory: home.directory.clone(),
-                user: User::Ours,
-                stop: Signal::Terminate,
-                grace: Duration::from_secs(10),
-            };
+            let recipe = java::recipe(arguments, &home.directory);
             Ok(Launch {
                 name: "Kafka",
                 recipe,
@@ -146,15 +129,11 @@ impl Kafka {
     /// Lets every user send so many bytes a second and no more; Kafka delays the answers to those who send more.
     pub async fn limit_sending(&self, bytes_per_second: u32) -> Result<(), OfflineError> {
         let (bootstrap, rate) = (self.bootstrap(), format!("producer_byte_rate={bytes_per_second}"));
-        let arguments = [
-            ["-cp".into(), self.libraries.clone().into_os_string()],
-            ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn".into(), "kafka.admin.ConfigCommand".into()],
-            ["--bootstrap-server".into(), bootstrap.into()],
-            ["--alter".into(), "--entity-default".into()],
-            ["--entity-type".into(), "users".into()],
-            ["--add-config".into(), rate.into()],
-        ];
-        tool("java kafka.admin.ConfigCommand", &arguments.concat()).await
+        let mut arguments = java::of_kafka(&self.libraries, LOG_STARTED, "kafka.admin.ConfigCommand");
+        arguments.extend(["--bootstrap-server".into(), bootstrap.into()]);
+        arguments.extend(["--alter", "--entity-default", "--entity-type", "users"].map(OsString::from));
+        arguments.extend(["--add-config".into(), rate.into()]);
+        tool("java kafka.admin.ConfigCommand", &arguments).await
     }
 }
 
@@ -162,7 +141,6 @@ const SETTINGS: &str = "server.properties";
 const AUTHORITY: &str = "authority.pem";
 const SERVER: &str = "server.pem";
 
-const LOG_LEVEL: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 /// The one line below a warning that is waited for.
 const LOG_STARTED: &str = "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info";
 

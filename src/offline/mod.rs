@@ -12,9 +12,11 @@
 
 mod azurite;
 mod broker;
+mod browser;
 mod certificates;
 mod connect;
 mod error;
+mod java;
 mod kafka;
 mod parts;
 mod ports;
@@ -34,6 +36,7 @@ use std::path::Path;
 
 pub use azurite::Azurite;
 pub use broker::EmbeddedBroker;
+pub use browser::Browser;
 pub use certificates::{Authority, Issued};
 pub use connect::Connect;
 pub use error::OfflineError;

@@ -26,6 +26,8 @@ pub enum Part {
     Serializers,
     /// Prometheus, with promtool.
     Prometheus,
+    /// What drives a browser, for Node.
+    Browser,
 }
 
 impl Part {
@@ -50,6 +52,10 @@ impl Part {
                 ("package-lock.json", include_str!("parts/serializers/package-lock.json")),
             ],
             Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
+            Part::Browser => &[
+                ("package.json", include_str!("parts/browser/package.json")),
+                ("package-lock.json", include_str!("parts/browser/package-lock.json")),
+            ],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -66,6 +72,7 @@ impl Part {
             Part::Registry => "registry",
             Part::Serializers => "serializers",
             Part::Prometheus => "prometheus",
+            Part::Browser => "browser",
         }
     }
 
@@ -79,13 +86,14 @@ impl Part {
             Part::Registry => ("Apicurio Registry", "110 MB"),
             Part::Serializers => ("serializers for Node", "5 MB"),
             Part::Prometheus => ("Prometheus", "19 MB"),
+            Part::Browser => ("Playwright and axe", "5 MB"),
         }
     }
 
     const fn client(self) -> &'static [&'static str] {
         match self {
             // Azurite asks for a newer Node than it needs, which a strict configuration would refuse.
-            Part::Azurite | Part::Postgres | Part::Serializers => &[
+            Part::Azurite | Part::Postgres | Part::Serializers | Part::Browser => &[
                 "npm",
                 "ci",
                 "--ignore-scripts",
@@ -113,7 +121,7 @@ impl Part {
 
     const fn fetch_needs(self) -> &'static [Need] {
         match self {
-            Part::Azurite | Part::Postgres | Part::Serializers => &[Need::Node, Need::Npm],
+            Part::Azurite | Part::Postgres | Part::Serializers | Part::Browser => &[Need::Node, Need::Npm],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java, Need::Maven],
             Part::Prometheus => &[],
         }
@@ -123,6 +131,7 @@ impl Part {
     const fn run_needs(self) -> &'static [Need] {
         match self {
             Part::Azurite | Part::Serializers => &[Need::Node],
+            Part::Browser => &[Need::Node, Need::Chromium],
             Part::Kafka | Part::Connect | Part::Registry => &[Need::Java],
             Part::Postgres | Part::Prometheus => &[],
         }

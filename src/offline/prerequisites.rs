@@ -13,7 +13,17 @@ pub(super) enum Need {
     Java,
     Maven,
     Prometheus,
+    /// A browser, for the tests of the page.
+    Chromium,
 }
+
+/// Chromium by its own name, and what else it is called or built as.
+const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/// Where macOS has it.
+const APPLICATIONS: [&str; 2] = [
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
 
 impl Need {
     /// What the program is called on the command line.
@@ -24,6 +34,7 @@ impl Need {
             Need::Java => "java",
             Need::Maven => "mvn",
             Need::Prometheus => "prometheus",
+            Need::Chromium => "chromium",
         }
     }
 
@@ -32,7 +43,7 @@ impl Need {
         match self {
             Need::Node => Some(20),
             Need::Java => Some(17),
-            Need::Npm | Need::Maven | Need::Prometheus => None,
+            Need::Npm | Need::Maven | Need::Prometheus | Need::Chromium => None,
         }
     }
 
@@ -46,6 +57,7 @@ impl Need {
             Need::Java => "sudo apt-get install -y openjdk-17-jre-headless",
             Need::Maven => "sudo apt-get install -y maven",
             Need::Prometheus => "sudo apt-get install -y prometheus",
+            Need::Chromium => "sudo apt-get install -y chromium",
         }
     }
 
@@ -55,6 +67,7 @@ impl Need {
             Need::Java => "brew install --cask temurin",
             Need::Maven => "brew install maven",
             Need::Prometheus => "brew install prometheus",
+            Need::Chromium => "brew install --cask chromium",
         }
     }
 }
@@ -115,6 +128,9 @@ fn check(needs: &[Need], path: &OsStr) -> Result<(), MissingTools> {
 }
 
 fn lack(need: Need, path: &OsStr) -> Option<Lack> {
+    if need == Need::Chromium {
+        return chromium(path).is_none().then_some(Lack { need, found: None });
+    }
     let Some(program) = find(need.program(), path) else { return Some(Lack { need, found: None }) };
     let oldest = need.oldest()?;
     // `java -version` works in every release, and macOS's stand-in for a missing Java fails on it.
@@ -143,6 +159,12 @@ fn version(text: &str) -> Option<(u32, &str)> {
 /// The program that a shell would run by this name.
 pub(super) fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path).map(|directory| directory.join(program)).find(|file| is_executable(file))
+}
+
+/// Chromium, or a browser that was made of it.
+pub(super) fn chromium(path: &OsStr) -> Option<PathBuf> {
+    let applications = || APPLICATIONS.into_iter().map(PathBuf::from).find(|file| is_executable(file));
+    CHROMIUM.into_iter().find_map(|program| find(program, path)).or_else(applications)
 }
 
 fn is_executable(file: &Path) -> bool {

@@ -1,12 +1,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
+use super::java;
 use super::parts::{Part, Parts};
 use super::ports::on_free_ports;
-use super::process::{Recipe, User};
 use super::service::{Home, Launch, Ready, Service};
-use super::unix::Signal;
 use super::{OfflineError, Progress};
 
 /// Apicurio Registry on this machine, its schemas in memory: a schema registry that speaks Confluent's API.
@@ -23,25 +21,14 @@ impl Registry {
         let program = parts.get(Part::Registry, progress).await?.join("app/apicurio-registry-app-3.0.9-runner.jar");
         let home = Home::make(directory)?;
         let (service, [port]) = on_free_ports(|[port]| {
-            let recipe = Recipe {
-                program: "java".into(),
-                arguments: vec![
-                    "-Xmx512m".into(),
-                    "-XX:+UseSerialGC".into(),
-                    "-XX:TieredStopAtLevel=1".into(),
-                    "-Dquarkus.http.host=127.0.0.1".into(),
-                    format!("-Dquarkus.http.port={port}").into(),
-                    "-Dquarkus.log.level=WARN".into(),
-                    "-jar".into(),
-                    program.clone().into_os_string(),
-                ],
-                set: Vec::new(),
-                unset: Vec::new(),
-                directory: home.directory.clone(),
-                user: User::Ours,
-                stop: Signal::Terminate,
-                grace: Duration::from_secs(10),
-            };
+            let arguments = java::arguments([
+                "-Dquarkus.http.host=127.0.0.1".into(),
+                format!("-Dquarkus.http.port={port}").into(),
+                "-Dquarkus.log.level=WARN".into(),
+                "-jar".into(),
+                program.clone().into_os_string(),
+            ]);
+            let recipe = java::recipe(arguments, &home.directory);
             Ok(Launch {
                 name: "Apicurio Registry",
                 recipe,

@@ -1,7 +1,6 @@
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-
 use tokio_util::sync::CancellationToken;
 
+use super::ask::agree;
 use super::setup::{Setup, SetupError};
 use super::store::connect_by;
 use crate::service::Exit;
@@ -36,7 +35,8 @@ pub async fn init(settings: InitSettings, shutdown: CancellationToken) -> Result
     match settings.recreate {
         Recreate::No => {}
         Recreate::Ask => {
-            agree(&store.to_string())?;
+            let unattended = "--recreate asks first; without a terminal say --yes as well";
+            agree(&question(&store.to_string()), unattended).map_err(InitError::NotAgreed)?;
             drop_objects(&session, |name| println!("  dropped  {name}")).await?;
         }
         Recreate::Yes => drop_objects(&session, |name| println!("  dropped  {name}")).await?,
@@ -53,17 +53,11 @@ pub async fn init(settings: InitSettings, shutdown: CancellationToken) -> Result
     Ok(Exit::Done)
 }
 
-fn agree(store: &str) -> Result<(), InitError> {
-    if !std::io::stdin().is_terminal() {
-        return Err(InitError::NotAgreed("--recreate asks first; without a terminal say --yes as well"));
-    }
-    print!(
-        "This drops user_event_log, capture_files, rejected_events, pruned_ranges, forgotten_records, latest_user_events and\n\
-         their views in {store}, with all they hold. What was forgotten by `prune --key` comes back with the files.\n\
-         The loader can load everything again from the Capture files. Type yes to go on: "
-    );
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && answer.trim() == "yes" { Ok(()) } else { Err(InitError::NotAgreed("the answer was not yes")) }
+/// What `--recreate` asks.
+fn question(store: &str) -> String {
+    format!(
+        "This drops user_event_log, capture_files, rejected_events, pruned_ranges, forgotten_records, forgotten_rows,\n\
+         latest_user_events and their views in {store}, with all they hold. What was forgotten by `prune --key` comes\n\
+         back with the files, from which the loader can load everything again."
+    )
 }

@@ -1,11 +1,12 @@
 //! The operator's tool: `up` runs the whole pipeline on this machine, `init` makes the tables and users, `guard` does
 //! too and stays, `table` tells from files which table they need, `inspect` shows one file, `doctor` tells what a
-//! loader lacks, `backfill` loads a history
-//! before its latest state is made, `status` shows how far it is, `verify` proves that nothing was lost or came twice,
-//! `replay` loads again what it finds lacking, `prune` deletes what is old or of a key.
+//! loader lacks, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify`
+//! proves that nothing was lost or came twice, `replay` loads again what it finds lacking, `prune` deletes what is old
+//! or of a key.
 
 mod ahead;
 mod aligned;
+mod ask;
 mod backfill;
 mod doctor;
 mod guard;

@@ -6,6 +6,7 @@ use crate::azure::eventhub::https::HttpsError;
 use crate::azure::identity::IdentityError;
 use crate::base::Undelivered;
 use crate::kafka::{BrokerAddress, KafkaError};
+use crate::registry::RegistryError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub enum ProducerError {
     /// The program has no identity towards Azure.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The schema registry does not take the events' schema, or is away.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Events in Avro without a registry for their schema.
+    #[error("events in Avro need a schema registry: name one by --schema-registry")]
+    NoRegistry,
     /// The topic is not there and nobody made it.
     #[error("topic {topic} does not exist at {address}: add --create-topic 3 to make it, or check --topic")]
     UnknownTopic {

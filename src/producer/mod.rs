@@ -8,6 +8,8 @@
 //!                                         Tally ──▶ Observer
 //! ```
 //!
+//! Generated events may be wrapped as other systems do it; in Avro by a schema that a registry is given first.
+//!
 //! Guarantees: an event is counted as acknowledged only when the broker has it safely; a full queue makes the
 //! sender wait and drops nothing; one key's events stay in one partition, in the order they were sent; after the first
 //! event that is given up nothing more is sent. A shutdown stops the stream, then waits for what is under way.
@@ -21,6 +23,7 @@ mod observer;
 mod order;
 mod pace;
 mod print;
+mod registration;
 mod source;
 mod summary;
 mod tally;
@@ -35,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Queued;
 use crate::settings::{ProducerSettings, Rate};
+pub use envelope::unwrapped;
 pub use error::ProducerError;
 pub use event::{Event, Op};
 pub use health::Health;
@@ -66,7 +70,11 @@ pub async fn run(
     hold: watch::Receiver<bool>,
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, ProducerError> {
-    let source = Source::open(&settings.source)?;
+    let envelope = tokio::select! {
+        envelope = registration::envelope(&settings) => envelope?,
+        () = shutdown.cancelled() => return Ok(Summary::default()),
+    };
+    let source = Source::open(&settings.source, envelope)?;
     let tally = Tally::new(Arc::clone(&observer));
     let publisher = tokio::select! {
         publisher = Publisher::open(&settings, tally.clone()) => publisher?,

@@ -6,7 +6,7 @@ use crate::base::Undelivered;
 pub struct Acknowledged<'a> {
     /// The record key: the row's id as text.
     pub key: &'a [u8],
-    /// The event's JSON.
+    /// The event as it was sent: what [`unwrapped`](super::unwrapped) takes.
     pub payload: &'a [u8],
     /// Where it was written, where that is known: not over HTTPS.
     pub partition: Option<i32>,

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use super::envelope::unwrapped;
 use super::event::{Event, Op};
 use super::{Acknowledged, Observer, Summary};
-use crate::settings::ProducerSettings;
+use crate::settings::{EventFormat, EventSource, ProducerSettings};
 
 /// Between two lines of progress where there is no terminal.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -21,6 +22,7 @@ const EXCERPT: usize = 120;
 pub struct Printer {
     mode: Mode,
     topic: String,
+    format: EventFormat,
     shutdown: CancellationToken,
 }
 
@@ -46,7 +48,11 @@ impl Printer {
         } else {
             Mode::Periodic(Mutex::new(Progress { count: 0, at: Instant::now(), count_then: 0 }))
         };
-        Printer { mode, topic: settings.topic.clone(), shutdown }
+        let format = match &settings.source {
+            EventSource::Generated { format, .. } => *format,
+            EventSource::Input { .. } => EventFormat::Json,
+        };
+        Printer { mode, topic: settings.topic.clone(), format, shutdown }
     }
 
     fn line(&self, text: &str) {
@@ -78,7 +84,7 @@ fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
 impl Observer for Printer {
     fn acknowledged(&self, event: &Acknowledged<'_>) {
         match &self.mode {
-            Mode::Lines { color } => self.line(&describe(event, &self.topic, *color)),
+            Mode::Lines { color } => self.line(&describe(event, &self.topic, self.format, *color)),
             Mode::Bar(bar) => bar.inc(1),
             Mode::Periodic(progress) => {
                 let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,14 +109,14 @@ impl Observer for Printer {
 }
 
 /// One event as a line: time, operation, row, number, and where it went.
-fn describe(event: &Acknowledged<'_>, topic: &str, color: bool) -> String {
+fn describe(event: &Acknowledged<'_>, topic: &str, format: EventFormat, color: bool) -> String {
     let Acknowledged { payload, partition, offset, .. } = *event;
     let place = match (partition, offset) {
         (Some(partition), Some(offset)) => format!("{topic}/{partition} @ {offset}"),
         (Some(partition), None) => format!("{topic}/{partition}"),
         (None, _) => topic.to_owned(),
     };
-    let Ok(Event { id, name, age, op, event_order, ts }) = serde_json::from_slice(payload) else {
+    let Some(Event { id, name, age, op, event_order, ts }) = unwrapped(payload, format) else {
         let text = String::from_utf8_lossy(payload);
         let mut excerpt: String = text.chars().take(EXCERPT).collect();
         if excerpt.len() < text.len() {
@@ -136,6 +142,7 @@ mod tests {
         describe(
             &Acknowledged { key: b"1", payload: payload.as_bytes(), partition: Some(2), offset: Some(17) },
             "t",
+            EventFormat::Json,
             false,
         )
     }

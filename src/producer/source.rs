@@ -4,17 +4,16 @@ use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
-use time::macros::format_description;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::envelope;
-use super::event::{Event, Generator};
+use super::envelope::Envelope;
+use super::event::{Event, Generator, TIME};
 use super::input::{InputError, Line, Lines};
 use super::order::{OrderClock, OrderError};
 use super::{ProducerError, tally};
-use crate::settings::{EventFormat, EventSource};
+use crate::settings::EventSource;
 
 /// Longest wait for a line before the sender looks up.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -47,11 +46,11 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Opens whatever the records come from.
-    pub(super) fn open(source: &EventSource) -> Result<Source, ProducerError> {
+    /// Opens whatever the records come from; generated ones are wrapped so.
+    pub(super) fn open(source: &EventSource, envelope: Envelope) -> Result<Source, ProducerError> {
         Ok(match source {
-            EventSource::Generated { users, seed, order, format } => Source::Generated(Box::new(Generated {
-                format: *format,
+            EventSource::Generated { users, seed, order, .. } => Source::Generated(Box::new(Generated {
+                envelope,
                 generator: Generator::new(*users, *seed),
                 order: OrderClock::open(order)?,
                 stamp: Stamp::default(),
@@ -101,7 +100,7 @@ fn next_line(
 
 /// Generated events with their number and time.
 pub(super) struct Generated {
-    format: EventFormat,
+    envelope: Envelope,
     generator: Generator,
     order: OrderClock,
     stamp: Stamp,
@@ -124,7 +123,7 @@ impl Generated {
         record.tag = tally::tag(Some(change.op.as_str()));
         // It cannot fail: the sink is memory.
         let _ = write!(record.key, "{}", event.id);
-        envelope::write(&event, self.format, &mut record.payload);
+        self.envelope.write(&event, &mut record.payload);
         Ok(())
     }
 }
@@ -139,12 +138,11 @@ struct Stamp {
 impl Stamp {
     fn text(&mut self, second: u64) -> &str {
         if self.text.is_empty() || self.second != second {
-            let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
             self.second = second;
             self.text = i64::try_from(second)
                 .ok()
                 .and_then(|second| OffsetDateTime::from_unix_timestamp(second).ok())
-                .and_then(|time| time.format(format).ok())
+                .and_then(|time| time.format(TIME).ok())
                 .unwrap_or_default();
         }
         &self.text

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::formats::Naming;
+
 /// The domain of namespaces outside sovereign clouds.
 const PUBLIC_CLOUD: &str = "servicebus.windows.net";
 
@@ -13,6 +15,16 @@ pub enum RegistryAddress {
     Confluent(Url),
     /// Azure's, by its namespace's host name.
     Azure(String),
+}
+
+impl RegistryAddress {
+    /// How records name a schema of it.
+    pub fn naming(&self) -> Naming {
+        match self {
+            RegistryAddress::Confluent(_) => Naming::Prefix,
+            RegistryAddress::Azure(_) => Naming::ContentType,
+        }
+    }
 }
 
 impl FromStr for RegistryAddress {

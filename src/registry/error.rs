@@ -6,6 +6,9 @@ pub enum RegistryError {
     /// The registry has none such: a whole sentence.
     #[error("{0}")]
     Unknown(String),
+    /// It does not take a schema: a whole sentence.
+    #[error("{0}")]
+    Unfit(String),
     /// It does not answer, or not as a registry does.
     #[error("schema registry {address} cannot be asked now: {reason}")]
     Away {
@@ -22,7 +25,7 @@ pub enum RegistryError {
         /// What it answered.
         reason: String,
         /// What to do.
-        cure: &'static str,
+        cure: String,
     },
     /// There is nothing to show to it: a whole sentence.
     #[error("{reason}")]

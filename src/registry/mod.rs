@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use address::RegistryAddress;
 pub use error::RegistryError;
 
-use crate::azure::Getter;
+use crate::azure::Web;
 use crate::azure::identity::Identity;
 use crate::base::SecretSource;
 use crate::formats::{SchemaId, SchemaText};
@@ -28,6 +28,13 @@ pub struct RegistrySettings {
     pub user: Option<String>,
     /// The password, or the key's secret.
     pub password: Option<SecretSource>,
+}
+
+impl RegistrySettings {
+    /// Of one that asks nobody who it is.
+    pub fn open_to_all(address: RegistryAddress) -> Self {
+        RegistrySettings { address, user: None, password: None }
+    }
 }
 
 /// A registry that is asked for schemas.
@@ -46,17 +53,42 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NoProof`] when the password cannot be read.
     pub async fn open(settings: &RegistrySettings, identity: &Arc<Identity>) -> Result<Self, RegistryError> {
-        let getter = Getter::new();
+        let web = Web::new();
         Ok(Registry(match &settings.address {
-            RegistryAddress::Azure(host) => Kind::Azure(Azure::new(host, getter, Arc::clone(identity))),
+            RegistryAddress::Azure(host) => Kind::Azure(Azure::new(host, web, Arc::clone(identity))),
             RegistryAddress::Confluent(url) => {
                 let password = match &settings.password {
                     Some(source) => Some(identity.secret(source).await.map_err(RegistryError::unread)?),
                     None => None,
                 };
-                Kind::Confluent(Confluent::new(url, getter, settings.user.clone(), password))
+                Kind::Confluent(Confluent::new(url, web, settings.user.clone(), password))
             }
         }))
+    }
+
+    /// Whether it answers, and lets the program in.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn look(&self) -> Result<(), RegistryError> {
+        match &self.0 {
+            Kind::Confluent(registry) => registry.look().await,
+            Kind::Azure(registry) => registry.look().await,
+        }
+    }
+
+    /// Puts a schema, which names no others, under a subject; gives the number that records name it by. Repeating it
+    /// does no harm.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unfit`] when the registry takes no such schema there.
+    pub async fn register(&self, subject: &str, schema: &SchemaText) -> Result<u32, RegistryError> {
+        match &self.0 {
+            Kind::Confluent(registry) => registry.register(subject, schema).await,
+            Kind::Azure(registry) => {
+                Err(RegistryError::Unfit(format!("schemas are put into {registry} by Azure's own tools")))
+            }
+        }
     }
 
     /// A schema, with those it names.

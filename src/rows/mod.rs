@@ -8,6 +8,7 @@
 
 mod attributes;
 mod candidate;
+mod catalog_column;
 mod column;
 mod decimal;
 mod elements;
@@ -27,6 +28,7 @@ mod row;
 mod strangers;
 mod table;
 
+pub use catalog_column::CatalogColumn;
 pub use column::{Column, ColumnType, Epoch, Limit};
 pub use elements::{Elements, value};
 pub use envelope::Envelope;
@@ -36,4 +38,4 @@ pub use mapper::{Batch, Mapper};
 pub use rank::Rank;
 pub use reject::Reject;
 pub use strangers::Unmapped;
-pub use table::{CatalogColumn, InvalidTable, Table};
+pub use table::{InvalidTable, Table};

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::catalog_column::CatalogColumn;
 use super::column::{Column, ColumnType, Epoch, Limit};
 
 /// A target table, as a loader sees it: which columns the envelope fills and which the body.
@@ -150,27 +151,6 @@ pub enum InvalidTable {
         /// The route's format.
         format: &'static str,
     },
-}
-
-/// One column as the catalog describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CatalogColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type as the catalog prints it, a domain's that of its base; with `[]` behind it for an array.
-    pub data_type: String,
-    /// What its values, or an array's elements, are cast to, where that is not the type's own name: an enum.
-    pub cast: Option<String>,
-    /// Whether the catalog knows it to be NOT NULL.
-    pub not_null: bool,
-    /// What the store fills in where an INSERT leaves it out, as an expression.
-    pub default: Option<String>,
-    /// Whether the store alone fills it: generated, or an identity.
-    pub generated: bool,
-    /// Its comment.
-    pub comment: Option<String>,
-    /// How many digits a `numeric` keeps that says nothing of them, if not all.
-    pub numeric_digits: Option<i64>,
 }
 
 /// Whether a column of that name is filled from somewhere else than the body.
@@ -385,8 +365,7 @@ pub(super) mod tests {
         let column = |line: &str| {
             let (name, data_type) = line.trim().split_once(' ').unwrap();
             let not_null = data_type.ends_with("not null");
-            let data_type = data_type.trim_end_matches(" not null").to_owned();
-            CatalogColumn { name: name.to_owned(), data_type, not_null, ..CatalogColumn::default() }
+            CatalogColumn { not_null, ..CatalogColumn::new(name, data_type.trim_end_matches(" not null")) }
         };
         // A comma in brackets belongs to a type.
         let mut lines = vec![String::new()];

@@ -1,5 +1,6 @@
 //! The frame every program runs in: telemetry, signals, exit codes, and the one place that prints an error.
 
+pub mod gate;
 pub mod http;
 mod telemetry;
 

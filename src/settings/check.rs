@@ -3,12 +3,12 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
-use super::amqp::AmqpEndpointArgs;
+use super::event_hubs::EventHubsArgs;
 use super::identity::IdentityArgs;
 use super::names::LOCAL;
 use super::route::RouteArgs;
 use super::store::StoreArgs;
-use super::{EventHub, Faults, Route, Seconds, event_hub};
+use super::{EventHub, Faults, Route, Seconds};
 use crate::azure::identity::IdentitySettings;
 use crate::base::SecretSource;
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
@@ -24,17 +24,8 @@ pub(super) struct CheckArgs {
     /// The Kafka broker whose topics are captured: its own counters tell the lag [default: the lag is not known]
     #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT", conflicts_with = "event_hubs")]
     broker: Option<String>,
-    /// The same, for event hubs in Azure, asked over AMQP; several separated by commas
-    #[arg(
-        long = "event-hub",
-        env = "DELTAWAVE_EVENT_HUB",
-        value_name = "NAMESPACE/HUB",
-        value_delimiter = ',',
-        hide_env_values = true
-    )]
-    event_hubs: Vec<String>,
     #[command(flatten)]
-    endpoint: AmqpEndpointArgs,
+    event_hubs: EventHubsArgs,
     /// How long to try a store or broker that is away before exit 1, in seconds
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value = "60")]
     give_up: Seconds,
@@ -81,7 +72,7 @@ impl CheckArgs {
     ) -> Option<CheckSettings> {
         let store = self.store.check(faults);
         let routes = self.routes.check(namespace, faults);
-        let endpoint = self.endpoint.check(faults);
+        let (event_hubs, endpoint) = self.event_hubs.check(faults);
         let store_password = store.as_ref().and_then(|store| store.password.clone());
         let secrets = [("--store-password", store_password.as_ref()), ("--blob-sas", blob_sas)];
         let identity = self.identity.check(&secrets, faults);
@@ -89,8 +80,10 @@ impl CheckArgs {
             Some(broker) => faults
                 .check("--broker", broker.parse::<BrokerAddress>())
                 .map(|broker| LogSource::Kafka(KafkaSettings { broker, security: Security::Plaintext })),
-            None if self.event_hubs.is_empty() => Some(LogSource::Unknown),
-            None => event_hubs(&self.event_hubs, faults).map(LogSource::EventHubs),
+            None => event_hubs.map(|hubs| match hubs.is_empty() {
+                true => LogSource::Unknown,
+                false => LogSource::EventHubs(hubs),
+            }),
         };
         let (mut routes, source) = routes.zip(source)?;
         if let LogSource::EventHubs(hubs) = &source {
@@ -114,12 +107,6 @@ impl CheckArgs {
             identity: identity?,
         })
     }
-}
-
-/// All of them, or none where one is no event hub.
-pub(super) fn event_hubs(texts: &[String], faults: &mut Faults) -> Option<Vec<EventHub>> {
-    let hubs: Vec<_> = texts.iter().filter_map(|text| faults.check("--event-hub", event_hub::parse(text))).collect();
-    (hubs.len() == texts.len()).then_some(hubs)
 }
 
 /// Flags of `deltawave status`.

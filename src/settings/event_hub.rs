@@ -72,7 +72,7 @@ pub(super) fn parse(text: &str) -> Result<EventHub, String> {
     if text.contains("SharedAccess") || text.trim_start().starts_with("Endpoint=") {
         return Err(
             "is a connection string: write NAMESPACE/HUB here; the connection string, which is for Kafka and HTTPS only, \
-                    goes into --connection-string of producer and capture"
+                    goes into --connection-string of producer, capture and loader --live"
                 .to_owned(),
         );
     }

@@ -4,8 +4,7 @@ use std::time::Duration;
 use clap::Args;
 use url::Url;
 
-use super::amqp::AmqpEndpointArgs;
-use super::check::event_hubs;
+use super::event_hubs::EventHubsArgs;
 use super::{EventHub, Faults, Route, Seconds, kafka};
 use crate::base::SecretSource;
 use crate::kafka::{BrokerAddress, KafkaSettings, Security};
@@ -22,16 +21,8 @@ pub(super) struct LiveArgs {
     /// --live localhost:29092, unless there is an --event-hub]
     #[arg(long, env = "DELTAWAVE_BROKER", value_name = "HOST:PORT")]
     broker: Option<String>,
-    /// The event hubs of the routes: they are asked how much is still to come, and with --live read, over AMQP; several
-    /// separated by commas
-    #[arg(
-        long = "event-hub",
-        env = "DELTAWAVE_EVENT_HUB",
-        value_name = "NAMESPACE/HUB",
-        value_delimiter = ',',
-        hide_env_values = true
-    )]
-    event_hubs: Vec<String>,
+    #[command(flatten)]
+    event_hubs: EventHubsArgs,
     /// Connection string for --event-hub, which is then asked and read at its Kafka endpoint: itself, file:PATH or
     /// keyvault:NAME [default: tokens of --credential]
     #[arg(long, env = "DELTAWAVE_CONNECTION_STRING", value_name = "SECRET", hide_env_values = true)]
@@ -40,8 +31,6 @@ pub(super) struct LiveArgs {
     /// [default: $SSL_CERT_FILE, or the system's]
     #[arg(long, env = "DELTAWAVE_KAFKA_CA", value_name = "FILE")]
     kafka_ca: Option<PathBuf>,
-    #[command(flatten)]
-    endpoint: AmqpEndpointArgs,
     /// With --live: consumer group of --event-hub to read by, over AMQP; at most 5 readers may share one
     #[arg(long, env = "DELTAWAVE_LIVE_GROUP", value_name = "NAME", default_value = GROUP)]
     live_group: String,
@@ -149,8 +138,7 @@ impl LiveArgs {
     }
 
     fn source(self, routes: Option<&[Route]>, faults: &mut Faults) -> Option<LiveSource> {
-        let endpoint = self.endpoint.check(faults);
-        let hubs = event_hubs(&self.event_hubs, faults);
+        let (hubs, endpoint) = self.event_hubs.check(faults);
         let routes = routes?;
         let hubs = hubs?;
         if hubs.is_empty() {
@@ -183,5 +171,104 @@ impl LiveArgs {
             access.check(hub, faults).map(|settings| (name, settings))
         });
         Some(LiveSource::Kafka(brokers.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::capture::Hub;
+    use crate::kafka::Proof;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        live: LiveArgs,
+    }
+
+    fn validate(flags: &[&str]) -> Result<Option<LiveSettings>, String> {
+        let cli = Cli::try_parse_from(["loader"].iter().chain(flags)).map_err(|error| error.to_string())?;
+        let routes = ["orders", "users"].map(|hub| Route::new(Hub::new("contoso", hub).unwrap(), hub));
+        let mut faults = Faults::default();
+        let settings = cli.live.check(Some(&routes), &[(false, "is unfit")], &mut faults);
+        faults.finish(settings).map_err(|faults| faults.to_string())
+    }
+
+    fn live(flags: &[&str]) -> LiveSettings {
+        validate(&[&["--live"], flags].concat()).unwrap().unwrap()
+    }
+
+    const HUBS: [&str; 2] = ["--event-hub", "contoso/orders,contoso/users"];
+    const KEY: &str = "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=read;SharedAccessKey=c2VjcmV0";
+
+    /// What each topic is read from, and by what.
+    fn brokers(settings: LiveSettings) -> Vec<(String, String, Security)> {
+        let LiveSource::Kafka(brokers) = settings.source else { panic!("{:?}", settings.source) };
+        brokers.into_iter().map(|(topic, kafka)| (topic, kafka.broker.to_string(), kafka.security)).collect()
+    }
+
+    #[test]
+    fn without_live_the_variables_of_other_programs_mean_nothing() {
+        assert!(validate(&[]).unwrap().is_none());
+        assert!(validate(&["--broker", "nonsense", "--live-window", "0", "--event-hub", "x"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn every_route_is_read_at_the_broker() {
+        let settings = live(&[]);
+        assert_eq!((&*settings.group, settings.window, settings.unproven), ("$Default", WINDOW.0, UNPROVEN.0));
+        assert!(!settings.from_start);
+        for (flags, at) in [(&[][..], "localhost:29092"), (&["--broker", "kafka:9092"], "kafka:9092")] {
+            let found: Vec<_> = brokers(live(flags)).into_iter().map(|(topic, broker, _)| (topic, broker)).collect();
+            assert_eq!(found, ["orders", "users"].map(|topic| (topic.to_owned(), at.to_owned())));
+        }
+    }
+
+    #[test]
+    fn event_hubs_are_read_over_amqp_unless_kafka_is_asked_for() {
+        let settings =
+            live(&[&HUBS[..], &["--live-group", "deltawave", "--amqp-endpoint", "amqp://10.0.0.4:5671"]].concat());
+        assert_eq!(settings.group, "deltawave");
+        let LiveSource::EventHubs { hubs, endpoint } = settings.source else { panic!("{:?}", settings.source) };
+        assert_eq!(hubs.iter().map(|hub| &*hub.hub).collect::<Vec<_>>(), ["orders", "users"]);
+        assert_eq!(endpoint.unwrap().as_str(), "amqp://10.0.0.4:5671");
+        // A connection string, or an address beside the hubs, leads to the Kafka endpoint.
+        let by_key = brokers(live(&[&HUBS[..], &["--connection-string", KEY]].concat()));
+        assert_eq!(by_key.len(), 2);
+        for (topic, broker, security) in by_key {
+            assert_eq!(broker, "contoso.servicebus.windows.net:9093");
+            let Security::EventHub(access) = security else { panic!("{topic}: no event hub") };
+            assert!(access.hub == topic && matches!(access.proof, Proof::ConnectionString(_)));
+        }
+        for (_, broker, security) in brokers(live(&[&HUBS[..], &["--broker", "proxy:443"]].concat())) {
+            assert_eq!(broker, "proxy:443");
+            assert!(matches!(security, Security::EventHub(access) if matches!(access.proof, Proof::EntraToken)));
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_and_no_key_told() {
+        for (flags, fault) in [
+            (&["--event-hub", "contoso/orders"][..], "--event-hub: names no event hub for --route "),
+            (&["--event-hub", KEY], "--event-hub: is a connection string"),
+            (&["--connection-string", KEY], "--connection-string: is for Event Hubs"),
+            (&["--kafka-ca", "a.pem"], "--kafka-ca: is for Event Hubs"),
+            (&["--broker", "here"], "--broker: "),
+            (&["--live-window", "0.5"], "--live-window: must be at least 1 s"),
+            (&["--live-group", " "], "--live-group: is empty"),
+            (&["--amqp-endpoint", "wss://x"], "--amqp-endpoint: "),
+        ] {
+            let said = validate(&[&["--live"], flags].concat()).unwrap_err();
+            assert!(said.contains(fault) && !said.contains("c2VjcmV0"), "{flags:?}: {said}");
+        }
+        let other = KEY.replace("contoso", "fabrikam");
+        let said = validate(&[&["--live", "--connection-string", &other], &HUBS[..]].concat()).unwrap_err();
+        assert!(said.contains("--connection-string: ") && !said.contains("c2VjcmV0"), "{said}");
+        let cli = Cli::try_parse_from(["loader", "--live"]).unwrap();
+        let mut faults = Faults::default();
+        cli.live.check(Some(&[]), &[(true, "goes on for ever"), (false, "is fit")], &mut faults);
+        assert_eq!(faults.finish(Some(())).unwrap_err().to_string(), "error: --live: goes on for ever");
     }
 }

@@ -8,6 +8,7 @@ use super::identity::{BlobSasArgs, IdentityArgs};
 use super::live::{LiveArgs, LiveSettings, LiveSource};
 use super::names::NameArgs;
 use super::notifications::{NotificationArgs, Notifications};
+use super::page::{PageArgs, PageSettings};
 use super::registry::{Registries, RegistryArgs};
 use super::route::RouteArgs;
 use super::scope::ScopeArgs;
@@ -90,9 +91,11 @@ pub struct LoaderArgs {
     /// How long the store may take to answer one statement before the connection is given up, in seconds
     #[arg(long, env = "DELTAWAVE_STORE_TIMEOUT", value_name = "SECONDS", default_value_t = STORE_TIMEOUT)]
     store_timeout: Seconds,
-    /// Serve /healthz, /readyz and /metrics on this address [default: do not]
+    /// Serve a page, /healthz, /readyz and /metrics on this address [default: do not]
     #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     scope: ScopeArgs,
     /// Memory to use, in MiB; fewer files at once and smaller batches keep to it
@@ -183,6 +186,8 @@ pub struct LoaderSettings {
     pub store_timeout: Duration,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
+    /// What is served there beside them.
+    pub page: PageSettings,
     /// Which files.
     pub scope: Scope,
     /// Memory to use, in bytes.
@@ -249,6 +254,7 @@ impl LoaderSettings {
             slow_retry: SLOW_RETRY.0,
             store_timeout: STORE_TIMEOUT.0,
             http: None,
+            page: PageSettings::default(),
             scope: Scope::default(),
             memory: MEMORY << 20,
             #[cfg(debug_assertions)]
@@ -309,7 +315,7 @@ impl LoaderArgs {
         let name_format = self.names.check(&mut faults);
         let routes = self.routes.check(&self.names.namespace, &mut faults);
         let columns = self.columns.check(routes.as_deref(), &mut faults);
-        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let (registry_flag, registry_password) = self.registry.secret();
         let registries = self.registry.check(routes.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
@@ -341,9 +347,11 @@ impl LoaderArgs {
             ("--connection-string", self.live.secret()),
             ("--notifications-sas", self.notifications.notifications_sas.as_ref()),
             ("--store-password", store_password.as_ref()),
-            ("--schema-registry-password", schema_registry_password.as_ref()),
+            (registry_flag, registry_password.as_ref()),
+            ("--http-token", self.page.secret()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
+        let page = self.page.check();
         let notifications = self.notifications.check(&unfit, &mut faults);
         let log = routes.as_deref().and_then(|routes| self.live.clone().log(routes));
         let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
@@ -378,6 +386,7 @@ impl LoaderArgs {
                 slow_retry: slow_retry?,
                 store_timeout: store_timeout?,
                 http: self.http,
+                page,
                 scope: scope?,
                 memory: self.memory << 20,
                 #[cfg(debug_assertions)]

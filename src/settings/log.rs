@@ -16,18 +16,21 @@ pub enum LogFormat {
     Off,
 }
 
+/// Where `--help` has them.
+const HEADING: &str = "Log and traces";
+
 /// Flags every program has.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
     /// How log lines on standard error look
-    #[arg(long, env = "DELTAWAVE_LOG", value_enum, default_value_t = LogFormat::Human, global = true)]
+    #[arg(long, env = "DELTAWAVE_LOG", value_enum, default_value_t = LogFormat::Human, global = true, help_heading = HEADING)]
     log: LogFormat,
     /// The least severe log level that is written: error, warn, info, debug or trace [default: info; `up` without a
     /// screen: warn]
-    #[arg(long, env = "DELTAWAVE_LOG_LEVEL", value_name = "LEVEL", global = true)]
+    #[arg(long, env = "DELTAWAVE_LOG_LEVEL", value_name = "LEVEL", global = true, help_heading = HEADING)]
     log_level: Option<tracing::Level>,
     /// Send traces to this OpenTelemetry collector, by HTTP, like http://localhost:4318 [default: do not]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true, global = true)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true, global = true, help_heading = HEADING)]
     otlp_endpoint: Option<String>,
     /// Send traces to the Application Insights of this connection string [default: do not]
     #[arg(
@@ -35,11 +38,12 @@ pub struct LogArgs {
         env = "APPLICATIONINSIGHTS_CONNECTION_STRING",
         value_name = "TEXT",
         hide_env_values = true,
-        global = true
+        global = true,
+        help_heading = HEADING
     )]
     application_insights: Option<Secret>,
     /// What traces are said to be of [default: the program's name]
-    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME", global = true)]
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME", global = true, help_heading = HEADING)]
     service_name: Option<String>,
 }
 

@@ -12,6 +12,7 @@ mod columns;
 mod command_line;
 mod doctor;
 mod event_hub;
+mod event_hubs;
 mod faults;
 mod guard;
 mod https;
@@ -25,6 +26,7 @@ mod log;
 mod mapping;
 mod names;
 mod notifications;
+mod page;
 mod producer;
 mod prune;
 mod rate;
@@ -59,6 +61,7 @@ pub use live::{LiveSettings, LiveSource};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
+pub use page::PageSettings;
 pub use producer::{
     EventFormat, EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,
 };

@@ -9,11 +9,13 @@ use clap::{Args, ValueEnum};
 use super::amqp::AmqpEndpointArgs;
 use super::identity::IdentityArgs;
 use super::kafka::KafkaArgs;
+use super::registry::RegistryToFillArgs;
 use super::{Faults, HttpsSettings, Rate};
 use crate::azure::eventhub::EventHubAddress;
 use crate::azure::identity::IdentitySettings;
 use crate::formats::FormatName;
 use crate::kafka::KafkaSettings;
+use crate::registry::RegistrySettings;
 
 /// Flags of the `producer` program.
 #[derive(Debug, Clone, Args)]
@@ -44,9 +46,12 @@ pub struct ProducerArgs {
     /// Make the same ids, operations, names and ages on every run [default: random]
     #[arg(long, env = "DELTAWAVE_SEED", value_name = "N")]
     seed: Option<u64>,
-    /// How generated events are wrapped: json, as they are; as debezium's change events; as cloudevents
+    /// How generated events are wrapped: json, as they are; as debezium's change events; as cloudevents; in avro, by a
+    /// schema that --schema-registry is given
     #[arg(long, env = "DELTAWAVE_FORMAT", value_enum, default_value_t = EventFormat::Json, conflicts_with = "input")]
     format: EventFormat,
+    #[command(flatten)]
+    registry: RegistryToFillArgs,
     /// Send JSON objects from this file, one a line and unchanged, instead of generated events; - is standard input
     #[arg(long, env = "DELTAWAVE_INPUT", value_name = "FILE|-")]
     input: Option<PathBuf>,
@@ -92,6 +97,8 @@ pub enum EventFormat {
     Debezium,
     /// As CloudEvents, structured.
     Cloudevents,
+    /// In Avro, by a schema registry.
+    Avro,
 }
 
 impl EventFormat {
@@ -101,6 +108,7 @@ impl EventFormat {
             EventFormat::Json => FormatName::Json,
             EventFormat::Debezium => FormatName::Debezium,
             EventFormat::Cloudevents => FormatName::CloudEvents,
+            EventFormat::Avro => FormatName::Avro,
         }
     }
 }
@@ -176,6 +184,8 @@ pub struct ProducerSettings {
     pub create_topic: Option<NonZero<u16>>,
     /// What to send.
     pub source: EventSource,
+    /// Where the schema of events in Avro is put.
+    pub registry: Option<RegistrySettings>,
     /// How fast.
     pub rate: Rate,
     /// After how many events to stop.
@@ -199,6 +209,12 @@ impl ProducerArgs {
         let mut faults = Faults::default();
         let endpoint = self.amqp.check(&mut faults);
         let (secret_flag, secret) = self.kafka.secret();
+        let (registry_flag, registry_password) = self.registry.secret();
+        // It may be set for all programs of a machine, and is of use for this one only so.
+        let registry = match self.format {
+            EventFormat::Avro => self.registry.check(&mut faults),
+            _ => None,
+        };
         let (transport, event_hub) = match self.transport {
             TransportChoice::Kafka => {
                 let kafka = self.kafka.check(&mut faults);
@@ -269,13 +285,16 @@ impl ProducerArgs {
             (None, EventSource::Generated { .. }) => Some(Rate::PerSecond(1.0)),
             (None, EventSource::Input { .. }) => Some(Rate::Max),
         };
-        let identity = self.identity.check(&[(secret_flag, secret.as_ref())], &mut faults);
+        let identity = self
+            .identity
+            .check(&[(secret_flag, secret.as_ref()), (registry_flag, registry_password.as_ref())], &mut faults);
         let parts = transport.zip(topic).zip(rate).zip(identity);
         let settings = parts.map(|(((transport, topic), rate), identity)| ProducerSettings {
             transport,
             topic,
             create_topic: self.create_topic,
             source,
+            registry,
             rate,
             events: self.events,
             give_up: Duration::from_secs(self.give_up),
@@ -464,6 +483,23 @@ mod tests {
             assert!(text.contains(flag), "{text}");
         }
         assert!(validate(&["--event-hub", "contoso"]).unwrap_err().contains("--event-hub: "));
+    }
+
+    #[test]
+    fn avro_needs_a_registry_that_it_may_fill() {
+        let registry = ["--format", "avro", "--schema-registry", "http://localhost:8081"];
+        let settings = validate(&[&registry[..], &["--schema-registry-user", "ann"]].concat()).unwrap();
+        let found = settings.registry.unwrap();
+        assert_eq!((&*found.address.to_string(), found.user.as_deref()), ("http://localhost:8081", Some("ann")));
+        assert_eq!(validate(&registry[2..]).unwrap().registry, None);
+        for (flags, fault) in [
+            (&["--format", "avro"][..], "error: --schema-registry: is missing"),
+            (&["--format", "avro", "--schema-registry", "azure:contoso"], "error: --schema-registry: must be the URL"),
+            (&["--format", "avro", "--schema-registry", "localhost"], "error: --schema-registry: is neither"),
+        ] {
+            let text = validate(flags).unwrap_err();
+            assert!(text.starts_with(fault), "{text}");
+        }
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl TableArgs {
             faults.add("--sample", "nothing can be told from no record");
         }
         let rowing = self.rowing.check(&mut faults);
-        let schema_registry_password = self.registry.schema_registry_password.clone();
+        let (registry_flag, registry_password) = self.registry.secret();
         let route = hub.clone().map(|hub| Route { format: self.format, ..Route::new(hub, &self.table) });
         let registries = self.registry.check(route.as_ref().map(std::slice::from_ref), &mut faults);
         let store = self.store.check(&mut faults);
@@ -166,7 +166,7 @@ impl TableArgs {
         let secrets = [
             ("--store-password", store_password.as_ref()),
             ("--blob-sas", blob_sas.as_ref()),
-            ("--schema-registry-password", schema_registry_password.as_ref()),
+            (registry_flag, registry_password.as_ref()),
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let purpose = match (self.diff, self.apply, self.yes) {

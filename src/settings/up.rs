@@ -1,11 +1,13 @@
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::page::{PageArgs, PageSettings};
 use super::{EventFormat, Faults, Rate, Seconds};
-use crate::base::Secret;
+use crate::base::{Secret, SecretSource};
 use crate::kafka::BrokerAddress;
 use crate::store::StoreAddress;
 
@@ -39,7 +41,8 @@ pub struct UpArgs {
     /// Make the same ids, operations, names and ages on every run [default: random]
     #[arg(long, env = "DELTAWAVE_SEED", value_name = "N")]
     seed: Option<u64>,
-    /// How events are wrapped on their way: json, debezium or cloudevents
+    /// How events are wrapped on their way: json, debezium, cloudevents, or avro with a schema registry (Apicurio,
+    /// started here; needs JDK 17 and Maven)
     #[arg(long, env = "DELTAWAVE_FORMAT", value_enum, default_value_t = EventFormat::Json)]
     format: EventFormat,
     /// With --events: end by itself when all of them have arrived, compare every stage by counting, exit 0 if they agree
@@ -61,6 +64,12 @@ pub struct UpArgs {
     /// Load files only: rows are there when their file is loaded, and not within a second
     #[arg(long, env = "DELTAWAVE_NO_LIVE")]
     no_live: bool,
+    /// Serve the page, /healthz, /readyz and /metrics on this address [default: 127.0.0.1:8080, or another port if that is
+    /// taken]
+    #[arg(long, env = "DELTAWAVE_HTTP", value_name = "ADDR:PORT")]
+    http: Option<SocketAddr>,
+    #[command(flatten)]
+    page: PageArgs,
     /// Print plain lines even on a terminal
     #[arg(long, env = "DELTAWAVE_PLAIN")]
     plain: bool,
@@ -123,6 +132,10 @@ pub struct UpSettings {
     pub poll: Duration,
     /// Whether rows are there before their file.
     pub live: bool,
+    /// Where the page is served, if not at an address that is free.
+    pub http: Option<SocketAddr>,
+    /// What is served there.
+    pub page: PageSettings,
     /// No live screen.
     pub plain: bool,
 }
@@ -160,6 +173,11 @@ impl UpArgs {
             }
         };
         let rate = faults.check("--rate", self.rate.parse());
+        if self.page.secret().is_some_and(SecretSource::needs_vault) {
+            faults.add("--http-token", "is in a Key Vault, which nothing on this machine asks: give it as file:PATH");
+        } else if let Some(fault) = self.page.secret().and_then(SecretSource::fault) {
+            faults.add("--http-token", fault);
+        }
         let topic = faults.check("--topic", super::producer::topic_name(self.topic));
         let settings = (|| {
             Some(UpSettings {
@@ -178,6 +196,8 @@ impl UpArgs {
                 window: Duration::from_secs(self.window),
                 poll: self.poll.0,
                 live: !self.no_live,
+                http: self.http,
+                page: self.page.check(),
                 plain: self.plain,
             })
         })();

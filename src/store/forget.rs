@@ -1,30 +1,16 @@
-//! Deleting the records of one key, and remembering which they were, so that what is missing is not taken for lost.
+//! Finding and deleting the records of one key.
 
-use time::OffsetDateTime;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::audit::{identity, number, text};
+use super::audit::{number, text};
 use super::count::Shelf;
 use super::error::StoreError;
-use super::ledger::push_time;
 use super::prune::{Identity, LATEST, records};
 use super::session::{Cell, Session};
 use super::statement::literal;
 use super::table_name::{quote, quote_table};
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
-use crate::ledger::Forgotten;
-use crate::rows::{ArrayLiteral, Batch, ColumnType};
-
-const COLUMNS: [(&str, ColumnType); 7] = [
-    ("target", ColumnType::Varchar),
-    ("event_hub", ColumnType::Varchar),
-    ("partition_id", ColumnType::Integer),
-    ("sequence_number", ColumnType::BigInt),
-    ("enqueued_at", ColumnType::Timestamp),
-    ("rejected", ColumnType::Boolean),
-    ("forgotten_at", ColumnType::Timestamp),
-];
-
-const KEY: [&str; 5] = ["target", "event_hub", "partition_id", "sequence_number", "enqueued_at"];
+use crate::rows::ColumnType;
 
 /// Records in one statement.
 const RECORDS: usize = 500;
@@ -89,18 +75,25 @@ pub struct RejectedBody {
 }
 
 impl Session {
-    /// The rows of a target that have this key.
+    /// The rows of a target that have this key; with each, where the table tells a record's rows apart (`is_indexed`),
+    /// which of them it is.
     ///
     /// # Errors
     /// When the store cannot be asked, or the table has no such column.
-    pub async fn rows_of(&self, target: &str, key: &KeyValue) -> Result<Vec<Place>, StoreError> {
+    pub async fn rows_of(
+        &self,
+        target: &str,
+        key: &KeyValue,
+        is_indexed: bool,
+    ) -> Result<Vec<(Place, Option<i32>)>, StoreError> {
         let sql = format!(
-            "SELECT event_hub, partition_id, sequence_number, enqueued_at FROM {} WHERE {}",
+            "SELECT event_hub, partition_id, sequence_number, enqueued_at{} FROM {} WHERE {}",
+            if is_indexed { ", event_index" } else { "" },
             quote_table(target),
             key.condition()
         );
         let (_, rows) = self.query_text(&sql).await?;
-        Ok(rows.iter().filter_map(|row| place(row)).collect())
+        Ok(rows.iter().filter_map(|row| Some((place(row)?, number(row, 4)))).collect())
     }
 
     /// The rejected records of a target whose bodies hold this text, or may hold it in escapes, or are no text.
@@ -154,6 +147,33 @@ impl Session {
         Ok(())
     }
 
+    /// Deletes of each record the row with this index; not durable before a flush.
+    ///
+    /// # Errors
+    /// When the store cannot be asked; some may be deleted.
+    pub async fn delete_rows(
+        &self,
+        target: &str,
+        hub: &str,
+        partition: PartitionId,
+        rows: &[(Identity, i32)],
+    ) -> Result<(), StoreError> {
+        for (indexes, identities) in by_indexes(rows) {
+            let indexes: Vec<_> = indexes.iter().map(i32::to_string).collect();
+            for identities in identities.chunks(RECORDS) {
+                let sql = format!(
+                    "DELETE FROM {} WHERE event_hub = {} AND partition_id = {partition} AND event_index IN ({}) AND {}",
+                    quote_table(target),
+                    literal(hub),
+                    indexes.join(", "),
+                    records(identities)
+                );
+                self.execute_script(&sql).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// How many users the latest state that is kept apart has under this key.
     ///
     /// # Errors
@@ -185,114 +205,19 @@ impl Session {
         }
         Ok(())
     }
+}
 
-    /// Which partitions of a target have forgotten records; none where there is no such table.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    pub async fn forgotten_partitions(&self, target: &str) -> Result<Vec<(String, PartitionId)>, StoreError> {
-        if !self.has_table("forgotten_records").await? {
-            return Ok(Vec::new());
-        }
-        let sql = format!(
-            "SELECT DISTINCT event_hub, partition_id FROM forgotten_records WHERE target = {} \
-             ORDER BY event_hub, partition_id",
-            literal(target)
-        );
-        let (_, rows) = self.query_text(&sql).await?;
-        Ok(rows.iter().filter_map(|row| Some((text(row, 0), PartitionId(number(row, 1)?)))).collect())
+/// The records by which of their rows these are: those of which they are the same go in one statement.
+fn by_indexes(rows: &[(Identity, i32)]) -> BTreeMap<BTreeSet<i32>, Vec<Identity>> {
+    let mut of_record = BTreeMap::<Identity, BTreeSet<i32>>::new();
+    for (identity, index) in rows {
+        of_record.entry(*identity).or_default().insert(*index);
     }
-
-    /// The forgotten records of a partition, in order; none where there is no such table.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    pub async fn forgotten(
-        &self,
-        target: &str,
-        hub: &str,
-        partition: PartitionId,
-    ) -> Result<Vec<Forgotten>, StoreError> {
-        if !self.has_table("forgotten_records").await? {
-            return Ok(Vec::new());
-        }
-        let sql = format!(
-            "SELECT sequence_number, enqueued_at, rejected FROM forgotten_records \
-             WHERE target = {} AND event_hub = {} AND partition_id = {partition} ORDER BY sequence_number",
-            literal(target),
-            literal(hub)
-        );
-        let (_, rows) = self.query_text(&sql).await?;
-        let record = |row: &Vec<Cell>| {
-            let (number, at) = identity(row)?;
-            Some(Forgotten { number, at, rejected: text(row, 2).starts_with('t') })
-        };
-        Ok(rows.iter().filter_map(record).collect())
+    let mut records = BTreeMap::<BTreeSet<i32>, Vec<Identity>>::new();
+    for (identity, indexes) in of_record {
+        records.entry(indexes).or_default().push(identity);
     }
-
-    /// Which forgotten records of a partition are there all the same, on that shelf. With each, the row's `column`, if one
-    /// is wanted.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    pub async fn forgotten_there(
-        &self,
-        target: &str,
-        shelf: Shelf,
-        hub: &str,
-        partition: PartitionId,
-        column: Option<&str>,
-    ) -> Result<Vec<(Identity, String)>, StoreError> {
-        let (table, of_target) = match shelf {
-            Shelf::Rows => (quote_table(target), ""),
-            Shelf::Rejected => ("rejected_events".to_owned(), " AND t.target = f.target"),
-        };
-        let column = column.map(|column| format!(", t.{}", quote(column))).unwrap_or_default();
-        let sql = format!(
-            "SELECT f.sequence_number, f.enqueued_at{column} FROM forgotten_records AS f JOIN {table} AS t \
-             ON t.event_hub = f.event_hub AND t.partition_id = f.partition_id \
-             AND t.sequence_number = f.sequence_number AND t.enqueued_at = f.enqueued_at{of_target} \
-             WHERE f.target = {} AND f.event_hub = {} AND f.partition_id = {partition}",
-            literal(target),
-            literal(hub)
-        );
-        let (_, rows) = self.query_text(&sql).await?;
-        Ok(rows.iter().filter_map(|row| Some((identity(row)?, text(row, 2)))).collect())
-    }
-
-    /// Notes records as forgotten; not durable before a flush, and a repeat replaces.
-    ///
-    /// # Errors
-    /// When the store cannot be asked; some may be noted.
-    pub async fn note_forgotten(
-        &self,
-        target: &str,
-        hub: &str,
-        partition: PartitionId,
-        forgotten: &[Forgotten],
-    ) -> Result<(), StoreError> {
-        for forgotten in forgotten.chunks(10 * RECORDS) {
-            let now = OffsetDateTime::now_utc();
-            let mut columns = vec![ArrayLiteral::default(); COLUMNS.len()];
-            for record in forgotten {
-                for (column, (name, _)) in columns.iter_mut().zip(COLUMNS) {
-                    match name {
-                        "target" => column.push_text(target),
-                        "event_hub" => column.push_text(hub),
-                        "partition_id" => column.push_integer(i64::from(partition.0)),
-                        "sequence_number" => column.push_integer(record.number.0),
-                        "enqueued_at" => push_time(column, record.at.utc()),
-                        "rejected" => column.push_plain(if record.rejected { "t" } else { "f" }),
-                        "forgotten_at" => push_time(column, now),
-                        name => unreachable!("column {name} of the forgotten records has no value"),
-                    }
-                }
-            }
-            let batch = Batch { columns: columns.iter_mut().map(ArrayLiteral::take).collect(), rows: forgotten.len() };
-            self.insert_own("forgotten_records", &COLUMNS, &KEY, &batch).await?;
-        }
-        Ok(())
-    }
+    records
 }
 
 fn place(row: &[Cell]) -> Option<Place> {
@@ -320,6 +245,16 @@ mod tests {
         {
             assert!(condition(kind, text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn no_row_is_taken_for_that_of_another_record() {
+        let record = |number| (SequenceNumber(number), EnqueuedTime::parse("1/2/2026 3:04:05 AM").unwrap());
+        let rows = [(record(5), 0), (record(5), 2), (record(6), 2), (record(7), 2), (record(7), 0), (record(5), 0)];
+        let grouped = by_indexes(&rows);
+        assert_eq!(grouped[&BTreeSet::from([0, 2])], [record(5), record(7)]);
+        assert_eq!(grouped[&BTreeSet::from([2])], [record(6)]);
+        assert_eq!(grouped.len(), 2);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use super::session::Session;
 use crate::rows::{CatalogColumn, InvalidTable, Table};
 
 /// In the order they are made; dropped the other way round. What shows the latest state comes after them.
-const OBJECTS: [Object; 8] = [
+const OBJECTS: [Object; 9] = [
     object!("10", "user_event_log", Table),
     object!("20", "capture_files", Table),
     object!("21", "rejected_events", Table),
     object!("22", "pruned_ranges", Table),
     object!("23", "forgotten_records", Table),
+    object!("24", "forgotten_rows", Table),
     object!("30", "user_events", View),
     object!("40", "pipeline_progress", View),
     object!("41", "capture_gaps", View),
@@ -117,11 +118,11 @@ pub fn default_table(name: &str, required: &[String]) -> Option<Result<Table, In
     if name != "user_event_log" {
         return None;
     }
-    let column = |(name, data_type): (&str, &str)| CatalogColumn {
-        name: name.to_owned(),
-        data_type: data_type.to_owned(),
-        ..CatalogColumn::default()
-    };
     let key = USER_EVENT_LOG[6..].iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
-    Some(Table::new(name, USER_EVENT_LOG.map(column).to_vec(), &key, required))
+    Some(Table::new(name, default_columns(), &key, required))
+}
+
+/// The columns of that table; the last four identify a record.
+pub fn default_columns() -> Vec<CatalogColumn> {
+    USER_EVENT_LOG.map(|(name, data_type)| CatalogColumn::new(name, data_type)).to_vec()
 }

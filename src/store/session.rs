@@ -164,6 +164,14 @@ impl Session {
         self.connection.ended.cancelled().await;
     }
 
+    /// Asks the server to give up what it does for this connection. It may have done it, or go on.
+    pub async fn cancel(&self) {
+        const LONGEST: Duration = Duration::from_secs(2);
+        if let Ok(tls) = self.address.tls().connector() {
+            let _ = tokio::time::timeout(LONGEST, self.client.cancel_token().cancel_query(tls)).await;
+        }
+    }
+
     /// Waits until all that was inserted is durable and visible. On PostgreSQL every statement already is.
     pub async fn flush(&self) -> Result<(), StoreError> {
         match self.kind {

@@ -1,11 +1,12 @@
 //! `deltawave doctor`: before a loader's flags it tells why that loader fails, and what to do.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::capture::bench::{TOPIC, broker, produce, text};
 use crate::loader::Bench;
 use crate::notifications::Inbox;
-use crate::support::{Ended, Files, Manner, Proxy, plain, program, run, unique};
+use crate::support::cloud::{Answer, Asked, Played};
+use crate::support::{Ended, Files, plain, program, run, unique};
 
 async fn doctor(bench: &Bench, flags: &[&str]) -> Ended {
     let mut program = program(env!("CARGO_BIN_EXE_deltawave"), &[&["doctor"], flags].concat());
@@ -147,7 +148,7 @@ async fn the_broker_is_asked_and_the_way_to_it_explained() {
 }
 
 #[tokio::test]
-async fn queue_and_registry_are_asked() {
+async fn the_queue_is_asked() {
     let bench = Bench::new().await;
     bench.files.add(0, 0, vec![plain(0, 0)]).await;
     let inbox = Inbox::new().await;
@@ -161,16 +162,32 @@ async fn queue_and_registry_are_asked() {
     assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
     assert!(line(&ended, "queue").contains("does not exist: create it"), "{}", ended.out);
 
-    let registry = Proxy::to("http://127.0.0.1:1").await;
-    let body = r#"{"error_code":40403,"message":"Schema not found"}"#;
-    let answer = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    registry.set(Manner::Answer(answer));
-    let url = registry.url("http://127.0.0.1:1");
-    let route = ["--route", "user-events=user_event_log,format=avro", "--schema-registry"];
-    let said = line(&doctor(&bench, &[&route[..], &[&url]].concat()).await, "registry");
-    assert!(said.starts_with("✓") && said.ends_with("answers"), "{said}");
-    let ended = doctor(&bench, &[&route[..], &["http://127.0.0.1:1"]].concat()).await;
-    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
-    assert!(line(&ended, "registry").starts_with("✗"), "{}", ended.out);
+    bench.passed().await;
+}
+
+#[tokio::test]
+async fn a_schema_registry_is_asked_whether_it_lets_a_loader_in() {
+    let bench = Bench::new().await;
+    bench.files.add(0, 0, vec![plain(0, 0)]).await;
+    let registry = Played::http(|asked: &Asked| match asked.path.as_str() {
+        "/well/schemas/types" => Answer::json(200, json!(["AVRO", "JSON"])),
+        "/denied/schemas/types" => Answer::json(401, json!({"error_code": 401, "message": "who is it?"})),
+        _ => Answer::json(503, json!({"error_code": 503, "message": "not now"})),
+    })
+    .await;
+    let at = |path: &str| format!("http://127.0.0.1:{}/{path}", registry.port());
+    let route = "user-events=user_event_log,format=avro";
+    for (path, code, said) in [
+        ("well", 0, "✓ registry   schema registry http://127.0.0.1:"),
+        ("denied", 1, "/denied refuses (401 who is it?): see that --schema-registry-user"),
+        ("away", 1, "→ check its address (--schema-registry)"),
+    ] {
+        let ended = doctor(&bench, &["--route", route, "--schema-registry", &at(path)]).await;
+        assert_eq!(ended.code, Some(code), "{}{}", ended.out, ended.err);
+        assert!(ended.out.contains(said), "no {said:?} in\n{}", ended.out);
+    }
+    // One that no route has use for is left alone.
+    let ended = doctor(&bench, &["--schema-registry", &at("away")]).await;
+    assert!(ended.code == Some(0) && !ended.out.contains("registry"), "{}", ended.out);
     bench.passed().await;
 }

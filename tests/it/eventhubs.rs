@@ -48,7 +48,7 @@ pub async fn topic(kafka: &Kafka) -> String {
 }
 
 /// A program for a hub, told to take its certificates.
-fn at(path: &str, kafka: &Kafka, hub: &str, flags: &[&str]) -> Command {
+pub fn at(path: &str, kafka: &Kafka, hub: &str, flags: &[&str]) -> Command {
     let (address, authority) = kafka.locked().unwrap();
     let mut command = program(path, &["--event-hub", &format!("{NAMESPACE}/{hub}"), "--broker", &address]);
     command.args(flags).env("DELTAWAVE_KAFKA_CA", authority).env_remove("SSL_CERT_FILE");

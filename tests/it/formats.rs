@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::loader::Bench;
+use crate::support::cloud::{Answer, Asked, Played};
 use crate::support::{event, quiet, run};
 
 const KEY: &str = "event_hub varchar, partition_id int, sequence_number bigint, enqueued_at timestamp, \
@@ -323,14 +324,55 @@ async fn the_pages_example_of_each_format_is_true() {
         let events = (0..).zip(bodies.lines()).map(|(number, body)| event(number, body)).collect();
         bench.files.of_hub("example").add(0, 0, events).await;
         bench.once(&["--route", &format!("example=example,format={format}"), "--require", ""]).await;
-        let rejected = bench.store.rows("SELECT reason FROM rejected_events").await;
-        assert!(rejected.is_empty(), "{format}: {rejected:?}");
-        let mut lines =
-            wanted.lines().map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
-        let columns = lines.next().unwrap().join(", ");
         let index = if format == "json-batch" { ", event_index" } else { "" };
-        let rows = bench.store.rows(&format!("SELECT {columns} FROM example ORDER BY sequence_number{index}")).await;
-        assert_eq!(rows, lines.collect::<Vec<_>>(), "{format}");
+        assert_rows(&bench, format, wanted, index).await;
+        bench.passed().await;
+    }
+}
+
+/// Asserts that the example's table has just these rows, and nothing was rejected.
+async fn assert_rows(bench: &Bench, format: &str, wanted: &str, index: &str) {
+    let rejected = bench.store.rows("SELECT reason FROM rejected_events").await;
+    assert!(rejected.is_empty(), "{format}: {rejected:?}");
+    let mut lines = wanted.lines().map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
+    let columns = lines.next().unwrap().join(", ");
+    let rows = bench.store.rows(&format!("SELECT {columns} FROM example ORDER BY sequence_number{index}")).await;
+    assert_eq!(rows, lines.collect::<Vec<_>>(), "{format}");
+}
+
+/// A body as the page has it: hexadecimal digits, then JSON, if there is any.
+fn body(line: &str) -> Vec<u8> {
+    let (digits, json) = line.find('{').map_or((line, ""), |at| line.split_at(at));
+    let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).chain(json.bytes()).collect()
+}
+
+#[tokio::test]
+async fn the_pages_example_of_each_registry_format_is_true() {
+    let page = page("formats.md");
+    let (_, examples) = page.split_once("## Schema registries").unwrap();
+    for (format, language, kind) in
+        [("avro", "avro", "AVRO"), ("protobuf", "protobuf", "PROTOBUF"), ("json,validate=true", "jsonschema", "JSON")]
+    {
+        let (_, example) = examples.split_once(&format!("### {format}\n")).unwrap();
+        let (schema, rest) = block(example, language);
+        let (table, rest) = block(rest, "sql");
+        let (bodies, rest) = block(rest, "hex");
+        let (wanted, _) = block(rest, "text");
+        let known = json!({"schema": schema, "schemaType": kind});
+        let registry = Played::http(move |asked: &Asked| match asked.path.as_str() {
+            "/schemas/ids/1" => Answer::json(200, known.clone()),
+            _ => Answer::json(404, json!({"error_code": 40403, "message": "Schema not found"})),
+        })
+        .await;
+        let bench = Bench::new().await;
+        bench.store.run(table).await;
+        let events = (0..).zip(bodies.lines()).map(|(number, line)| event(number, body(line))).collect();
+        bench.files.of_hub("example").add(0, 0, events).await;
+        let route = format!("example=example,format={format},registry=http://127.0.0.1:{}", registry.port());
+        bench.once(&["--route", &route, "--require", ""]).await;
+        assert_rows(&bench, format, wanted, "").await;
         bench.passed().await;
     }
 }

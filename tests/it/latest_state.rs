@@ -24,6 +24,7 @@ fn made() -> BTreeMap<String, Kind> {
         ("rejected_events", Kind::Table),
         ("pruned_ranges", Kind::Table),
         ("forgotten_records", Kind::Table),
+        ("forgotten_rows", Kind::Table),
         ("user_events", Kind::View),
         ("pipeline_progress", Kind::View),
         ("capture_gaps", Kind::View),

@@ -12,6 +12,7 @@
 //! | `doctor` | `deltawave doctor`: what stands between a loader's flags and rows, each fault with its remedy |
 //! | `evolve` | `loader --evolve add`: fields without a column get one, by one loader or several, and no value is lost |
 //! | `forget` | `deltawave prune --key`: every record of a key goes, is known to have gone, and stays away |
+//! | `forget_rows` | the same on a table with several rows of a record: the rows of the key go, those beside them stay |
 //! | `formats` | bodies that are more than one flat object, and what records say beside them, from files to tables |
 //! | `guard` | `deltawave guard` between a store that comes and goes and clients good and bad |
 //! | `guard_recover` | `deltawave guard` beside a RisingWave after a restart, played by a server of ours |
@@ -40,6 +41,7 @@
 //! | `loader_waiting` | files that cannot be read, each alone: they wait and are shown, and the others are loaded |
 //! | `notifications` | the `loader` binary told of files by a queue, and the queue module itself |
 //! | `offline` | that components start, answer, survive a restart, and end with their owner |
+//! | `page` | the loader's page in a browser: what it shows, takes, refuses and costs, and pictures of it |
 //! | `pipeline` | the three programs over Apache Kafka, Azurite and the store, killed and restarted in the middle |
 //! | `producer` | the `producer` binary, and the library's entry point, against the mock cluster |
 //! | `programs_health` | what a running producer and capture say of themselves over HTTP, and that `docs/metrics.md` says the same |
@@ -73,6 +75,7 @@ mod doctor;
 mod eventhubs;
 mod evolve;
 mod forget;
+mod forget_rows;
 mod formats;
 mod guard;
 mod guard_recover;
@@ -100,6 +103,7 @@ mod loader_values;
 mod loader_waiting;
 mod notifications;
 mod offline;
+mod page;
 mod pipeline;
 mod producer;
 mod programs_health;

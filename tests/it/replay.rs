@@ -211,7 +211,7 @@ async fn a_part_is_loaded_again_whatever_the_ledger_says() {
     assert_eq!(fresh, names);
     let ended = bench.deltawave("replay", &["--blob", &url]).await;
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("--holes, or a part by --from, --until, --partition"), "{}", ended.err);
+    assert!(ended.err.contains("--holes, --rejected, or a part by --from, --until, --partition"), "{}", ended.err);
     bench.passed().await;
 }
 

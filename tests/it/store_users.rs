@@ -86,12 +86,13 @@ async fn denied(session: &Session, sql: &str) {
     assert!(["permission denied", "must be owner"].iter().any(|text| error.reason().contains(text)), "{sql}: {error}");
 }
 
-const OBJECTS: [&str; 10] = [
+const OBJECTS: [&str; 11] = [
     "user_event_log",
     "capture_files",
     "rejected_events",
     "pruned_ranges",
     "forgotten_records",
+    "forgotten_rows",
     "user_events",
     "latest_user_events",
     "latest_user_state",

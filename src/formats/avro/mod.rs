@@ -5,26 +5,19 @@ mod datum;
 mod node;
 mod plan;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use plan::Plan;
 
-use super::framing::named;
-use super::schemas::{SchemaId, SchemaKind, Schemas};
+use super::prepared::Prepared;
 use super::{Documents, Format, Undecodable};
 use crate::base::nature;
 use crate::capture::Attributes;
 
 #[derive(Debug)]
-pub(super) struct Avro {
-    schemas: Arc<Schemas>,
-    plans: HashMap<SchemaId, Plan>,
-}
+pub(super) struct Avro(Prepared<Plan>);
 
 impl Avro {
-    pub(super) fn new(schemas: Arc<Schemas>) -> Self {
-        Avro { schemas, plans: HashMap::new() }
+    pub(super) fn new(prepared: Prepared<Plan>) -> Self {
+        Avro(prepared)
     }
 }
 
@@ -36,31 +29,19 @@ impl Format for Avro {
         out: &mut Documents,
     ) -> Result<(), Undecodable> {
         let body = body.ok_or_else(|| "body is null".to_owned())?;
-        let Some((id, datum)) = named(body, attributes) else {
+        let Some(named) = self.0.of(body, attributes, Plan::new)? else {
             let is = nature(body).map(|nature| format!(": it is {nature}")).unwrap_or_default();
             let lacks = "it is no Avro by a schema registry: it has neither Confluent's prefix nor a content type avro/binary+ID";
             return Err(Undecodable::Bad(format!("{lacks}{is}")));
         };
-        if !self.plans.contains_key(&id) {
-            let text = match self.schemas.get(&id) {
-                None => return Err(Undecodable::Schema(id)),
-                Some(known) => known?,
-            };
-            if text.kind != SchemaKind::Avro {
-                return Err(Undecodable::Bad(format!("its schema {id} is {}, not Avro", text.kind)));
-            }
-            let plan = Plan::new(&text).map_err(|reason| format!("its schema {id} cannot be used: {reason}"))?;
-            self.plans.insert(id.clone(), plan);
-        }
-        let plan = &self.plans[&id];
         let mut row = String::new();
-        plan.write(datum, &mut row).map_err(|reason| format!("it is not what its schema {id} says: {reason}"))?;
+        named.by.write(named.body, &mut row).map_err(|reason| named.wrong(reason))?;
         out.push(&row);
         Ok(())
     }
 
     fn needs_attributes(&self) -> bool {
-        true
+        self.0.needs_attributes()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::formats::schemas::SchemaText;
 
 /// How data of one schema are read.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::formats) struct Plan {
     root: Node,
     named: Vec<Node>,
 }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::formats::schemas::SchemaText;
+use std::sync::Arc;
+
+use crate::formats::schemas::{SchemaId, SchemaKind, SchemaText, Schemas};
 
 fn schemas(id: u32, text: &str, references: &[&str]) -> Arc<Schemas> {
     let schemas = Arc::new(Schemas::default());
@@ -12,6 +14,10 @@ fn schemas(id: u32, text: &str, references: &[&str]) -> Arc<Schemas> {
     let text = SchemaText { kind: SchemaKind::Avro, text: text.to_owned(), references };
     schemas.put(SchemaId::Number(id), Ok(Arc::new(text)));
     schemas
+}
+
+fn avro(schemas: Arc<Schemas>) -> Avro {
+    Avro::new(Prepared::new(SchemaKind::Avro, false, schemas))
 }
 
 fn body(id: u32, schema: &str, datum: Datum) -> Vec<u8> {
@@ -72,7 +78,7 @@ fn order(id: i64, parent: Datum) -> Datum {
 fn a_datum_becomes_json_and_logical_types_what_they_mean() {
     let nothing = || Datum::Union(0, Box::new(Datum::Null));
     let nested = order(9_007_199_254_740_993, Datum::Union(1, Box::new(order(2, nothing()))));
-    let mut format = Avro::new(schemas(7, SCHEMA, &[]));
+    let mut format = avro(schemas(7, SCHEMA, &[]));
     let row = decode(&mut format, &body(7, SCHEMA, nested)).unwrap();
     let plain = |id: i64, parent: Value| {
         json!({
@@ -87,9 +93,10 @@ fn a_datum_becomes_json_and_logical_types_what_they_mean() {
 
 #[test]
 fn schemas_are_asked_for_and_what_does_not_fit_is_told() {
-    let mut format = Avro::new(schemas(7, SCHEMA, &[]));
+    let known = schemas(7, SCHEMA, &[]);
+    let mut format = avro(Arc::clone(&known));
     assert_eq!(decode(&mut format, &[0, 0, 0, 1, 0, 2]), Err(Undecodable::Schema(SchemaId::Number(256))));
-    format.schemas.put(SchemaId::Number(256), Err("the registry does not know schema 256".to_owned()));
+    known.put(SchemaId::Number(256), Err("the registry does not know schema 256".to_owned()));
     for (body, reason) in [
         (&[0, 0, 0, 1, 0, 2][..], "the registry does not know schema 256"),
         (&[0, 0, 0, 0, 7, 2], "it is not what its schema 7 says: field \"note\": it ends after 1 bytes"),
@@ -103,7 +110,7 @@ fn schemas_are_asked_for_and_what_does_not_fit_is_told() {
         let Err(Undecodable::Bad(said)) = decode(&mut format, body) else { panic!("{body:?}") };
         assert!(said.starts_with(reason), "{said}");
     }
-    let mut other = Avro::new(schemas(1, r#""string""#, &[]));
+    let mut other = avro(schemas(1, r#""string""#, &[]));
     assert!(
         matches!(decode(&mut other, &[0, 0, 0, 0, 1, 0]), Err(Undecodable::Bad(said)) if said.contains("it is no record"))
     );
@@ -113,7 +120,7 @@ fn schemas_are_asked_for_and_what_does_not_fit_is_told() {
 fn a_schema_that_names_others_is_read_with_them() {
     let money = r#"{"type":"record","name":"Money","namespace":"shop","fields":[{"name":"cents","type":"long"}]}"#;
     let main = r#"{"type":"record","name":"Paid","namespace":"shop","fields":[{"name":"sum","type":"Money"},{"name":"tip","type":["null","shop.Money"]}]}"#;
-    let mut format = Avro::new(schemas(3, main, &[money]));
+    let mut format = avro(schemas(3, main, &[money]));
     let row = decode(&mut format, &[0, 0, 0, 0, 3, 4, 2, 6]).unwrap();
     assert_eq!(row, json!({"sum": {"cents": 2}, "tip": {"cents": 3}}));
 }
@@ -121,7 +128,7 @@ fn a_schema_that_names_others_is_read_with_them() {
 #[test]
 fn a_schema_that_has_no_end_is_given_one() {
     let schema = r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#;
-    let mut format = Avro::new(schemas(1, schema, &[]));
+    let mut format = avro(schemas(1, schema, &[]));
     let endless = [&[0, 0, 0, 0, 1][..], &[2; 5000]].concat();
     assert!(matches!(decode(&mut format, &endless), Err(Undecodable::Bad(said)) if said.contains("nested more than")));
 }
@@ -130,7 +137,7 @@ proptest! {
     /// Whatever the bytes, they are told from what they are not, and nothing is believed of their length.
     #[test]
     fn bytes_that_are_none_do_no_harm(datum in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut format = Avro::new(schemas(7, SCHEMA, &[]));
+        let mut format = avro(schemas(7, SCHEMA, &[]));
         let mut out = Documents::default();
         let body = [&[0, 0, 0, 0, 7][..], &datum].concat();
         if format.decode(Some(&body), &Attributes::default(), &mut out).is_ok() {

@@ -134,6 +134,15 @@ impl Course {
         self.next
     }
 
+    /// The number that is to come, if one is waited for: that of the record to be compared, or the one to be written next.
+    pub(super) fn awaits(&self) -> Option<SequenceNumber> {
+        match &self.phase {
+            Phase::Waiting | Phase::Shut(_) => None,
+            Phase::Proving(captured) => Some(captured.number),
+            Phase::Reading => self.next,
+        }
+    }
+
     /// Begins, or begins again, on a log with these ends.
     pub(super) fn begin(&mut self, ends: &PartitionEnds) -> Todo {
         let end = end(ends);

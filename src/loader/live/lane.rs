@@ -59,7 +59,7 @@ impl Lane<'_> {
     /// Writes what the broker has and no file gives yet, for as long as it is let to. Nothing that befalls it ends it, and
     /// nothing of it waits for a file.
     pub(in crate::loader) async fn run(&self, table: &Arc<Table>) -> Infallible {
-        let state = self.progress.lanes.of(self.name, self.route.hub.name());
+        let state = self.progress.lanes.of(self.name, self.route.hub.name(), self.live.unproven);
         let decoding = self.common.decoding().await;
         if Rower::needs_attributes(table, &decoding) {
             let why = "its table or format takes what records say beside their bodies, which only files say exactly; its \
@@ -191,7 +191,7 @@ impl Lane<'_> {
                         tasks.spawn(reading.run());
                     }
                 }
-                _ = watch.tick() => state.tell_of_unproven(self.live.unproven),
+                _ = watch.tick() => state.tell_of_unproven(),
                 Some(Err(ended)) = tasks.join_next() => {
                     return Err(LogError(format!("a part of the lane ended by a fault of the program ({ended}): report it")));
                 }

@@ -27,7 +27,7 @@ const IDLE: Duration = Duration::from_millis(300);
 /// How often the broker is asked where a partition ends.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// A partition that says nothing for so long though its last number grows is opened again.
+/// A partition that says nothing for so long though there is more is opened again.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Between two tries to open a partition that failed.
@@ -143,8 +143,7 @@ impl Reading {
                     }
                 }
                 Event::Read(read) => {
-                    heard = Instant::now();
-                    match read? {
+                    let todo = match read? {
                         LogRead::Record(record) => {
                             let (todo, write) = self.course.record(&record, OffsetDateTime::now_utc());
                             if write && !self.hand_on(record).await {
@@ -165,7 +164,10 @@ impl Reading {
                             tokio::time::sleep(IDLE).await;
                             self.course.lost()
                         }
-                    }
+                    };
+                    // Not before somebody has taken it, for which it may have waited long.
+                    heard = Instant::now();
+                    todo
                 }
                 Event::Idle => {
                     if !holds {
@@ -177,7 +179,7 @@ impl Reading {
             if looked.elapsed() >= LOOK {
                 let ends = self.look(&mut log).await?;
                 looked = Instant::now();
-                let next = self.course.next().filter(|_| !holds);
+                let next = self.course.awaits();
                 // A log that ends before what was read of it is another, whatever its link says of that; but what a broker
                 // says of its ends may be a moment old.
                 ended_before = if next.is_some_and(|next| end(&ends) < next) { ended_before + 1 } else { 0 };
@@ -186,10 +188,10 @@ impl Reading {
                     todo = self.course.lost();
                     continue;
                 }
-                let grew = next.zip(ends.last).is_some_and(|(next, last)| last >= next);
-                if grew && heard.elapsed() >= SILENCE {
+                let more = next.zip(ends.last).is_some_and(|(next, last)| last >= next);
+                if more && heard.elapsed() >= SILENCE {
                     let reason = format!(
-                        "{}: partition {} says nothing for {} s though its last number grows",
+                        "{}: partition {} says nothing for {} s though there is more",
                         self.log,
                         self.id,
                         SILENCE.as_secs()

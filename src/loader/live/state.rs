@@ -20,9 +20,27 @@ pub(in crate::loader) struct Lanes {
 #[derive(Debug, Default)]
 struct Lane {
     hub: String,
+    /// How long rows may wait for their file.
+    patience: Duration,
     /// Why nothing is read or written at all.
     trouble: Option<String>,
     partitions: BTreeMap<PartitionId, Partition>,
+    /// Records that became rows.
+    written: u64,
+}
+
+/// How one partition of a lane is, for whoever shows it.
+#[derive(Debug, Clone)]
+pub(in crate::loader) struct LanePlace {
+    pub(in crate::loader) route: Arc<str>,
+    pub(in crate::loader) hub: String,
+    pub(in crate::loader) partition: PartitionId,
+    pub(in crate::loader) phase: &'static str,
+    /// The next number there will be.
+    pub(in crate::loader) end: Option<SequenceNumber>,
+    /// The next number that is to be written.
+    pub(in crate::loader) next: Option<SequenceNumber>,
+    pub(in crate::loader) behind_seconds: f64,
 }
 
 /// One partition of it.
@@ -85,16 +103,19 @@ pub(super) struct LaneState {
 }
 
 impl Lanes {
-    /// A route's lane begins.
-    pub(super) fn of(self: &Arc<Self>, route: &Arc<str>, hub: &str) -> LaneState {
-        self.lock().entry(Arc::clone(route)).or_default().hub = hub.to_owned();
+    /// A route's lane begins, whose rows may wait so long for their file.
+    pub(super) fn of(self: &Arc<Self>, route: &Arc<str>, hub: &str, patience: Duration) -> LaneState {
+        let mut lanes = self.lock();
+        let lane = lanes.entry(Arc::clone(route)).or_default();
+        (lane.hub, lane.patience) = (hub.to_owned(), patience);
+        drop(lanes);
         LaneState { lanes: Arc::clone(self), route: Arc::clone(route), hub: hub.into() }
     }
 
     /// Nothing where there is no lane.
     pub(in crate::loader) fn json(&self) -> Option<Value> {
         let lanes = self.lock();
-        let partition = |(id, partition): (&PartitionId, &Partition)| {
+        let partition = |patience: Duration, (id, partition): (&PartitionId, &Partition)| {
             json!({
                 "partition": id.0,
                 "state": partition.phase,
@@ -102,14 +123,34 @@ impl Lanes {
                 "behind_events": partition.behind(),
                 "behind_seconds": partition.behind_seconds().round(),
                 "unproven_seconds": partition.unproven().map(|age| age.as_secs()),
+                "unproven_is_late": partition.unproven().is_some_and(|age| age > patience),
                 "jumps": partition.jumps,
             })
         };
         let lane = |(route, lane): (&Arc<str>, &Lane)| {
-            let partitions: Vec<_> = lane.partitions.iter().map(partition).collect();
+            let partitions: Vec<_> = lane.partitions.iter().map(|of| partition(lane.patience, of)).collect();
             json!({"route": &**route, "trouble": lane.trouble, "partitions": partitions})
         };
         (!lanes.is_empty()).then(|| lanes.iter().map(lane).collect())
+    }
+
+    /// Every partition, and how many records of all lanes became rows; nothing where there is no lane.
+    pub(in crate::loader) fn places(&self) -> Option<(Vec<LanePlace>, u64)> {
+        let lanes = self.lock();
+        let place = |route: &Arc<str>, hub: &str, (id, partition): (&PartitionId, &Partition)| LanePlace {
+            route: Arc::clone(route),
+            hub: hub.to_owned(),
+            partition: *id,
+            phase: partition.phase,
+            end: partition.end,
+            next: partition.next,
+            behind_seconds: partition.behind_seconds(),
+        };
+        let of_lane = |(route, lane): (&Arc<str>, &Lane)| {
+            lane.partitions.iter().map(|entry| place(route, &lane.hub, entry)).collect::<Vec<_>>()
+        };
+        let written = lanes.values().map(|lane| lane.written).sum();
+        (!lanes.is_empty()).then(|| (lanes.iter().flat_map(of_lane).collect(), written))
     }
 
     /// Brings metrics up to date that depend on the time they are read.
@@ -205,6 +246,7 @@ impl LaneState {
 
     /// So many records became rows, and so many were left to their files.
     pub(super) fn counted(&self, written: usize, left: usize) {
+        self.lane(|lane| lane.written += written as u64);
         for (outcome, records) in [("written", written), ("left", left)] {
             let labels =
                 [("hub", self.hub.to_string()), ("route", self.route.to_string()), ("outcome", outcome.to_owned())];
@@ -226,11 +268,11 @@ impl LaneState {
         });
     }
 
-    /// Says that rows wait for longer than that for a file that has them, now and then.
-    pub(super) fn tell_of_unproven(&self, limit: Duration) {
+    /// Says that rows wait for too long for a file that has them, now and then.
+    pub(super) fn tell_of_unproven(&self) {
         self.lane(|lane| {
             for (id, partition) in &mut lane.partitions {
-                let Some(age) = partition.unproven().filter(|age| *age > limit) else { continue };
+                let Some(age) = partition.unproven().filter(|age| *age > lane.patience) else { continue };
                 if partition.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                     partition.told = Some(Instant::now());
                     tracing::error!(
@@ -277,5 +319,9 @@ pub(in crate::loader) fn describe() {
     describe_counter!(
         "deltawave_loader_rows_already_there_total",
         "Rows of files that were not written because live rows were counted in their place"
+    );
+    describe_counter!(
+        "deltawave_loader_files_already_there_total",
+        "Files of which nothing was written because live rows were counted in their place"
     );
 }

@@ -124,14 +124,15 @@ fn count(counts: &mut BTreeMap<String, u64>, name: String) {
 /// What a body is, as far as its bytes tell.
 fn kind(body: Option<&[u8]>) -> &'static str {
     let Some(body) = body else { return "none" };
-    let start = body.iter().position(|byte| !byte.is_ascii_whitespace()).map(|at| body[at]);
     match body {
         [] => "empty",
         [0x1f, 0x8b, ..] => "gzip-compressed",
         [0, _, _, _, _, ..] => "with a schema registry's prefix",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
-        _ if start == Some(b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() => "JSON objects",
-        _ if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() => "other JSON",
+        _ if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() => match body.trim_ascii_start() {
+            [b'{', ..] => "JSON objects",
+            _ => "other JSON",
+        },
         _ if std::str::from_utf8(body).is_ok() => "text",
         _ => "bytes",
     }

@@ -1,5 +1,5 @@
-//! Deleting every record of a key. Which records they were is noted first: `verify` then knows that they are missing
-//! because someone wanted so, and what brings them back can be undone.
+//! Deleting every record of a key, and of records that have several rows the rows of that key. Which they were is noted
+//! first: `verify` then knows that they are missing because someone wanted so, and what brings them back can be undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ const TRIES: usize = 5;
 
 /// The table whose latest state may be kept apart, and the key of that.
 const HISTORY: (&str, &str) = ("user_event_log", "id");
+
+/// Where rows of records that have several are noted.
+const ROWS: &str = "forgotten_rows";
 
 /// Records by where they are: those of the table, and those of `rejected_events`.
 type Records = BTreeMap<(String, PartitionId), Vec<Forgotten>>;
@@ -43,6 +46,8 @@ pub(super) struct Key<'a> {
     column: &'a str,
     value: &'a str,
     key: KeyValue,
+    /// Whether the table tells the rows of a record apart, which may be of other keys.
+    is_indexed: bool,
     latest_is_apart: bool,
 }
 
@@ -58,12 +63,8 @@ impl<'a> Key<'a> {
         value: &'a str,
     ) -> Result<Self, PruneError> {
         let table = session.table(target, &[]).await??;
-        if table.is_indexed() {
-            let text = format!(
-                "{target} has several rows of one record (event_index), of other keys too perhaps, and what is noted as \
-                 forgotten is a record: delete the rows by SQL, which verify then tells of"
-            );
-            return Err(PruneError::Key(text));
+        if table.is_indexed() && !session.has_table(ROWS).await? {
+            return Err(PruneError::NoTable(ROWS, session.address().to_string()));
         }
         let columns = table.columns();
         let found = columns.iter().find(|known| known.name == column).ok_or_else(|| {
@@ -76,7 +77,7 @@ impl<'a> Key<'a> {
         }
         let key = KeyValue::new(column, found.kind, value).map_err(PruneError::Key)?;
         let latest_is_apart = target == HISTORY.0 && session.latest_is_apart().await?;
-        Ok(Key { session, target, column, value, key, latest_is_apart })
+        Ok(Key { session, target, column, value, key, is_indexed: table.is_indexed(), latest_is_apart })
     }
 
     /// What there is of it.
@@ -85,14 +86,15 @@ impl<'a> Key<'a> {
     /// When the store cannot be asked.
     pub(super) async fn look(&self) -> Result<Of, PruneError> {
         let mut of = Of::default();
-        let mut add = |place: Place, rejected: bool| {
+        let mut add = |place: Place, rejected: bool, index: Option<i32>| {
             let (number, at) = place.record;
-            of.records.entry((place.hub, place.partition)).or_default().push(Forgotten { number, at, rejected });
+            let forgotten = Forgotten { number, at, rejected, index };
+            of.records.entry((place.hub, place.partition)).or_default().push(forgotten);
         };
-        let rows = self.session.rows_of(self.target, &self.key).await?;
+        let rows = self.session.rows_of(self.target, &self.key, self.is_indexed).await?;
         of.rows = rows.len() as u64;
-        let there: BTreeSet<Place> = rows.iter().cloned().collect();
-        rows.into_iter().for_each(|place| add(place, false));
+        let there: BTreeSet<Place> = rows.iter().map(|(place, _)| place.clone()).collect();
+        rows.into_iter().for_each(|(place, index)| add(place, false, index));
         for RejectedBody { place, blob, body, bytes } in self.session.rejected_with(self.target, self.value).await? {
             let body = body.as_ref().map_or(bytes.as_slice(), |body| body.as_bytes());
             match of_key(body, self.column, self.value) {
@@ -103,8 +105,10 @@ impl<'a> Key<'a> {
                 OfKey::Yes => {
                     of.rejected += 1;
                     of.blobs.insert(blob);
-                    // What is a row too was loaded after all.
-                    add(place.clone(), !there.contains(&place));
+                    // What is a row too was loaded after all, and goes with that.
+                    if !there.contains(&place) {
+                        add(place, true, None);
+                    }
                 }
             }
         }
@@ -166,9 +170,15 @@ impl Partition<'_> {
         let Partition { session, target, hub, partition } = *self;
         self.note_forgotten(records).await?;
         let kept = self.open_range(records).await?;
-        let identities: Vec<Identity> = records.iter().map(|record| (record.number, record.at)).collect();
+        let identity = |record: &Forgotten| (record.number, record.at);
+        let identities: Vec<Identity> = records.iter().map(identity).collect();
         step(session.delete_records(target, Shelf::Rejected, hub, partition, &identities)).await?;
+        let whole = records.iter().filter(|record| record.index.is_none());
+        let identities: Vec<Identity> = whole.map(identity).collect();
         step(session.delete_records(target, Shelf::Rows, hub, partition, &identities)).await?;
+        let rows: Vec<(Identity, i32)> =
+            records.iter().filter_map(|record| Some((identity(record), record.index?))).collect();
+        step(session.delete_rows(target, hub, partition, &rows)).await?;
         session.flush().await?;
         match kept {
             Some(range) => self.close_range(range).await,
@@ -186,7 +196,7 @@ impl Partition<'_> {
                 return Ok(());
             }
         }
-        Err(PruneError::NotNoted("forgotten_records"))
+        Err(PruneError::NotNoted("forgotten_records and forgotten_rows"))
     }
 
     /// Where rows that were kept when others were pruned are to go: their number changes.
@@ -215,7 +225,7 @@ impl Partition<'_> {
     }
 }
 
-/// Deletes again what was forgotten and has been loaded again since, and says how many records that was.
+/// Deletes again what was forgotten and has been loaded again since, and says how many records, or rows of them, that was.
 ///
 /// # Errors
 /// When the store refuses.
@@ -224,20 +234,24 @@ pub(in crate::operator) async fn forget_again(
     target: &str,
     really: bool,
 ) -> Result<u64, PruneError> {
+    let is_indexed = session.table(target, &[]).await??.is_indexed();
     let latest_is_apart = target == HISTORY.0 && session.latest_is_apart().await?;
     let column = latest_is_apart.then_some(HISTORY.1);
     let mut records = 0;
     for (hub, partition) in session.forgotten_partitions(target).await? {
-        let rows = session.forgotten_there(target, Shelf::Rows, &hub, partition, column).await?;
-        let rejected = session.forgotten_there(target, Shelf::Rejected, &hub, partition, None).await?;
-        let in_table: BTreeSet<Identity> = rows.iter().map(|(identity, _)| *identity).collect();
-        let rejected = rejected.into_iter().filter(|(identity, _)| !in_table.contains(identity));
-        let forgotten = |rejected| move |(number, at): Identity| Forgotten { number, at, rejected };
+        let target_of = (target, is_indexed);
+        let rows = session.forgotten_there(target_of, Shelf::Rows, &hub, partition, column).await?;
+        let rejected = session.forgotten_there(target_of, Shelf::Rejected, &hub, partition, None).await?;
+        let in_table: BTreeSet<(Identity, Option<i32>)> = rows.iter().map(|row| (row.record, row.index)).collect();
+        let records_in_table: BTreeSet<Identity> = rows.iter().map(|row| row.record).collect();
+        let rejected = rejected.iter().map(|row| row.record).filter(|record| !records_in_table.contains(record));
+        let forgotten =
+            |rejected| move |((number, at), index): (Identity, Option<i32>)| Forgotten { number, at, rejected, index };
         let there: Vec<Forgotten> = in_table
             .iter()
             .copied()
             .map(forgotten(false))
-            .chain(rejected.map(|(identity, _)| forgotten(true)(identity)))
+            .chain(rejected.map(|record| forgotten(true)((record, None))))
             .collect();
         records += there.len() as u64;
         if there.is_empty() || !really {
@@ -246,7 +260,7 @@ pub(in crate::operator) async fn forget_again(
         Partition { session, target, hub: &hub, partition }.forget(&there).await?;
         if latest_is_apart {
             let (identities, ids): (Vec<Identity>, Vec<String>) =
-                rows.into_iter().filter(|(_, id)| !id.is_empty()).unzip();
+                rows.into_iter().filter(|row| !row.column.is_empty()).map(|row| (row.record, row.column)).unzip();
             step(session.delete_latest_records(&ids, &identities)).await?;
             session.flush().await?;
         }

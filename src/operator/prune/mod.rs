@@ -3,7 +3,7 @@
 //! | what | noted in | so that |
 //! |---|---|---|
 //! | `--before` | `capture_files` (`pruned`), `pruned_ranges` | no loader takes the files for new, and `verify` misses no row of them |
-//! | `--key` | `forgotten_records` | `verify` misses none of them, and finds them should they come back |
+//! | `--key` | `forgotten_records`; `forgotten_rows` of records that have several rows | `verify` misses none of them, and finds them should they come back |
 //!
 //! What is noted comes first, what is deleted after it, so that there is no moment at which rows are missing and nobody
 //! knows why.

@@ -4,7 +4,6 @@
 //! files ─▶ sample ─▶ documents ─▶ Inference (the mapper's own word) ─▶ Design ─▶ printed, run, or held against the table
 //! ```
 
-mod ask;
 mod diff;
 mod error;
 mod infer;
@@ -15,6 +14,7 @@ use std::io::Write as _;
 
 use tokio_util::sync::CancellationToken;
 
+use super::ask::agree;
 use super::store::connect_by;
 use crate::azure::identity::Identity;
 use crate::service::Exit;
@@ -53,7 +53,9 @@ async fn work(settings: &TableSettings, shutdown: &CancellationToken) -> Result<
             let statements = design.statements(kind);
             statements.iter().for_each(|statement| tell(&format!("{};\n", statement.sql)));
             if settings.purpose == Purpose::Ask {
-                ask::agree(&session.address().to_string())?;
+                let question = format!("Run these statements in {}?", session.address());
+                let unattended = "--apply asks first; without a terminal say --yes as well";
+                agree(&question, unattended).map_err(TableError::NotAgreed)?;
             }
             for statement in &statements {
                 session.execute_script(&statement.sql).await?;
@@ -83,7 +85,9 @@ fn design_note(settings: &TableSettings, kind: Kind) -> String {
         }
         Kind::PostgreSql => "-- grant the loader SELECT and INSERT on the table, and readers SELECT on the view",
     };
-    format!("{grants}\n-- load it: loader --route {}={}{format}", settings.hub.name(), settings.table)
+    let registry = settings.registry.as_ref().map(|registry| format!(",registry={}", registry.address));
+    let registry = registry.filter(|_| settings.format.needs_registry(false)).unwrap_or_default();
+    format!("{grants}\n-- load it: loader --route {}={}{format}{registry}", settings.hub.name(), settings.table)
 }
 
 async fn open(settings: &TableSettings, shutdown: &CancellationToken) -> Result<Session, TableError> {

@@ -60,7 +60,8 @@ impl Sample {
             Some(registry) => Some(Arc::new(Registry::open(registry, &identity).await?)),
             None => None,
         };
-        let decoding = Decoding { by_registry: registry.is_some(), ..Decoding::of(settings.format) };
+        let naming = settings.registry.as_ref().map(|registry| registry.address.naming());
+        let decoding = Decoding { naming, ..Decoding::of(settings.format) };
         let mut sample = Sample { partitions: partitions.len(), decoding, registry, ..Sample::default() };
         // A file's share, so that every partition's newest and oldest are heard.
         let share = (settings.sample / (2 * partitions.len().max(1))).max(1);

@@ -1,6 +1,7 @@
 //! What the pipeline stands on, started as the settings choose.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use super::error::UpError;
 use crate::azure::blob::{BlobAddress, Container};
 use crate::kafka::{BrokerAddress, Cluster, Endpoint, KafkaSettings, MissingTopic, Security};
 use crate::offline::{
-    Azurite, EmbeddedBroker, Kafka, OfflineError, Part, Parts, Persistence, Postgres, RisingWave, Scratch,
+    Azurite, EmbeddedBroker, Kafka, OfflineError, Part, Parts, Persistence, Postgres, Registry, RisingWave, Scratch,
 };
 use crate::operator::store::connect;
+use crate::registry::RegistryAddress;
 use crate::settings::{BrokerChoice, StoreChoice, UpSettings};
 use crate::store::{Session, StoreAddress, create_objects};
 
@@ -27,6 +29,8 @@ pub(super) struct Components {
     azurite: Azurite,
     broker: Broker,
     store: Store,
+    /// Where the events' schema is, if they have one.
+    registry: Option<(Registry, RegistryAddress)>,
     blob: BlobAddress,
     kafka: KafkaSettings,
     store_address: StoreAddress,
@@ -68,6 +72,8 @@ impl Components {
         let mut needed = vec![Part::Azurite];
         needed.extend(matches!(plan, StorePlan::Postgres).then_some(Part::Postgres));
         needed.extend((settings.broker == BrokerChoice::Kafka).then_some(Part::Kafka));
+        let by_registry = settings.format.read_by().needs_registry(false);
+        needed.extend(by_registry.then_some(Part::Registry));
         parts.fetch(&needed, &progress).await?;
 
         let (directory, scratch, persistence) = match &settings.keep {
@@ -81,11 +87,25 @@ impl Components {
             }
         };
         let azurite_directory = directory.join("azurite");
-        let (azurite, broker, store) = tokio::try_join!(
+        let registry = async {
+            Ok::<_, OfflineError>(match by_registry {
+                true => Some(Registry::start(&parts, &directory.join("registry"), &progress).await?),
+                false => None,
+            })
+        };
+        let (azurite, broker, store, registry) = tokio::try_join!(
             Azurite::start(&parts, &azurite_directory, persistence, &progress),
             Broker::start(settings, &parts, &directory),
             Store::start(&plan, settings.store_memory, &parts, &directory, persistence),
+            registry,
         )?;
+        let registry = match registry {
+            None => None,
+            Some(registry) => {
+                let address = registry.url().parse().map_err(UpError::Address)?;
+                Some((registry, address))
+            }
+        };
         let store_address = match (&store, &plan) {
             (Store::RisingWave(risingwave), _) => risingwave.url().parse()?,
             (Store::Postgres(postgres), _) => postgres.url().parse()?,
@@ -100,7 +120,7 @@ impl Components {
         };
         let blob = format!("{}/{CONTAINER}", azurite.blob_endpoint()).parse()?;
         let kafka = KafkaSettings { broker: address, security: Security::Plaintext };
-        Ok(Components { azurite, broker, store, blob, kafka, store_address, directory, scratch })
+        Ok(Components { azurite, broker, store, registry, blob, kafka, store_address, directory, scratch })
     }
 
     /// Makes the container, the topic and the tables.
@@ -126,7 +146,7 @@ impl Components {
 
     /// Ends when one of the components does, which none should.
     pub(super) async fn died(&mut self) -> OfflineError {
-        let Components { azurite, broker, store, .. } = self;
+        let Components { azurite, broker, store, registry, .. } = self;
         let broker = async {
             match broker {
                 Broker::Kafka(kafka) => kafka.service.died().await,
@@ -140,10 +160,17 @@ impl Components {
                 Store::Running => std::future::pending().await,
             }
         };
+        let registry = async {
+            match registry {
+                Some((registry, _)) => registry.service.died().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             error = azurite.service.died() => error,
             error = broker => error,
             error = store => error,
+            error = registry => error,
         }
     }
 
@@ -162,22 +189,31 @@ impl Components {
                 Store::Running => Ok(()),
             }
         };
-        let (azurite, broker, store) = tokio::join!(self.azurite.service.stop(), broker, store);
-        for error in [azurite, broker, store].into_iter().filter_map(Result::err) {
+        let registry = async {
+            match &mut self.registry {
+                Some((registry, _)) => registry.service.stop().await,
+                None => Ok(()),
+            }
+        };
+        let (azurite, broker, store, registry) = tokio::join!(self.azurite.service.stop(), broker, store, registry);
+        for error in [azurite, broker, store, registry].into_iter().filter_map(Result::err) {
             tracing::warn!("{error}");
         }
         drop(self.scratch);
     }
 
     /// Where everything is, for people.
-    pub(super) fn facts(&self, session: &Session) -> Facts {
+    pub(super) fn facts(&self, session: &Session, page: Page) -> Facts {
         let broker = match &self.broker {
             Broker::Embedded(_) => format!("{} (embedded in this process)", self.kafka.broker),
             Broker::Kafka(_) => format!("{} (Apache Kafka)", self.kafka.broker),
             Broker::Running => self.kafka.broker.to_string(),
         };
+        let registry = self.registry.as_ref();
         Facts {
+            page,
             broker,
+            registry: registry.map(|(_, address)| format!("{address} (Apicurio Registry)")),
             blob: format!("{} (Azurite)", self.blob),
             store: format!("{} ({})", self.store_address, session.engine()),
             psql: self.store_address.psql(),
@@ -194,6 +230,10 @@ impl Components {
 
     pub(super) fn kafka(&self) -> &KafkaSettings {
         &self.kafka
+    }
+
+    pub(super) fn registry(&self) -> Option<&RegistryAddress> {
+        self.registry.as_ref().map(|(_, address)| address)
     }
 
     pub(super) fn store_address(&self) -> &StoreAddress {
@@ -242,9 +282,27 @@ impl Store {
     }
 }
 
+/// What is served for people.
+pub(super) struct Page {
+    pub(super) address: SocketAddr,
+    pub(super) hidden: bool,
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Page { address, hidden } = self;
+        match hidden {
+            false => write!(f, "page     http://{address}/"),
+            true => write!(f, "health   http://{address}/readyz"),
+        }
+    }
+}
+
 /// Where everything is.
 pub(super) struct Facts {
+    pub(super) page: Page,
     pub(super) broker: String,
+    pub(super) registry: Option<String>,
     pub(super) blob: String,
     pub(super) store: String,
     pub(super) psql: String,
@@ -253,8 +311,12 @@ pub(super) struct Facts {
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { broker, blob, store, psql, data } = self;
+        let Facts { page, broker, registry, blob, store, psql, data } = self;
+        writeln!(f, "{page}")?;
         writeln!(f, "broker   {broker}")?;
+        if let Some(registry) = registry {
+            writeln!(f, "schemas  {registry}")?;
+        }
         writeln!(f, "blob     {blob}")?;
         writeln!(f, "store    {store}")?;
         writeln!(f, "data     {data}")?;

@@ -6,6 +6,7 @@ use crate::capturer::CaptureError;
 use crate::kafka::{AddressError as BrokerAddressError, KafkaError};
 use crate::loader::LoadError;
 use crate::offline::OfflineError;
+use crate::page::PageError;
 use crate::producer::ProducerError;
 use crate::store::{InvalidStoreAddress, StoreError};
 
@@ -36,6 +37,9 @@ pub enum UpError {
     /// The loader failed.
     #[error("loader: {0}")]
     Loader(#[from] LoadError),
+    /// The page cannot be served.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// The broker cannot be asked.
     #[error(transparent)]
     Kafka(#[from] KafkaError),

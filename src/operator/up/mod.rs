@@ -3,6 +3,7 @@
 mod check;
 mod components;
 mod error;
+mod page;
 mod pipeline;
 mod plain;
 mod screen;
@@ -60,9 +61,10 @@ async fn run(
     shutdown: CancellationToken,
 ) -> Result<Exit, UpError> {
     let session = components.prepare(settings, &shutdown).await?;
-    let facts = components.facts(&session);
-    print!("{facts}");
     let pipeline = Pipeline::new(settings, components).await?;
+    let page = page::serve(settings, &pipeline).await?;
+    let facts = components.facts(&session, page);
+    print!("{facts}");
     let start = check::Start::take(&pipeline, components).await?;
     let ended = {
         let running = pipeline.run(&shutdown);

@@ -14,6 +14,7 @@ use crate::capture::{Hub, NameFormat, WindowLimits};
 use crate::capturer;
 use crate::loader;
 use crate::producer;
+use crate::registry::RegistrySettings;
 use crate::settings::{
     CaptureSettings, EmptyWindows, EventSource, FileCodec, LiveSettings, LoaderSettings, OrderSource, ProducerSettings,
     Route, Transport, Until, UpSettings, default_order_file,
@@ -35,7 +36,7 @@ const STALL: Duration = Duration::from_secs(60);
 pub(super) struct Pipeline {
     producer: ProducerSettings,
     capture: CaptureSettings,
-    loader: LoaderSettings,
+    pub(super) loader: LoaderSettings,
     hold: bool,
     exit: bool,
     pub(super) sent: Arc<Sent>,
@@ -71,6 +72,7 @@ impl Pipeline {
                 order,
                 format: settings.format,
             },
+            registry: components.registry().map(|address| RegistrySettings::open_to_all(address.clone())),
             rate: settings.rate,
             events: settings.events,
             give_up: STALL,
@@ -92,7 +94,8 @@ impl Pipeline {
             http: None,
             until: Until::Stopped,
         };
-        let route = Route { format: settings.format.read_by(), ..Route::new(hub, "user_event_log") };
+        let (format, registry) = (settings.format.read_by(), components.registry().cloned());
+        let route = Route { format, registry, ..Route::new(hub, "user_event_log") };
         let (blob, store) = (components.blob().clone(), components.store_address().clone());
         let mut loader = LoaderSettings { poll: settings.poll, ..LoaderSettings::new(blob, store, vec![route]) };
         let lane = LiveSettings::of_broker(components.kafka(), &loader.routes);
@@ -110,7 +113,7 @@ impl Pipeline {
             loader,
             hold: components.broker_is_small(),
             exit: settings.exit,
-            sent: Arc::default(),
+            sent: Arc::new(Sent::of(settings.format)),
             captured: capturer::Progress::shared(),
             loaded: Arc::new(loader::Progress::new(settings.poll)),
             began: Instant::now(),

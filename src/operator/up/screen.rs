@@ -99,11 +99,13 @@ fn draw(
     stopping: bool,
 ) {
     let state_height = u16::try_from(state.rows.len().clamp(3, STATE_ROWS)).unwrap_or(3) + 3;
+    let facts = facts.to_string();
+    let facts_height = u16::try_from(facts.lines().count()).unwrap_or(7) + 2;
     let [title, pipeline, latest, connect, messages] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(6),
         Constraint::Length(state_height),
-        Constraint::Length(9),
+        Constraint::Length(facts_height),
         Constraint::Min(3),
     ])
     .areas(frame.area());
@@ -115,10 +117,7 @@ fn draw(
     frame.render_widget(Line::from(hint).alignment(Alignment::Right).dim(), title);
     frame.render_widget(stages(snapshot), pipeline);
     frame.render_widget(latest_state(state), latest);
-    frame.render_widget(
-        Paragraph::new(Text::from(facts.to_string())).block(Block::bordered().title(" connect ")),
-        connect,
-    );
+    frame.render_widget(Paragraph::new(Text::from(facts)).block(Block::bordered().title(" connect ")), connect);
     let room = usize::from(messages.height.saturating_sub(2));
     let lines: Vec<_> = log[log.len().saturating_sub(room)..].iter().map(|line| Line::from(line.as_str())).collect();
     frame.render_widget(Paragraph::new(lines).dim().block(Block::bordered().title(" log ")), messages);

@@ -1,12 +1,14 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::producer::{Acknowledged, Event, Observer, Op};
+use crate::producer::{Acknowledged, Observer, Op, unwrapped};
+use crate::settings::EventFormat;
 
 /// What the producer sent, as the broker acknowledged it: the other side of every comparison, made without any of the
 /// stages that are compared.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sent {
+    format: EventFormat,
     state: Mutex<State>,
 }
 
@@ -28,6 +30,11 @@ struct Latest {
 pub(super) type UserRow = [Option<String>; 5];
 
 impl Sent {
+    /// Nothing yet, of events that are wrapped so.
+    pub(super) fn of(format: EventFormat) -> Self {
+        Sent { format, state: Mutex::default() }
+    }
+
     /// How many events were acknowledged.
     pub(super) fn events(&self) -> u64 {
         self.lock().events
@@ -45,11 +52,11 @@ impl Sent {
 
 impl Observer for Sent {
     fn acknowledged(&self, acknowledged: &Acknowledged<'_>) {
-        let event = serde_json::from_slice::<Event<'_>>(acknowledged.payload);
+        let event = unwrapped(acknowledged.payload, self.format);
         let mut state = self.lock();
         state.events += 1;
         // Only generated events are sent here; one that cannot be read shows as a state that is not what was sent.
-        let Ok(event) = event else { return };
+        let Some(event) = event else { return };
         if state.latest.get(&event.id).is_none_or(|latest| event.event_order >= latest.order) {
             let row = (event.op != Op::Delete).then(|| {
                 [

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,18 +6,19 @@ use super::ahead;
 use super::error::VerifyError;
 use super::finding::{Finding, Findings, Kind};
 use super::gaps::{check_gaps, hold_against_log};
+use super::gone::Gone;
 use super::listing::{self, Listed};
 use super::records::Records;
 use super::report::{Line, Report};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::{PartitionId, SequenceNumber};
-use crate::ledger::{Coverage, Forgotten, LogEnds};
+use crate::ledger::{Coverage, LogEnds};
 use crate::operator::progress::Ongoing;
 use crate::operator::source;
 use crate::operator::store::{Current, address, connect_current};
 use crate::settings::{Route, VerifySettings};
-use crate::store::{Behind, Session, Shelf};
+use crate::store::{Behind, Session};
 
 /// How far into what is broken a check looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +186,8 @@ impl Check<'_> {
         if !recent && waiting.unwrap_or(0) == 0 {
             ahead::check(ahead, self.settings.live_unproven, &mut findings);
         }
-        let gone = self.forgotten(route, partition, &mut findings).await?;
+        let is_indexed = coverage.is_indexed();
+        let gone = Gone::look(session, (target, is_indexed), hub, partition, &mut findings).await?;
         let records = Records {
             session,
             target,
@@ -214,6 +216,7 @@ impl Check<'_> {
             known: coverage.files().len(),
             pruned_before: pruned.map(|pruned| pruned.before),
             forgotten: gone.len(),
+            forgotten_rows: gone.rows_of_records(),
             records: coverage.sum(|file| file.records),
             rows: found.rows,
             rejected: found.rejected,
@@ -240,31 +243,6 @@ impl Check<'_> {
             report.load_again(route, versions);
         }
         Ok(Checked { line, findings, last: coverage.last() })
-    }
-
-    /// The forgotten records that are not there. Those that are there again are told.
-    async fn forgotten(
-        &self,
-        route: &Route,
-        partition: PartitionId,
-        findings: &mut Findings<'_>,
-    ) -> Result<Vec<Forgotten>, VerifyError> {
-        let (session, target, hub) = (self.session(), route.table.as_str(), route.hub.name());
-        let mut forgotten = session.forgotten(target, hub, partition).await?;
-        if forgotten.is_empty() {
-            return Ok(forgotten);
-        }
-        let mut there = HashSet::new();
-        for shelf in [Shelf::Rows, Shelf::Rejected] {
-            let found = session.forgotten_there(target, shelf, hub, partition, None).await?;
-            there.extend(found.into_iter().map(|(identity, _)| identity));
-        }
-        if !there.is_empty() {
-            let text = format!("{} records that were forgotten are there again", there.len());
-            findings.unproven((), text, "deltawave prune --forgotten --yes deletes them again");
-        }
-        forgotten.retain(|record| !there.contains(&(record.number, record.at)));
-        Ok(forgotten)
     }
 }
 

@@ -115,7 +115,7 @@ impl Records<'_> {
             }
             if part.len() == 1 {
                 self.file_differs(self.file(*first), from, both, findings).await?;
-            } else if both.rows.rows + both.rejected.rows + both.gone + both.gone_rejected == 0 {
+            } else if both.rows.rows + both.rejected.rows + both.gone.rows + both.gone.rejected == 0 {
                 let text = format!(
                     "none of the records of {} files is in {} or rejected_events, from {} on",
                     part.len(),
@@ -142,11 +142,16 @@ impl Records<'_> {
         let blob = file.blob.as_str();
         let Both { rows, rejected, .. } = both;
         // A table that tells a record's rows apart may have several of one number.
-        if (rows.rows > rows.numbers && !file.is_indexed) || rows.rows > file.rows {
+        let more = rows.rows + both.gone.rows > file.rows;
+        if (rows.rows > rows.numbers && !file.is_indexed) || more {
             let doubled = self.doubles(span, Some(blob), findings).await?;
-            if rows.rows > file.rows && !doubled {
+            if more && !doubled {
+                let gone = match both.gone.rows {
+                    0 => String::new(),
+                    gone => format!(", {gone} were forgotten"),
+                };
                 let text = format!(
-                    "{} has {} rows with these numbers, the ledger accounts for {}: a file is being loaded, one of \
+                    "{} has {} rows with these numbers{gone}, the ledger accounts for {}: a file is being loaded, one of \
                      another life of the hub is not in the ledger, the ledger's row is wrong, or rows were added by hand",
                     self.target, rows.rows, file.rows
                 );
@@ -161,8 +166,8 @@ impl Records<'_> {
             let text = format!("in neither {} nor rejected_events, though {blob} has them", self.target);
             findings.hole((*missing, blob), text, REPLAY);
         }
-        let lack = rows.numbers + both.gone < file.loaded || both.accounted() < file.loaded + file.rejected;
-        let parts = rows.rows + both.gone < file.rows && !lack;
+        let lack = rows.numbers + both.gone.loaded < file.loaded || both.accounted() < file.loaded + file.rejected;
+        let parts = rows.rows + both.gone.rows < file.rows && !lack;
         if parts {
             let text = format!(
                 "{} has {} rows of these records, the ledger says {}: of some records not every row is there ({blob})",

@@ -119,7 +119,7 @@ impl Records<'_> {
         }
         let mut there: HashSet<Identity> =
             self.session.identities(&self.numbers(chunk.span)).await?.into_iter().collect();
-        there.extend(self.gone_in(chunk.span).iter().map(|record| (record.number, record.at)));
+        there.extend(self.gone.within(chunk.span).iter().map(|record| (record.number, record.at)));
         for file in files() {
             let Some(container) = self.readable(file) else { continue };
             let blob = file.blob.as_str();

@@ -23,11 +23,11 @@ impl Records<'_> {
             } else if last - first < SHORT {
                 let mut there: HashSet<i64> =
                     self.session.identities(&self.numbers(span)).await?.iter().map(|(number, _)| number.0).collect();
-                there.extend(self.gone_in(span).iter().map(|record| record.number.0));
+                there.extend(self.gone.within(span).iter().map(|record| record.number.0));
                 for number in (first..=last).filter(|number| !there.contains(number)).map(SequenceNumber) {
                     push(&mut missing, Span { first: number, last: number });
                 }
-            } else if both.rejected.numbers + both.gone + both.gone_rejected > 0
+            } else if both.rejected.numbers + both.gone.rows + both.gone.rejected > 0
                 || i64::try_from(there) != Ok(last - first + 1)
             {
                 let middle = first + (last - first) / 2;
@@ -45,7 +45,7 @@ impl Records<'_> {
         blob: Option<&str>,
         findings: &mut Findings<'_>,
     ) -> Result<bool, VerifyError> {
-        let doubled = self.session.doubled(&self.numbers(span), self.is_indexed(), 100).await?;
+        let doubled = self.session.doubled(&self.numbers(span), self.coverage.is_indexed(), 100).await?;
         for (number, at, times) in &doubled {
             let one = Span { first: *number, last: *number };
             let text = format!("{times} rows of {} are this one record (enqueued {at})", self.target);

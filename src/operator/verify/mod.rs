@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod finding;
 mod gaps;
+mod gone;
 mod listing;
 mod missing;
 mod reading;

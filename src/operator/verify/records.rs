@@ -1,8 +1,9 @@
 use super::error::VerifyError;
+use super::gone::{Gone, Missed};
 use crate::azure::blob::Container;
 use crate::capture::PartitionId;
 use crate::formats::FormatName;
-use crate::ledger::{Coverage, CoveredFile, Forgotten, PrunedRange, Span};
+use crate::ledger::{Coverage, CoveredFile, PrunedRange, Span};
 use crate::operator::progress::Ongoing;
 use crate::store::{Behind, Counted, Numbers, Session};
 
@@ -17,8 +18,8 @@ pub(super) struct Records<'a> {
     pub(super) pruned: Option<&'a PrunedRange>,
     /// What is ahead of the files, which is neither surplus nor missing.
     pub(super) behind: Option<Behind>,
-    /// Forgotten records that are not there, in order.
-    pub(super) gone: &'a [Forgotten],
+    /// What was forgotten and is not there.
+    pub(super) gone: &'a Gone,
     /// What bodies are.
     pub(super) format: FormatName,
     /// Numbers may be left out.
@@ -34,10 +35,8 @@ pub(super) struct Records<'a> {
 pub(super) struct Both {
     pub(super) rows: Counted,
     pub(super) rejected: Counted,
-    /// Rows of them that were forgotten.
-    pub(super) gone: u64,
-    /// Rejected records of them that were forgotten.
-    pub(super) gone_rejected: u64,
+    /// What of them was forgotten.
+    pub(super) gone: Missed,
 }
 
 /// What the ledger says of some files.
@@ -59,26 +58,12 @@ impl Records<'_> {
     pub(super) async fn both_of(&self, numbers: &Numbers<'_>) -> Result<Both, VerifyError> {
         let rows = self.session.count_rows(numbers).await?;
         let rejected = self.session.count_rejected(numbers).await?;
-        let gone_rejected = self.gone_in(numbers.span).iter().filter(|record| record.rejected).count() as u64;
-        let gone = self.gone_in(numbers.span).len() as u64 - gone_rejected;
-        Ok(Both { rows, rejected, gone, gone_rejected })
-    }
-
-    /// The forgotten records among these numbers that are not there.
-    pub(super) fn gone_in(&self, span: Span) -> &[Forgotten] {
-        let from = self.gone.partition_point(|record| record.number < span.first);
-        let to = self.gone.partition_point(|record| record.number <= span.last);
-        &self.gone[from..to]
+        Ok(Both { rows, rejected, gone: self.gone.missed(numbers.span) })
     }
 
     pub(super) fn numbers(&self, span: Span) -> Numbers<'_> {
         let but = self.behind.filter(Behind::is_of_a_life);
         Numbers { target: self.target, hub: self.hub, partition: self.partition, span, since: None, but }
-    }
-
-    /// Whether the table tells several rows of a record apart.
-    pub(super) fn is_indexed(&self) -> bool {
-        self.coverage.files().iter().any(|file| file.is_indexed)
     }
 
     pub(super) fn file(&self, at: usize) -> &CoveredFile {
@@ -89,14 +74,14 @@ impl Records<'_> {
 impl Both {
     /// Whether this is what the ledger says. What was rejected may be there and loaded later all the same.
     pub(super) fn fits(&self, Wanted { loaded, rows, rejected }: Wanted, overlaps: bool) -> bool {
-        self.rows.rows + self.gone == rows
-            && (overlaps || self.rows.numbers + self.gone == loaded)
-            && (self.rejected.rows + self.gone_rejected == rejected
-                || (!overlaps && self.rejected.numbers + self.gone_rejected > rejected))
+        self.rows.rows + self.gone.rows == rows
+            && (overlaps || self.rows.numbers + self.gone.loaded == loaded)
+            && (self.rejected.rows + self.gone.rejected == rejected
+                || (!overlaps && self.rejected.numbers + self.gone.rejected > rejected))
     }
 
     /// How many of these numbers are there, or were forgotten.
     pub(super) fn accounted(&self) -> u64 {
-        self.rows.numbers + self.rejected.numbers + self.gone + self.gone_rejected
+        self.rows.numbers + self.rejected.numbers + self.gone.loaded + self.gone.rejected
     }
 }

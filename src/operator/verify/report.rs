@@ -26,8 +26,10 @@ pub(super) struct Line {
     pub(super) known: usize,
     /// Before when what is old was deleted.
     pub(super) pruned_before: Option<EnqueuedTime>,
-    /// Records that were forgotten and are not there.
+    /// Records, and rows of records that have several, that were forgotten and are not there.
     pub(super) forgotten: usize,
+    /// The rows among them.
+    pub(super) forgotten_rows: usize,
     pub(super) records: u64,
     pub(super) rows: u64,
     pub(super) rejected: u64,
@@ -132,8 +134,12 @@ impl Report {
             text.push_str(&format!("; what came before {between}{} was pruned", last.sql()));
         }
         let forgotten: usize = self.lines.iter().map(|line| line.forgotten).sum();
-        if forgotten > 0 {
-            text.push_str(&format!("; {forgotten} records were forgotten"));
+        let rows: usize = self.lines.iter().map(|line| line.forgotten_rows).sum();
+        match (forgotten - rows, rows) {
+            (0, 0) => {}
+            (records, 0) => text.push_str(&format!("; {records} records were forgotten")),
+            (0, rows) => text.push_str(&format!("; {rows} rows of records were forgotten")),
+            (records, rows) => text.push_str(&format!("; {records} records and {rows} rows of others were forgotten")),
         }
         text
     }

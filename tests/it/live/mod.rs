@@ -1,6 +1,8 @@
 //! `loader --live` beside a Kafka broker and a `capture`: rows before their file, once after it, and none where the key is
 //! not the file's.
 
+mod endpoint;
+mod formats;
 mod kills;
 mod level;
 
@@ -73,8 +75,14 @@ impl Pipe {
 
 /// A metric's value, summed over its labels.
 pub async fn metric(http: &Http, name: &str) -> f64 {
+    metric_of(http, name, "").await
+}
+
+/// The same of samples with this label.
+pub async fn metric_of(http: &Http, name: &str, label: &str) -> f64 {
     let (_, _, text) = http.get("/metrics").await;
-    let samples = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    let named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    let samples = text.lines().filter(named).filter(|line| line.contains(label));
     samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
 }
 
@@ -149,6 +157,7 @@ async fn the_newest_rows_are_there_before_their_file_which_needs_no_writing() {
     pipe.capture().await;
     pipe.noted(4).await;
     assert_eq!(metric(&http, "deltawave_loader_rows_already_there_total").await, 60.0);
+    assert_eq!(metric(&http, "deltawave_loader_files_already_there_total").await, 2.0);
     eventually("proven", async || {
         let (_, answer) = http.ready().await;
         let partitions = answer["live"][0]["partitions"].as_array().cloned().unwrap_or_default();
@@ -213,14 +222,23 @@ async fn a_lane_waits_for_the_first_file_unless_it_need_not() {
 
     let other = Pipe::new().await;
     other.send(0..10, NOW);
-    let running = other.start(&["--live-from-start"]);
-    lanes(&Http::of(&running).await, "reading").await;
+    let running = other.start(&["--live-from-start", "--live-unproven", "0.1"]);
+    let http = Http::of(&running).await;
+    lanes(&http, "reading").await;
     // From the end on: what was before is left to the files.
     other.send(10..15, NOW);
     other.rows(10).await;
+    running.says("no Capture file has given live rows").await;
+    let late = |lanes: Vec<Value>| lanes.iter().filter(|lane| lane["unproven_is_late"] == true).count();
+    assert_eq!(late(lanes(&http, "reading").await), PARTITIONS as usize);
     other.capture().await;
     other.noted(2).await;
     other.bench.assert_all(PARTITIONS, 15).await;
+    eventually("proven", async || match late(lanes(&http, "reading").await) {
+        0 => Ok(()),
+        late => Err(late),
+    })
+    .await;
     ends(running).await;
     pipe.bench.passed().await;
     other.bench.passed().await;

@@ -25,6 +25,8 @@ use crate::support::{Ended, Files, Http, Running, program, run, store, unique};
 const PASSWORD: [&str; 2] = ["correct-horse+battery", "correct-horse%2Bbattery"];
 const MISPLACED: &str = "hunter2-misplaced";
 const ASSERTION: &str = "assertion-of-a-service-account";
+/// What opens a page.
+const TOKEN: &str = "page-token-0123456789";
 
 /// What must be written nowhere: the signatures, in both spellings, and whatever looks like one.
 struct Secrets(Vec<String>);
@@ -220,6 +222,27 @@ async fn a_loader_writes_no_secret() {
             secrets.unseen(path, &http.get(path).await.2);
         }
         secrets.unseen("a running loader", &running.err());
+    }
+    // What opens its page, right and wrong.
+    let page = Secrets::words(&[TOKEN]);
+    for source in forms(&directory, &cloud, TOKEN) {
+        let flags = ["--http", "127.0.0.1:0", "--http-token", &source, "--blob-sas", &good, "--log-level", "trace"];
+        let mut command = program(env!("CARGO_BIN_EXE_loader"), &flags);
+        cloud.show(&mut command);
+        command.env(BLOB, &here).env("DELTAWAVE_STORE_URL", &store_url);
+        let running = Running::start(command);
+        let http = Http::of(&running).await;
+        for (token, status) in [(TOKEN, 200), ("page-token-9876543210", 401)] {
+            for path in ["/", "/metrics", "/page/rows"] {
+                let (code, head, body) = http.ask(path, &format!("host: x\r\nauthorization: Bearer {token}\r\n")).await;
+                assert_eq!(code, status, "{path}: {body}");
+                page.unseen(path, &format!("{head}{body}"));
+            }
+        }
+        let (code, head, _) = http.ask(&format!("/?token={TOKEN}"), "host: x\r\n").await;
+        assert!(code == 303 && head.contains("set-cookie: deltawave="), "{head}");
+        page.unseen("what the page sets", &head);
+        page.unseen("a running loader", &running.err());
     }
     bench.passed().await;
 }

@@ -29,11 +29,23 @@ impl Http {
         &self.0
     }
 
+    /// Its address for a browser.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.0)
+    }
+
     /// A page's status, content type and body.
     pub async fn get(&self, path: &str) -> (u16, String, String) {
+        let (status, head, body) = self.ask(path, "host: x\r\n").await;
+        let kind = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+        (status, kind.to_owned(), body)
+    }
+
+    /// The same with header lines of one's own, each with its end; gives all header lines of the answer.
+    pub async fn ask(&self, path: &str, headers: &str) -> (u16, String, String) {
         let ask = async {
             let mut stream = TcpStream::connect(&self.0).await.unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let request = format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
@@ -41,8 +53,7 @@ impl Http {
         };
         let answer = timeout(Duration::from_secs(10), ask).await.unwrap_or_else(|_| panic!("{path}: no answer"));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let kind = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
-        (head[9..12].parse().unwrap(), kind.to_owned(), body.to_owned())
+        (head[9..12].parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
     }
 
     /// `/readyz`: whether it is ready, and what it says.
@@ -54,6 +65,15 @@ impl Http {
         assert_eq!(answer["ready"], status == 200);
         assert_eq!(answer["reason"].is_null(), status == 200, "{answer}");
         (status == 200, answer)
+    }
+
+    /// Waits until it is ready, where it says no more than that to whoever has no token.
+    pub async fn until_unguarded(&self) {
+        eventually("readiness", async || match self.get("/readyz").await {
+            (200, _, _) => Ok(()),
+            (_, _, answer) => Err(answer),
+        })
+        .await;
     }
 
     /// Waits until it is ready, or is not for a reason that contains these words.

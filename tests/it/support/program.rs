@@ -86,9 +86,14 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub async fn end(mut self) -> Ended {
-        let Ok(status) = timeout(DEADLINE, self.child.wait()).await else {
-            panic!("not ended within {DEADLINE:?}; it said:\n{}", self.err());
+    pub async fn end(self) -> Ended {
+        self.end_within(DEADLINE).await
+    }
+
+    /// The same of one that has more to do.
+    pub async fn end_within(mut self, deadline: Duration) -> Ended {
+        let Ok(status) = timeout(deadline, self.child.wait()).await else {
+            panic!("not ended within {deadline:?}; it said:\n{}\n{}", self.out(), self.err());
         };
         let status = status.unwrap();
         let (code, signal) = (status.code(), status.signal());

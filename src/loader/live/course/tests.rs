@@ -55,6 +55,22 @@ fn a_lane_reads_on_behind_what_is_captured_once_the_key_is_proven() {
 }
 
 #[test]
+fn a_record_is_waited_for_while_it_is_to_be_compared_too() {
+    let mut course = Course::new(WINDOW, false);
+    assert_eq!(course.awaits(), None);
+    course.captured(captured(0, &[record(4, 5)]));
+    assert_eq!(course.awaits(), None);
+    course.begin(&ends(0, 9));
+    assert_eq!(course.awaits(), Some(SequenceNumber(4)));
+    course.record(&record(4, 5), at(20));
+    assert_eq!(course.awaits(), Some(SequenceNumber(5)));
+    course.captured(captured(1, &[record(7, 5)]));
+    course.begin(&ends(8, 9));
+    assert!(matches!(course.phase(), Phase::Shut(_)));
+    assert_eq!(course.awaits(), None);
+}
+
+#[test]
 fn a_backlog_is_jumped_over_and_old_times_alone_are_none() {
     let mut course = Course::new(WINDOW, false);
     course.captured(captured(0, &[record(4, 0)]));

@@ -36,7 +36,9 @@ impl<'s> Deep<'s> {
         for Difference { row, columns } in &differences {
             let origin = rows.origin(*row);
             let Some(columns) = columns else {
-                missing.entry(origin.partition).or_default().push(origin);
+                if !self.forgotten.has(&origin) {
+                    missing.entry(origin.partition).or_default().push(origin);
+                }
                 continue;
             };
             let span = Span { first: origin.number, last: origin.number };
@@ -47,10 +49,10 @@ impl<'s> Deep<'s> {
             }
         }
         for (partition, mut origins) in missing {
-            let elsewhere = self.elsewhere(partition, &origins).await?;
-            origins.retain(|origin| !elsewhere.contains(&(origin.number, origin.at)));
+            let rejected = self.rejected(partition, &origins).await?;
+            origins.retain(|origin| !rejected.contains(&(origin.number, origin.at)));
             // Several rows of one record are one finding.
-            origins.dedup();
+            origins.dedup_by_key(|origin| (origin.blob, origin.number, origin.at));
             for origin in origins {
                 let text = format!("not in {}, though {} has it", rows.table.name(), origin.blob);
                 let span = Span { first: origin.number, last: origin.number };
@@ -60,12 +62,8 @@ impl<'s> Deep<'s> {
         Ok(())
     }
 
-    /// Which of these records are in `rejected_events`, or were forgotten.
-    async fn elsewhere(
-        &self,
-        partition: PartitionId,
-        origins: &[Origin<'_>],
-    ) -> Result<HashSet<Identity>, VerifyError> {
+    /// Which of these records are in `rejected_events`.
+    async fn rejected(&self, partition: PartitionId, origins: &[Origin<'_>]) -> Result<HashSet<Identity>, VerifyError> {
         let (target, hub) = (self.route.table.as_str(), self.route.hub.name());
         let numbers = || origins.iter().map(|origin| origin.number);
         let times = || origins.iter().map(|origin| origin.at);
@@ -74,14 +72,7 @@ impl<'s> Deep<'s> {
         let run = Run { span: Span { first, last }, from, until };
         let range = KeyRange { target, hub, partition, shelf: Shelf::Rejected, run };
         let rejected = self.session.records_in(&range, false).await?;
-        Ok(origins
-            .iter()
-            .map(|origin| (origin.number, origin.at))
-            .filter(|(number, at)| {
-                self.forgotten.contains(&(partition, (*number, *at)))
-                    || rejected.iter().any(|(n, t, _)| (n, t) == (number, at))
-            })
-            .collect())
+        Ok(rejected.into_iter().map(|(number, at, _)| (number, at)).collect())
     }
 }
 

@@ -21,7 +21,7 @@ use super::list;
 use super::report::Report;
 use crate::capture::{PartitionId, Scope};
 use crate::ledger::FileState;
-use crate::loader::{Again, Reread, reread};
+use crate::loader::{Again, Origin, Reread, reread};
 use crate::operator::progress::Ongoing;
 use crate::operator::store::{address, connect_current};
 use crate::settings::{ReadingSettings, Route, VerifySettings};
@@ -29,8 +29,16 @@ use crate::store::{Identity, Session};
 use deep::Deep;
 use newest::Newest;
 
-/// Records that someone asked to be forgotten, which the files still have.
-type Forgotten = HashSet<(PartitionId, Identity)>;
+/// Records that someone asked to be forgotten, and rows of records that have several, which the files still have.
+#[derive(Debug, Default)]
+struct Forgotten(HashSet<(PartitionId, Identity, Option<i32>)>);
+
+impl Forgotten {
+    /// Whether a row is one of them.
+    fn has(&self, Origin { partition, number, at, index, .. }: &Origin<'_>) -> bool {
+        [None, Some(*index)].iter().any(|index| self.0.contains(&(*partition, (*number, *at), *index)))
+    }
+}
 
 /// What was read again, and found to be as it is there.
 #[derive(Debug, Clone, Copy, Default)]
@@ -163,11 +171,12 @@ async fn loaded(session: &Session, verify: &VerifySettings, again: Again) -> Res
 }
 
 async fn forgotten(session: &Session, route: &Route) -> Result<Forgotten, VerifyError> {
-    let mut all = Forgotten::new();
+    let mut all = Forgotten::default();
     for (hub, partition) in session.forgotten_partitions(&route.table).await? {
         if hub == route.hub.name() {
             let forgotten = session.forgotten(&route.table, &hub, partition).await?;
-            all.extend(forgotten.into_iter().map(|record| (partition, (record.number, record.at))));
+            let row = |gone: crate::ledger::Forgotten| (partition, (gone.number, gone.at), gone.index);
+            all.0.extend(forgotten.into_iter().map(row));
         }
     }
     Ok(all)

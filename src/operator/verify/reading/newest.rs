@@ -79,7 +79,7 @@ impl Newest {
                 continue;
             }
             let origin = rows.origin(row);
-            if forgotten.contains(&(origin.partition, (origin.number, origin.at))) {
+            if forgotten.has(&origin) {
                 continue;
             }
             let order = shape.order.iter().map(|column| rank(*column, row)).collect();

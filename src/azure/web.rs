@@ -14,9 +14,9 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// Bytes of an answer.
 const LARGEST: usize = 16 << 20;
 
-/// Asks servers for what they have, with the same trust in certificates and proxies as all else over HTTPS.
+/// Requests that no SDK makes, with the same trust in certificates and proxies as all else over HTTPS.
 #[derive(Debug, Clone)]
-pub struct Getter(Arc<dyn HttpClient>);
+pub struct Web(Arc<dyn HttpClient>);
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -29,18 +29,38 @@ pub struct Got {
     pub body: Vec<u8>,
 }
 
-impl Getter {
+impl Web {
     /// Sends nothing.
     pub fn new() -> Self {
-        Getter(transport::client(SILENCE))
+        Web(transport::client(SILENCE))
     }
 
-    /// Asks once.
+    /// Asks once for what is there.
     ///
     /// # Errors
     /// Why there is no whole answer, without what was sent.
     pub async fn get(&self, url: &Url, authorization: Option<&Secret>) -> Result<Got, String> {
-        let mut request = Request::new(url.clone(), Method::Get);
+        self.ask(Request::new(url.clone(), Method::Get), authorization).await
+    }
+
+    /// Gives a body of that type, once.
+    ///
+    /// # Errors
+    /// Why there is no whole answer, without what was sent: it may have been taken all the same.
+    pub async fn post(
+        &self,
+        url: &Url,
+        authorization: Option<&Secret>,
+        content_type: &'static str,
+        body: String,
+    ) -> Result<Got, String> {
+        let mut request = Request::new(url.clone(), Method::Post);
+        request.insert_header(HeaderName::from_static("content-type"), content_type);
+        request.set_body(body);
+        self.ask(request, authorization).await
+    }
+
+    async fn ask(&self, mut request: Request, authorization: Option<&Secret>) -> Result<Got, String> {
         request.insert_header(HeaderName::from_static("user-agent"), transport::application_id());
         request.insert_header(HeaderName::from_static("accept"), "*/*");
         if let Some(authorization) = authorization {
@@ -60,8 +80,8 @@ impl Getter {
     }
 }
 
-impl Default for Getter {
+impl Default for Web {
     fn default() -> Self {
-        Getter::new()
+        Web::new()
     }
 }

@@ -1,19 +1,21 @@
 //! Bodies whose schemas are in a registry: a real one with records of a serializer that is not ours, and played ones that
 //! refuse, are away, or are Azure's.
 
+mod azure;
+mod producer;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use deltawave::capture::PropertyValue;
 use deltawave::offline::{Parts, Registry, Serializers};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::loader::Bench;
-use crate::support::cloud::{Answer, Asked, Cloud, Played};
-use crate::support::{Http, Running, event, home, quiet, run, unique};
+use crate::support::cloud::{Answer, Asked, Played};
+use crate::support::{Http, event, home, quiet, run, unique};
 
 const KEY: &str = "event_hub varchar, partition_id int, sequence_number bigint, enqueued_at timestamp, \
      PRIMARY KEY (event_hub, partition_id, sequence_number, enqueued_at)";
@@ -174,54 +176,6 @@ async fn a_schema_that_no_registry_has_rejects_its_records_alone() {
     assert!(said.contains("refuses (401 who is it?)") && said.contains("--schema-registry-user"), "{said}");
     let ended = run(bench.loader(&["--once", "--route", "framed=framed,format=avro"])).await;
     assert!(ended.code == Some(2) && ended.err.contains("--schema-registry: is missing"), "{}", ended.err);
-    bench.passed().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn azures_registry_is_asked_with_the_programs_own_identity() {
-    const GUID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-    let service = Played::https(|asked: &Asked| {
-        let bearer = asked.header("authorization").is_some_and(|shown| shown.starts_with("Bearer "));
-        let known = path(asked) == format!("/$schemaGroups/$schemas/{GUID}") && asked.query("api-version").is_some();
-        match (bearer, known) {
-            (false, _) => Answer::json(401, json!({"error": "no token"})),
-            (true, true) => Answer::json(200, serde_json::from_str::<Value>(SCHEMA).unwrap()),
-            (true, false) => Answer::json(404, json!({"error": "no such schema"})),
-        }
-    })
-    .await;
-    let cloud = Cloud::with_event_hubs_at(&service).await;
-    let bench = Bench::new().await;
-    bench.store.run(&format!("CREATE TABLE azure (a bigint, {KEY})")).await;
-    let mut good = event(0, vec![14]);
-    good.system_properties = vec![("content-type".to_owned(), PropertyValue::String(format!("avro/binary+{GUID}")))];
-    let mut unknown = event(1, vec![14]);
-    let other = "avro/binary+ffffffffffffffffffffffffffffffff".to_owned();
-    unknown.properties = vec![("content-type".to_owned(), PropertyValue::String(other))];
-    bench.files.of_hub("azure").add(0, 0, vec![good, unknown]).await;
-    let mut command = bench.loader(&[
-        "--once",
-        "--route",
-        "azure=azure,format=avro",
-        "--require",
-        "",
-        "--schema-registry",
-        "azure:contoso",
-    ]);
-    cloud.show(&mut command);
-    let ended = Running::start(command).end().await;
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert_eq!(bench.store.rows("SELECT a FROM azure").await, [["7"]]);
-    let rejected = bench.store.rows("SELECT reason FROM rejected_events").await;
-    assert!(
-        rejected[0][0].starts_with("schema registry azure:contoso.servicebus.windows.net does not have schema fff"),
-        "{rejected:?}"
-    );
-    let tokens = cloud.identity.asked();
-    assert!(
-        tokens.iter().any(|asked| asked.query("resource").as_deref() == Some("https://eventhubs.azure.net")),
-        "{tokens:?}"
-    );
     bench.passed().await;
 }
 
