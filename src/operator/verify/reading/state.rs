@@ -77,7 +77,7 @@ pub(super) async fn compare(
         findings.note((), text);
     }
     let excused = |odd: &&Odd<'_>| newer.contains(odd.key) || absent.contains(odd.key);
-    let cure = "look at how the view is made; `deltawave init --recreate` makes the one of init anew";
+    let cure = "look at how the view is made; once latest_user_state is dropped, `deltawave init` makes its own again";
     for Odd { event, text, .. } in odd.iter().filter(|odd| !excused(odd)) {
         findings.changed((), format!("the row {} {text}", named(&key, &shape.key_of(event))), cure);
     }
