@@ -153,7 +153,6 @@ impl Health {
         counter!("deltawave_loader_added_columns_total", "route" => route.to_string()).increment(0);
     }
 
-<<<<<<< HEAD
     /// Each partition of which files were loaded.
     pub(super) fn files(&self) -> Vec<LoadedFiles> {
         let state = self.lock();
@@ -164,8 +163,6 @@ impl Health {
         state.newest.iter().map(file).collect()
     }
 
-=======
->>>>>>> main
     /// Counts that tell of trouble begin at zero: one that begins with the trouble would not be seen to grow.
     pub(super) fn count_from_zero(&self, route: &Arc<str>, hub: &str) {
         let of = |outcome: &'static str| {
@@ -180,19 +177,6 @@ impl Health {
         for party in [Party::Blob, Party::Store, Party::Queue] {
             counter!("deltawave_loader_retries_total", "kind" => party.name()).increment(0);
         }
-<<<<<<< HEAD
-=======
-    }
-
-    /// Of each hub's partitions of which files were loaded: the newest window, and the last number of the file loaded last.
-    pub(super) fn files(&self) -> Vec<(String, Arc<str>, i32, OffsetDateTime, Option<i64>)> {
-        let state = self.lock();
-        let file = |(key, window): (&(String, Arc<str>, i32), &OffsetDateTime)| {
-            let (hub, route, partition) = key.clone();
-            (hub, route, partition, *window, state.last.get(key).copied())
-        };
-        state.newest.iter().map(file).collect()
->>>>>>> main
     }
 
     /// So many files are written again.

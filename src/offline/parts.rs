@@ -24,17 +24,10 @@ pub enum Part {
     Registry,
     /// What others write records with, for Node.
     Serializers,
-<<<<<<< HEAD
     /// What drives a browser, for Node.
     Browser,
     /// Prometheus, with promtool.
     Prometheus,
-=======
-    /// Prometheus, with promtool.
-    Prometheus,
-    /// What drives a browser, for Node.
-    Browser,
->>>>>>> main
 }
 
 impl Part {
@@ -58,18 +51,11 @@ impl Part {
                 ("package.json", include_str!("parts/serializers/package.json")),
                 ("package-lock.json", include_str!("parts/serializers/package-lock.json")),
             ],
-<<<<<<< HEAD
-=======
-            Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
->>>>>>> main
             Part::Browser => &[
                 ("package.json", include_str!("parts/browser/package.json")),
                 ("package-lock.json", include_str!("parts/browser/package-lock.json")),
             ],
-<<<<<<< HEAD
             Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
-=======
->>>>>>> main
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -85,13 +71,8 @@ impl Part {
             Part::Connect => "connect",
             Part::Registry => "registry",
             Part::Serializers => "serializers",
-<<<<<<< HEAD
             Part::Browser => "browser",
             Part::Prometheus => "prometheus",
-=======
-            Part::Prometheus => "prometheus",
-            Part::Browser => "browser",
->>>>>>> main
         }
     }
 
@@ -104,13 +85,8 @@ impl Part {
             Part::Connect => ("Kafka Connect with Debezium", "38 MB"),
             Part::Registry => ("Apicurio Registry", "110 MB"),
             Part::Serializers => ("serializers for Node", "5 MB"),
-<<<<<<< HEAD
             Part::Browser => ("Playwright and axe", "5 MB"),
             Part::Prometheus => ("Prometheus", "19 MB"),
-=======
-            Part::Prometheus => ("Prometheus", "19 MB"),
-            Part::Browser => ("Playwright and axe", "5 MB"),
->>>>>>> main
         }
     }
 

@@ -12,15 +12,9 @@ pub(super) enum Need {
     Npm,
     Java,
     Maven,
-<<<<<<< HEAD
     /// A browser, for the tests of the page.
     Chromium,
     Prometheus,
-=======
-    Prometheus,
-    /// A browser, for the tests of the page.
-    Chromium,
->>>>>>> main
 }
 
 /// Chromium by its own name, and what else it is called or built as.
@@ -39,13 +33,8 @@ impl Need {
             Need::Npm => "npm",
             Need::Java => "java",
             Need::Maven => "mvn",
-<<<<<<< HEAD
             Need::Chromium => "chromium",
             Need::Prometheus => "prometheus",
-=======
-            Need::Prometheus => "prometheus",
-            Need::Chromium => "chromium",
->>>>>>> main
         }
     }
 
@@ -54,11 +43,7 @@ impl Need {
         match self {
             Need::Node => Some(20),
             Need::Java => Some(17),
-<<<<<<< HEAD
             Need::Npm | Need::Maven | Need::Chromium | Need::Prometheus => None,
-=======
-            Need::Npm | Need::Maven | Need::Prometheus | Need::Chromium => None,
->>>>>>> main
         }
     }
 
@@ -71,13 +56,8 @@ impl Need {
             Need::Npm => "sudo apt-get install -y npm",
             Need::Java => "sudo apt-get install -y openjdk-17-jre-headless",
             Need::Maven => "sudo apt-get install -y maven",
-<<<<<<< HEAD
             Need::Chromium => "sudo apt-get install -y chromium",
             Need::Prometheus => "sudo apt-get install -y prometheus",
-=======
-            Need::Prometheus => "sudo apt-get install -y prometheus",
-            Need::Chromium => "sudo apt-get install -y chromium",
->>>>>>> main
         }
     }
 
@@ -86,13 +66,8 @@ impl Need {
             Need::Node | Need::Npm => "brew install node",
             Need::Java => "brew install --cask temurin",
             Need::Maven => "brew install maven",
-<<<<<<< HEAD
             Need::Chromium => "brew install --cask chromium",
             Need::Prometheus => "brew install prometheus",
-=======
-            Need::Prometheus => "brew install prometheus",
-            Need::Chromium => "brew install --cask chromium",
->>>>>>> main
         }
     }
 }

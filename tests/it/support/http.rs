@@ -24,7 +24,6 @@ impl Http {
         Http(line.split("address=").nth(1).unwrap().trim().to_owned())
     }
 
-<<<<<<< HEAD
     /// Its address for a browser.
     pub fn url(&self) -> String {
         format!("http://{}/", self.0)
@@ -33,16 +32,6 @@ impl Http {
     /// As `ADDR:PORT`.
     pub fn address(&self) -> &str {
         &self.0
-=======
-    /// As `ADDR:PORT`.
-    pub fn address(&self) -> &str {
-        &self.0
-    }
-
-    /// Its address for a browser.
-    pub fn url(&self) -> String {
-        format!("http://{}/", self.0)
->>>>>>> main
     }
 
     /// A page's status, content type and body.
