@@ -18,6 +18,7 @@ mod files;
 mod finding;
 mod gaps;
 mod gone;
+mod lake;
 mod listing;
 mod missing;
 mod read;
