@@ -40,6 +40,17 @@ struct State {
     last: BTreeMap<(String, Arc<str>, i32), i64>,
 }
 
+/// What was loaded of a partition.
+#[derive(Debug)]
+pub(super) struct LoadedFiles {
+    pub(super) hub: String,
+    pub(super) route: Arc<str>,
+    pub(super) partition: i32,
+    pub(super) newest_window: OffsetDateTime,
+    /// The highest sequence number of the file that was loaded last.
+    pub(super) last: Option<i64>,
+}
+
 /// How one stream is.
 #[derive(Debug, Default)]
 struct RouteState {
@@ -142,6 +153,16 @@ impl Health {
         counter!("deltawave_loader_added_columns_total", "route" => route.to_string()).increment(0);
     }
 
+    /// Each partition of which files were loaded.
+    pub(super) fn files(&self) -> Vec<LoadedFiles> {
+        let state = self.lock();
+        let file = |(key, newest_window): (&(String, Arc<str>, i32), &OffsetDateTime)| {
+            let (hub, route, partition) = key.clone();
+            LoadedFiles { hub, route, partition, newest_window: *newest_window, last: state.last.get(key).copied() }
+        };
+        state.newest.iter().map(file).collect()
+    }
+
     /// Counts that tell of trouble begin at zero: one that begins with the trouble would not be seen to grow.
     pub(super) fn count_from_zero(&self, route: &Arc<str>, hub: &str) {
         let of = |outcome: &'static str| {
@@ -156,16 +177,6 @@ impl Health {
         for party in [Party::Blob, Party::Store, Party::Queue] {
             counter!("deltawave_loader_retries_total", "kind" => party.name()).increment(0);
         }
-    }
-
-    /// Of each hub's partitions of which files were loaded: the newest window, and the last number of the file loaded last.
-    pub(super) fn files(&self) -> Vec<(String, Arc<str>, i32, OffsetDateTime, Option<i64>)> {
-        let state = self.lock();
-        let file = |(key, window): (&(String, Arc<str>, i32), &OffsetDateTime)| {
-            let (hub, route, partition) = key.clone();
-            (hub, route, partition, *window, state.last.get(key).copied())
-        };
-        state.newest.iter().map(file).collect()
     }
 
     /// So many files are written again.

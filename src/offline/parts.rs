@@ -24,10 +24,10 @@ pub enum Part {
     Registry,
     /// What others write records with, for Node.
     Serializers,
-    /// Prometheus, with promtool.
-    Prometheus,
     /// What drives a browser, for Node.
     Browser,
+    /// Prometheus, with promtool.
+    Prometheus,
 }
 
 impl Part {
@@ -51,11 +51,11 @@ impl Part {
                 ("package.json", include_str!("parts/serializers/package.json")),
                 ("package-lock.json", include_str!("parts/serializers/package-lock.json")),
             ],
-            Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
             Part::Browser => &[
                 ("package.json", include_str!("parts/browser/package.json")),
                 ("package-lock.json", include_str!("parts/browser/package-lock.json")),
             ],
+            Part::Prometheus => &[("package.txt", include_str!("parts/prometheus/package.txt"))],
             Part::Postgres => &[
                 ("package.json", include_str!("parts/postgres/package.json")),
                 ("package-lock.json", include_str!("parts/postgres/package-lock.json")),
@@ -71,8 +71,8 @@ impl Part {
             Part::Connect => "connect",
             Part::Registry => "registry",
             Part::Serializers => "serializers",
-            Part::Prometheus => "prometheus",
             Part::Browser => "browser",
+            Part::Prometheus => "prometheus",
         }
     }
 
@@ -85,8 +85,8 @@ impl Part {
             Part::Connect => ("Kafka Connect with Debezium", "38 MB"),
             Part::Registry => ("Apicurio Registry", "110 MB"),
             Part::Serializers => ("serializers for Node", "5 MB"),
-            Part::Prometheus => ("Prometheus", "19 MB"),
             Part::Browser => ("Playwright and axe", "5 MB"),
+            Part::Prometheus => ("Prometheus", "19 MB"),
         }
     }
 

@@ -12,9 +12,9 @@ pub(super) enum Need {
     Npm,
     Java,
     Maven,
-    Prometheus,
     /// A browser, for the tests of the page.
     Chromium,
+    Prometheus,
 }
 
 /// Chromium by its own name, and what else it is called or built as.
@@ -33,8 +33,8 @@ impl Need {
             Need::Npm => "npm",
             Need::Java => "java",
             Need::Maven => "mvn",
-            Need::Prometheus => "prometheus",
             Need::Chromium => "chromium",
+            Need::Prometheus => "prometheus",
         }
     }
 
@@ -43,7 +43,7 @@ impl Need {
         match self {
             Need::Node => Some(20),
             Need::Java => Some(17),
-            Need::Npm | Need::Maven | Need::Prometheus | Need::Chromium => None,
+            Need::Npm | Need::Maven | Need::Chromium | Need::Prometheus => None,
         }
     }
 
@@ -56,8 +56,8 @@ impl Need {
             Need::Npm => "sudo apt-get install -y npm",
             Need::Java => "sudo apt-get install -y openjdk-17-jre-headless",
             Need::Maven => "sudo apt-get install -y maven",
-            Need::Prometheus => "sudo apt-get install -y prometheus",
             Need::Chromium => "sudo apt-get install -y chromium",
+            Need::Prometheus => "sudo apt-get install -y prometheus",
         }
     }
 
@@ -66,8 +66,8 @@ impl Need {
             Need::Node | Need::Npm => "brew install node",
             Need::Java => "brew install --cask temurin",
             Need::Maven => "brew install maven",
-            Need::Prometheus => "brew install prometheus",
             Need::Chromium => "brew install --cask chromium",
+            Need::Prometheus => "brew install prometheus",
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Moment<'a> {
 
 impl Moment<'_> {
     pub(super) fn json(&self) -> Value {
-        let Standing { totals, places, waiting: backlog } = self.standing;
+        let Standing { totals, places, waiting: backlog, fresh, proven_until } = self.standing;
         let ledger = self.seen.places.as_deref().map(Vec::as_slice);
         let sum = |count: fn(&LedgerPlace) -> u64| ledger.map(|places| places.iter().map(count).sum::<u64>());
         let waiting = sum(|place| place.waiting);
@@ -83,12 +83,15 @@ impl Moment<'_> {
                 "files": sum(|place| place.files), "loaded": sum(|place| place.loaded),
                 "rejected": sum(|place| place.rejected), "quarantined": sum(|place| place.quarantined),
                 "waiting": waiting, "newest_window": places.iter().filter_map(|place| place.newest_window.as_deref()).max(),
-                "proven_until": places.iter().map(|place| place.newest_window.as_deref()).min().flatten(),
                 "loaded_at": places.iter().filter_map(|place| place.loaded_at.as_deref()).max(),
             })),
             "ends": ends.filter(|ends| !ends.is_empty()).map(|ends| ends.iter().sum::<i64>()),
             "behind": { "events": behind.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<u64>()),
                         "seconds": rounded(behind_seconds), "live_seconds": rounded(live) },
+            "fresh": fresh.map(|fresh| json!({
+                "p50": rounded(Some(fresh.p50)), "p99": rounded(Some(fresh.p99)), "files": fresh.files,
+            })),
+            "proven_until": proven_until.map(|until| until.unix_timestamp()),
             "backlog": { "files": backlog.0, "seconds": rounded(backlog.1) },
             "places": places.iter().take(PLACES).map(|place| self.place(place)).collect::<Vec<_>>(),
         })
@@ -97,7 +100,7 @@ impl Moment<'_> {
     fn place(&self, place: &Place) -> Value {
         json!({
             "route": place.route, "hub": place.hub, "partition": place.partition,
-            "events": place.behind_events(), "unproven": place.unproven_events(),
+            "events": place.behind_events(), "unproven": place.lag.map(|(events, _)| events),
             "seconds": rounded(place.behind_seconds(self.now)),
             "live": place.live.map(|(state, _)| state), "live_seconds": rounded(place.live.map(|(_, seconds)| seconds)),
         })

@@ -29,4 +29,4 @@ mod words;
 pub use about::About;
 pub use desk::Door;
 pub use serving::{PageError, serve};
-pub use subject::{Place, Standing, Subject, Totals};
+pub use subject::{Fresh, Place, Standing, Subject, Totals};

@@ -82,11 +82,14 @@ struct ShelfState {
     count: Option<u64>,
 }
 
+/// By route and what is looked up, with when that was last.
+type Answers = HashMap<(usize, Look), (Instant, Arc<Kept<Value>>)>;
+
 /// All routes'.
 pub(super) struct Rows {
     desk: Arc<Desk>,
     shelves: Vec<Shelf>,
-    answers: Mutex<HashMap<(usize, Look), (Instant, Arc<Kept<Value>>)>>,
+    answers: Mutex<Answers>,
 }
 
 impl Rows {

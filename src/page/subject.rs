@@ -19,6 +19,21 @@ pub struct Standing {
     pub places: Vec<Place>,
     /// How many files wait to be loaded, and for how many seconds, if that is known.
     pub waiting: (usize, Option<f64>),
+    /// How long the files of late took until their rows could be read.
+    pub fresh: Option<Fresh>,
+    /// The time up to which every partition of every route is known to be loaded.
+    pub proven_until: Option<OffsetDateTime>,
+}
+
+/// How long the files of the slowest route took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fresh {
+    /// Half of them took at most so many seconds.
+    pub p50: f64,
+    /// All but a hundredth of them took at most so many.
+    pub p99: f64,
+    /// How many there were.
+    pub files: usize,
 }
 
 /// What was done since the start. What nobody here can know is not there.
@@ -59,6 +74,9 @@ pub struct Place {
     pub last: Option<i64>,
     /// The newest window of which a file was loaded.
     pub newest_window: Option<OffsetDateTime>,
+    /// Records at the broker that follow what files gave, and for how many seconds the oldest has been there, where the
+    /// loader asks the broker.
+    pub lag: Option<(u64, f64)>,
 }
 
 impl Place {
@@ -73,23 +91,21 @@ impl Place {
             live: None,
             last: None,
             newest_window: None,
+            lag: None,
         }
     }
 
     /// Records at the broker that are not in the table, whichever way they come; none where the broker is not asked.
     pub fn behind_events(&self) -> Option<u64> {
-        let there = self.live_next.max(self.last.map(|last| last + 1))?;
-        self.end.map(|end| u64::try_from(end - there).unwrap_or(0))
+        let there = self.live_next.max(self.last.map(|last| last + 1));
+        let of_lane = self.end.zip(there).map(|(end, there)| u64::try_from(end - there).unwrap_or(0));
+        of_lane.or(self.lag.map(|(events, _)| events))
     }
 
-    /// Records at the broker that no loaded file has given.
-    pub fn unproven_events(&self) -> Option<u64> {
-        self.end.zip(self.last).map(|(end, last)| u64::try_from(end - last - 1).unwrap_or(0))
-    }
-
-    /// By how many seconds the table is behind: what the live lane says, or the age of the newest window.
+    /// By how many seconds the table is behind: what the live lane says, or the broker, or else the age of the newest
+    /// window.
     pub fn behind_seconds(&self, now: OffsetDateTime) -> Option<f64> {
         let of_files = self.newest_window.map(|window| (now - window).as_seconds_f64().max(0.0));
-        self.live.map(|(_, seconds)| seconds).or(of_files)
+        self.live.map(|(_, seconds)| seconds).or(self.lag.map(|(_, seconds)| seconds)).or(of_files)
     }
 }

@@ -47,6 +47,7 @@ const SECONDS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 
 /// The same of how fresh files are, which takes from under a second to hours.
 const FRESHNESS: [f64; 16] =
     [0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
+
 /// An address that was taken.
 #[derive(Debug)]
 pub struct Listening {

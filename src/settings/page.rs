@@ -8,8 +8,8 @@ pub(super) struct PageArgs {
     /// Serve no page beside /healthz, /readyz and /metrics
     #[arg(long, env = "DELTAWAVE_NO_PAGE")]
     no_page: bool,
-    /// What whoever wants the page, its data or /metrics has to show, as a Bearer token or at the page's login; 16 characters
-    /// at least: as it is, file:PATH, or keyvault:NAME; read again every minute [default: everybody may look]
+    /// What whoever wants the page, its data or /metrics has to show, in the header Authorization or at the page's login; 16
+    /// characters at least: as it is, file:PATH, or keyvault:NAME; read again every minute [default: everybody may look]
     #[arg(long, env = "DELTAWAVE_HTTP_TOKEN", value_name = "SECRET", hide_env_values = true)]
     http_token: Option<SecretSource>,
 }

@@ -119,8 +119,8 @@ const brokerCard = (now) => {
   const partitions = now.places.length;
   const name = hubs.length > 2 ? many(hubs.length, "event hub") : hubs.join(", ");
   const sub = partitions ? `${name}, ${many(partitions, "partition")}` : name;
-  if (now.totals.sent !== null) return ["Event hub", sub, count(now.totals.sent), "events sent in this run"];
   if (now.ends !== null) return ["Event hub", sub, count(now.ends), "last numbers, all partitions"];
+  if (now.totals.sent !== null) return ["Event hub", sub, count(now.totals.sent), "events sent in this run"];
   return ["Event hub", sub, "–", "not asked: the loader runs without --live"];
 };
 

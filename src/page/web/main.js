@@ -5,7 +5,7 @@ import { listen } from "./feed.js";
 import { showFlow } from "./flow.js";
 import { showFiles, showRejected } from "./lists.js";
 import { setClock, setRoutes, startRows } from "./rows.js";
-import { ago, clock, count, many, span, spent } from "./text.js";
+import { clock, count, many, span, spent } from "./text.js";
 
 let now = { at: Date.now() / 1000 };
 let heard;
@@ -23,11 +23,13 @@ const tile = (name, number, foot, level) => {
 const showTiles = () => {
   const { behind, ledger } = now;
   const { fresh } = now;
-  if (fresh) tile("fresh", span(fresh.p50), `p99 ${span(fresh.p99)}, ${fresh.of}`);
-  else if (behind.live_seconds !== null) tile("fresh", span(behind.live_seconds), "behind the broker, by the live lane");
+  say(get("tile-fresh").querySelector("dt"), behind.live_seconds === null ? "Fresh" : "Fresh, live");
+  const files = fresh && `half of the files in ${span(fresh.p50)}, 99 % in ${span(fresh.p99)}`;
+  if (behind.live_seconds !== null) tile("fresh", span(behind.live_seconds), files || "behind the broker");
+  else if (fresh) tile("fresh", span(fresh.p50), `${files}, last hour`);
   else tile("fresh", span(behind.seconds), behind.seconds === null ? "nothing loaded since the start" : "since the newest window began");
-  const proven = now.proven_until ?? ledger?.proven_until;
-  tile("proven", proven ? clock(proven, now.at) : "–", proven ? `every partition, ${spent(ago(proven, now.at))} ago` : ledger ? "nothing is loaded yet" : "asking the store");
+  const proven = now.proven_until && new Date(now.proven_until * 1000).toISOString().slice(0, 19).replace("T", " ");
+  tile("proven", proven ? clock(proven, now.at) : "–", proven ? `every partition, ${spent(now.at - now.proven_until)} ago` : "not known of every partition yet");
   if (behind.events !== null) tile("behind", many(behind.events, "event"), "hub's last − visible");
   else if (now.backlog.files) tile("behind", many(now.backlog.files, "file"), "found, and not loaded yet");
   else tile("behind", behind.seconds === null ? "–" : "no file", "every file that was found is loaded");

@@ -2,6 +2,7 @@
 //! stands in the scripts beside this file; pictures of the page land in `target/page`.
 
 mod pictures;
+mod tables;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

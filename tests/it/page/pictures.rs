@@ -28,7 +28,7 @@ fn fact(out: &str, what: &str) -> Option<String> {
 async fn of_a_pipeline_where_something_waits() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/page");
     fs::create_dir_all(&directory).unwrap();
-    let flags = ["up", "--plain", "--store", "postgres", "--rate", "12", "--users", "3000", "--http", &port()];
+    let flags = ["up", "--plain", "--store", "postgres", "--rate", "4", "--users", "3000", "--http", &port()];
     let mut up = program(env!("CARGO_BIN_EXE_deltawave"), &flags);
     up.env("XDG_STATE_HOME", home(&unique("state")));
     let up = Running::start(up);

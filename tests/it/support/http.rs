@@ -24,14 +24,14 @@ impl Http {
         Http(line.split("address=").nth(1).unwrap().trim().to_owned())
     }
 
-    /// As `ADDR:PORT`.
-    pub fn address(&self) -> &str {
-        &self.0
-    }
-
     /// Its address for a browser.
     pub fn url(&self) -> String {
         format!("http://{}/", self.0)
+    }
+
+    /// As `ADDR:PORT`.
+    pub fn address(&self) -> &str {
+        &self.0
     }
 
     /// A page's status, content type and body.
