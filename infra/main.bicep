@@ -31,6 +31,9 @@ param engine ('aci' | 'aks') = 'aci'
 @description('Rows are there within a second: the loader also reads the newest events from the hub, over AMQP (5671).')
 param live bool = false
 
+@description('A container `lake` beside the Capture files, for the history as a Delta table: the loader writes it too, once `deltawave table --delta` has made it.')
+param lake bool = false
+
 // ---- what it is called, and where it is
 
 @description('Prefix of every name: lowercase letters and digits, beginning with a letter.')
@@ -256,6 +259,7 @@ module files 'modules/files.bicep' = {
     capture: captureOf
     writer: captureIdentity.outputs.identity
     loader: loaderIdentity.outputs.identity
+    lake: lake
     deployerPrincipalId: deployer().objectId
   }
 }
@@ -367,6 +371,7 @@ module group 'modules/group.bicep' = if (!onCluster && run) {
     metadata: metadata.outputs.metadata
     metadataPassword: secrets.getSecret('risingwave-metadata-password')
     live: live
+    lakeUrl: files.outputs.lakeUrl
     traced: applicationInsights
     traces: monitoring.outputs.traces
     ports: ports
@@ -420,6 +425,8 @@ output kafkaBootstrap string = hub.outputs.kafkaBootstrap
 output captureAccountName string = files.outputs.accountName
 @description('Address of the Capture files\' container: the loader\'s `--blob`.')
 output captureContainerUrl string = files.outputs.containerUrl
+@description('Address of the lake\'s container; empty without one.')
+output lakeContainerUrl string = files.outputs.lakeUrl
 @description('Address of the queue of notifications: the loader\'s `--notifications`.')
 output notificationsUrl string = files.outputs.queueUrl
 @description('Event Grid system topic of the Capture files, for further subscriptions.')

@@ -17,6 +17,7 @@
 //! | frame | [`service`] | telemetry, signals, exit codes, health over HTTP |
 //! | settings | [`settings`] | flags and environment become validated settings, and the page that lists them |
 //! | outside | [`azure`]: [`blob`](azure::blob), [`queue`](azure::queue), [`eventhub`](azure::eventhub), [`identity`](azure::identity), Key Vault | each submodule the only importer of its SDK crate |
+//! | tables on blobs | [`lake`] | Delta tables, written exactly once: the only importer of Parquet and Arrow |
 //! | outside | [`registry`] | schema registries, asked over HTTPS |
 //! | outside | [`kafka`] · [`store`] | each the only importer of its client crate: Kafka with the login to event hubs; SQL with TLS and users |
 //! | outside | [`traces`] | what is done to each file, for a collector: the only importer of OpenTelemetry |
@@ -29,6 +30,7 @@ pub mod capture;
 pub mod capturer;
 pub mod formats;
 pub mod kafka;
+pub mod lake;
 pub mod ledger;
 pub mod loader;
 pub mod offline;

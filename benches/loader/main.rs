@@ -6,6 +6,7 @@
 //! | `formats` | decoding of each body format, as a ratio to `json` of the same rows |
 //! | `insert` | the loader from listing to ledger with the bare INSERT statements, their parameters ready-made |
 //! | `python` | the loader with a Python program that does the same job (`benches/peers/loader.py`) |
+//! | `lake` | the loader into a Delta table with a Python program that does the same job (`benches/peers/lake.py`); a commit's cost, memory |
 //! | `latency` | blob committed to row visible, with fixed targets |
 //! | `live` | sent to row visible by the live lane, its cost, and the files' rate beside it, with fixed targets |
 //! | `steady` | a poll that finds nothing among many loaded files: requests, time and memory, with fixed targets |
@@ -17,6 +18,7 @@ mod data;
 mod decode;
 mod formats;
 mod insert;
+mod lake;
 mod latency;
 mod listing;
 mod live;
@@ -53,6 +55,8 @@ enum Benchmark {
     Insert(insert::Args),
     /// The loader against a Python loader
     Python(python::Args),
+    /// The loader into a Delta table against a Python loader
+    Lake(lake::Args),
     /// Time from a blob's commit to its rows' visibility
     Latency(latency::Args),
     /// Time from an event's sending to its row's visibility, by the live lane
@@ -67,6 +71,7 @@ async fn main() -> ExitCode {
         Some(Benchmark::Decode(args)) => decode::run(&args).await,
         Some(Benchmark::Formats(args)) => formats::run(&args),
         Some(Benchmark::Insert(args)) => insert::run(&args).await,
+        Some(Benchmark::Lake(args)) => lake::run(&args).await,
         Some(Benchmark::Python(args)) => python::run(&args).await,
         Some(Benchmark::Latency(args)) => latency::run(&args).await,
         Some(Benchmark::Live(args)) => live::run(&args).await,

@@ -22,11 +22,11 @@ pub struct Args {
     processes: usize,
 }
 
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
+pub const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 /// Where its packages are kept between runs.
-const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/venv");
+pub const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/venv");
 /// Azurite's published key.
-const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+pub const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const FILE: i64 = 10_000;
 const PARTITIONS: i32 = 4;
 
@@ -84,7 +84,7 @@ async fn peer(store: &Store, blob: &str, processes: usize) -> Outcome<Duration> 
 }
 
 /// Installs the peer's packages, once for each version of their list.
-async fn install() -> Outcome<()> {
+pub async fn install() -> Outcome<()> {
     let wanted = std::fs::read_to_string(format!("{PEER}/requirements.txt"))?;
     let installed = Path::new(VENV).join("requirements.txt");
     if std::fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {

@@ -52,7 +52,7 @@ read -r -d '' query <<'END' || true
 properties.outputs.[clusterName.value, keyVaultName.value, keyVaultUrl.value, captureContainerUrl.value, notificationsUrl.value,
 image.value, eventHubNamespace.value, eventHubName.value, loaderClientId.value, guardClientId.value, risingwaveClientId.value,
 stateEndpoint.value, stateContainer.value, databaseHost.value, databaseName.value, databaseUser.value, live.value,
-applicationInsightsName.value]
+lakeContainerUrl.value, applicationInsightsName.value]
 END
 # deploy.sh names its deployment so; `az deployment group create -f infra/main.bicep` names it after the file.
 outputs=$(az deployment group show --resource-group "$group" --name deltawave --query "$query" --output tsv 2>/dev/null) ||
@@ -63,11 +63,15 @@ outputs=$(az deployment group show --resource-group "$group" --name deltawave --
   read -r deployed_image; read -r namespace; read -r hub; read -r loader_id; read -r guard_id; read -r risingwave_id
   read -r state_endpoint; read -r state_container
   read -r database_host; read -r database_name; read -r database_user; read -r live
-  # An empty last line does not arrive.
+  # Empty last lines do not arrive.
+  read -r lake_url || lake_url=''
   read -r insights || insights=''
 } <<<"$(printf %s "$outputs" | tr -d '\r')"
 [[ -n $cluster && $cluster != None ]] || die "$group has no cluster: deploy it with engine=aks"
 image=${image:-$deployed_image}
+route=${route:-$hub=user_event_log}
+# The same history as a Delta table, unless the route says where.
+[[ -z $lake_url || $lake_url == None || $route == *delta:* ]] || route+=",$hub=delta:$lake_url/user_event_log"
 [[ $image == *:* ]] || die "which image? The deployment has none: name one with its tag by -i"
 
 export KUBECONFIG=$work/kubeconfig
@@ -112,7 +116,7 @@ NOTIFICATIONS_URL=$queue_url
 EVENT_HUB_NAMESPACE=$namespace
 EVENT_HUB=$namespace/$hub
 LIVE=$(printf %s "$live" | tr '[:upper:]' '[:lower:]')
-ROUTE=${route:-$hub=user_event_log}
+ROUTE=$route
 LOADER_CLIENT_ID=$loader_id
 GUARD_CLIENT_ID=$guard_id
 END

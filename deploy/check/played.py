@@ -243,6 +243,7 @@ class Azure:
             "databaseUser": "admin", "loaderClientId": "loader-id", "guardClientId": "guard-id", "risingwaveClientId": "risingwave-id" if cluster else "",
             "registryName": "reg", "registryLoginServer": "reg.azurecr.io", "containerGroupName": "deltawave" if containers else "",
             "frontAddress": front, "frontPort": 4566 if front else 0, "clusterName": "cluster" if cluster else "", "workspaceName": "w", "live": values.get("live") == "true",
+            "lakeContainerUrl": "https://a.blob.core.windows.net/lake" if values.get("lake") == "true" else "",
             "applicationInsightsName": "deltawave-traces" if values.get("applicationInsights") == "true" else "",
             "image": values.get("image") or "reg.azurecr.io/deltawave:built",
         }

@@ -305,6 +305,11 @@ class Scripts(unittest.TestCase):
         self.assertIn("secret/traces configured", self.output)
         self.assertTrue((self.home / "calls.input").read_text().endswith("InstrumentationKey=secret-of-traces"))
         self.assertNotIn("secret-of-traces", self.output + (self.home / "calls").read_text())
+        # With a container for Delta tables the history goes there, too.
+        self.state["deployed"]["lake"] = "true"
+        self.assertEqual(self.run_script("aks/install.sh", "-g", "rg"), 0, self.output)
+        route = "ROUTE=user-events=user_event_log,user-events=delta:https://a.blob.core.windows.net/lake/user_event_log\n"
+        self.assertIn(route, (self.home / "calls.settings.env").read_text())
         # Without -i what the deployment says.
         self.assertEqual(self.run_script("aks/install.sh", "-g", "rg"), 0, self.output)
         self.assertIn("newName: ghcr.io/you/deltawave\n", (self.home / "calls.kustomization.yaml").read_text())

@@ -10,10 +10,10 @@ from pathlib import Path
 
 # infra/snapshots/NAME.json is what infra/FILE.bicepparam with these parameters makes: between them, everything there is.
 SNAPSHOTS = {
-    "dev": ("dev", "source='https://github.com/YOU/deltawave.git#main' demo=true live=true dnsLabel='shop-sql' applicationInsights=true "
+    "dev": ("dev", "source='https://github.com/YOU/deltawave.git#main' demo=true live=true lake=true dnsLabel='shop-sql' applicationInsights=true "
                    "producers={principalIds:['11111111-1111-1111-1111-111111111111']}"),
     "prod": ("prod", "image='ghcr.io/you/deltawave:1.0.0'"),
-    "aks": ("prod", "engine='aks' live=true"),
+    "aks": ("prod", "engine='aks' live=true lake=true"),
 }
 NOBODY = "00000000-0000-0000-0000-000000000000"
 PLACE = ["--subscription-id", NOBODY, "--tenant-id", NOBODY, "--resource-group", "shop", "--location", "westeurope", "--deployment-name", "main"]

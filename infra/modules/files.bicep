@@ -7,6 +7,9 @@ param capture Capture
 param loader Identity
 param deployerPrincipalId string
 
+@description('Whether there is a container for Delta tables.')
+param lake bool
+
 @minLength(3)
 @maxLength(24)
 param accountName string
@@ -64,6 +67,12 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
+resource tables 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = if (lake) {
+  parent: blobs
+  name: 'lake'
+  properties: { publicAccess: 'None' }
+}
+
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (capture.coolAfterDays > 0 || capture.deleteAfterDays > 0) {
   parent: account
   name: 'default'
@@ -100,7 +109,8 @@ resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-
   name: '${notifications.name}-poison'
 }
 
-// On the account, as Microsoft's instructions have it; nothing but the Capture files is in its blobs.
+// On the account, as Microsoft's instructions have it; nothing but the Capture files, and what is made of them, is in its
+// blobs.
 resource captureWritesFiles 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, writer.principalId, role('Storage Blob Data Contributor'))
   scope: account
@@ -118,6 +128,13 @@ resource loaderReadsFiles 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   name: guid(container.id, loader.principalId, role('Storage Blob Data Reader'))
   scope: container
   properties: right(loader.principalId, 'Storage Blob Data Reader', 'lists and reads the Capture files')
+}
+
+// There, and nowhere else.
+resource loaderWritesTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (lake) {
+  name: guid(tables.id, loader.principalId, role('Storage Blob Data Contributor'))
+  scope: tables
+  properties: right(loader.principalId, 'Storage Blob Data Contributor', 'writes the Delta tables')
 }
 
 resource loaderTakesNotifications 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -155,5 +172,6 @@ output accountId string = account.id
 output accountName string = account.name
 output containerName string = container.name
 output containerUrl string = 'https://${account.name}.blob.${environment().suffixes.storage}/${container.name}'
+output lakeUrl string = lake ? 'https://${account.name}.blob.${environment().suffixes.storage}/lake' : ''
 output queueName string = notifications.name
 output queueUrl string = 'https://${account.name}.queue.${environment().suffixes.storage}/${notifications.name}'

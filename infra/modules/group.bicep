@@ -49,6 +49,9 @@ param subnetId string?
 @description('Whether the loader reads the newest events from the hub.')
 param live bool
 
+@description('Address of the container for Delta tables; empty for none.')
+param lakeUrl string
+
 // RisingWave's SQL port, inside the group only.
 var sqlPort = 4567
 
@@ -80,6 +83,8 @@ var guardVariables = concat(
       ]
     : []
 )
+// The same history beside the store's.
+var toLake = empty(lakeUrl) ? '' : ',${pipeline.eventHub}=delta:${lakeUrl}/${pipeline.table}'
 var loaderVariables = concat(
   ours,
   live
@@ -95,7 +100,7 @@ var loaderVariables = concat(
     { name: 'DELTAWAVE_BLOB', value: pipeline.containerUrl }
     { name: 'DELTAWAVE_NOTIFICATIONS', value: pipeline.queueUrl }
     { name: 'DELTAWAVE_NAMESPACE', value: pipeline.namespace }
-    { name: 'DELTAWAVE_ROUTE', value: '${pipeline.eventHub}=${pipeline.table}' }
+    { name: 'DELTAWAVE_ROUTE', value: '${pipeline.eventHub}=${pipeline.table}${toLake}' }
     { name: 'DELTAWAVE_STORE_URL', value: 'postgresql://loader@127.0.0.1:${sqlPort}/dev?sslmode=disable' }
     { name: 'DELTAWAVE_STORE_PASSWORD', value: 'keyvault:risingwave-loader-password' }
     { name: 'DELTAWAVE_HTTP', value: '0.0.0.0:${ports.loaderHealth}' }

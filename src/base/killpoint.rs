@@ -27,12 +27,14 @@ pub enum Step {
     Receipted,
     /// The notifications of the files are deleted.
     Acknowledged,
+    /// A commit was made in the log of a lake's table.
+    Committed,
     /// A statement that deletes, or notes what is deleted, was taken by the store. No loader has any.
     Pruned,
 }
 
 impl Step {
-    /// All of a loader's.
+    /// All of a loader's, but for those into a lake.
     pub const ALL: [Step; 8] = [
         Step::Listed,
         Step::Fetched,
@@ -55,6 +57,7 @@ impl Step {
             Step::Counted => "counted",
             Step::Receipted => "receipted",
             Step::Acknowledged => "acknowledged",
+            Step::Committed => "committed",
             Step::Pruned => "pruned",
         }
     }
@@ -90,7 +93,11 @@ impl std::str::FromStr for KillPoint {
             _ => return Err(wrong()),
         };
         let name = words.next().ok_or_else(wrong)?;
-        let step = Step::ALL.into_iter().chain([Step::Pruned]).find(|step| step.name() == name).ok_or_else(wrong)?;
+        let step = Step::ALL
+            .into_iter()
+            .chain([Step::Committed, Step::Pruned])
+            .find(|step| step.name() == name)
+            .ok_or_else(wrong)?;
         let time = words.next().map_or(Ok(1), str::parse).map_err(|_| wrong())?;
         if words.next().is_some() || time == 0 { Err(wrong()) } else { Ok(KillPoint { side, step, time }) }
     }

@@ -8,8 +8,8 @@ use deltawave::base::killpoint;
 use deltawave::operator::{self, Live};
 use deltawave::service;
 use deltawave::settings::{
-    self, AuditArgs, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, PruneArgs, ReplayArgs,
-    StatusArgs, TableArgs, UpArgs,
+    self, AuditArgs, BackfillArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LogArgs, OptimizeArgs, PruneArgs,
+    ReplayArgs, StatusArgs, TableArgs, UpArgs,
 };
 
 /// Change events through Event Hubs Capture into the latest state of every row
@@ -52,6 +52,8 @@ enum Command {
     Replay(Box<ReplayArgs>),
     /// Delete history that is old, or every record of a key, and keep everything provable
     Prune(PruneArgs),
+    /// Pack the small files of a Delta table that loaders write into, while they do, and clear away what is past retention
+    Optimize(OptimizeArgs),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +90,13 @@ fn main() -> ExitCode {
                 #[cfg(debug_assertions)]
                 settings.kill_at.into_iter().for_each(killpoint::arm);
                 operator::replay(settings, shutdown)
+            })
+        }
+        Command::Optimize(args) => {
+            service::run(cli.log.settings_beside_output(), faults.and(args.validate()), |settings, shutdown| {
+                #[cfg(debug_assertions)]
+                settings.kill_at.into_iter().for_each(killpoint::arm);
+                operator::optimize(settings, shutdown)
             })
         }
         Command::Prune(args) => {

@@ -5,6 +5,7 @@ use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::azure::queue::QueueError;
 use crate::base::SecretError;
+use crate::lake::LakeError;
 use crate::registry::RegistryError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
@@ -41,6 +42,9 @@ pub enum LoadError {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The Delta table refuses.
+    #[error(transparent)]
+    Lake(#[from] Box<LakeError>),
     /// The store forgets what it acknowledged.
     #[error(transparent)]
     Forgotten(#[from] Forgotten),
@@ -149,4 +153,10 @@ pub struct Forgotten {
     pub files: usize,
     /// One of the files.
     pub blob: String,
+}
+
+impl From<LakeError> for LoadError {
+    fn from(error: LakeError) -> Self {
+        LoadError::Lake(Box::new(error))
+    }
 }

@@ -271,7 +271,7 @@ pub(super) fn describe() {
     describe_counter!("deltawave_loader_unmapped_fields_total", "Fields of loaded records that had no column");
     describe_counter!(
         "deltawave_loader_retries_total",
-        "Tries that failed and are repeated, by what failed: blob, store or queue"
+        "Tries that failed and are repeated, by what failed: blob, store, queue, registry or lake"
     );
     describe_counter!(
         "deltawave_loader_notifications_total",

@@ -11,14 +11,13 @@ use super::beside::{Instead, what_stands_there};
 use super::discover::{Discovery, Listing, Reach};
 use super::error::LoadError;
 use super::journey::Sightings;
+use super::noted::Noted;
 use super::patience::Patience;
-use super::pool::Store;
 use super::progress::{Counts, Progress};
 use super::queue::{Age, Queue};
 use crate::azure::blob::{BlobEntry, BlobError, Container};
 use crate::base::killpoint::{Side, Step, pass};
 use crate::capture::{Hub, NameFormat};
-use crate::store::Session;
 use crate::traces::{self, Moment};
 
 /// How many names the search for new partitions may step over; past that, the full listing finds them.
@@ -30,7 +29,7 @@ const NEWS: Duration = Duration::from_secs(15 * 60);
 
 pub(super) struct Lister<'l> {
     pub(super) container: &'l Container,
-    pub(super) store: &'l Store,
+    pub(super) noted: Noted<'l>,
     pub(super) patience: &'l Patience,
     pub(super) progress: &'l Progress,
     pub(super) route: &'l std::sync::Arc<str>,
@@ -65,8 +64,8 @@ impl Lister<'_> {
                 polled => polled?,
             }
             if !self.once {
-                // A poll that finds nothing new asks the store nothing, and would not notice that it is gone.
-                self.store.persist(Session::check).await?;
+                // A poll that finds nothing new asks the ledger nothing, and would not notice that it is gone.
+                self.noted.check().await?;
             }
             histogram!("deltawave_loader_poll_seconds").record(began.elapsed());
             self.progress.health.polled(self.route);
@@ -231,16 +230,7 @@ impl Lister<'_> {
                 candidates.push((file, archived));
             }
         }
-        let (Some((first, _)), Some((last, _))) = (candidates.first(), candidates.last()) else { return Ok(()) };
-        let (container, target) = (self.container.name(), self.target);
-        let done = self
-            .store
-            .persist(async |session| session.files_done(container, target, &first.blob, &last.blob).await)
-            .await?;
-        for (file, archived) in candidates {
-            if done.get(&file.blob) == Some(&file.etag) {
-                continue;
-            }
+        for (file, archived) in self.noted.undone(self.container.name(), self.target, candidates).await? {
             if archived {
                 // Reading it would cost a request that is refused.
                 let (address, blob) = (self.container.address().to_string(), file.blob.clone());

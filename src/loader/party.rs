@@ -9,6 +9,8 @@ pub(super) enum Party {
     Queue,
     /// The schema registry.
     Registry,
+    /// A Delta table.
+    Lake,
 }
 
 impl Party {
@@ -18,6 +20,7 @@ impl Party {
             Party::Store => "store",
             Party::Queue => "queue",
             Party::Registry => "registry",
+            Party::Lake => "lake",
         }
     }
 }

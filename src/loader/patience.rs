@@ -11,6 +11,7 @@ use super::progress::Progress;
 use crate::azure::blob::BlobError;
 use crate::azure::queue::QueueError;
 use crate::base::SecretError;
+use crate::lake::LakeError;
 use crate::registry::RegistryError;
 use crate::settings::LoaderSettings;
 use crate::store::StoreError;
@@ -30,7 +31,7 @@ pub(super) struct Patience {
     progress: Arc<Progress>,
     /// Whose trouble it is, if it is one stream's.
     route: Option<Arc<str>>,
-    said: Arc<Mutex<[Option<Instant>; 8]>>,
+    said: Arc<Mutex<[Option<Instant>; 10]>>,
 }
 
 /// How long a stream holds memory while it waits.
@@ -82,6 +83,20 @@ impl Judge for RegistryError {
 
     fn verdict(&self) -> Verdict {
         if self.passes() { Verdict::Passes(None) } else { Verdict::Stays }
+    }
+}
+
+impl Judge for LakeError {
+    fn party(&self) -> Party {
+        Party::Lake
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            LakeError::Blob(error) => error.verdict(),
+            LakeError::Busy { .. } => Verdict::Passes(None),
+            _ => Verdict::Stays,
+        }
     }
 }
 
@@ -200,6 +215,7 @@ fn slot(party: Party, stays: bool) -> usize {
         Party::Store => 1,
         Party::Queue => 2,
         Party::Registry => 3,
+        Party::Lake => 4,
     };
     party * 2 + usize::from(stays)
 }
@@ -261,6 +277,7 @@ impl Trouble<'_> {
                 Party::Store => "the store",
                 Party::Queue => "the queue of notifications",
                 Party::Registry => "the schema registry",
+                Party::Lake => "the Delta table",
             };
             tracing::info!(
                 route = self.patience.route.as_deref(),

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +10,7 @@ use super::budget::Budget;
 use super::error::LoadError;
 use super::freshness;
 use super::health;
+use super::lake::LakeStream;
 use super::level;
 use super::live;
 use super::notify::{Inbox, Told};
@@ -67,9 +68,13 @@ async fn work(
     let identity = Identity::new(settings.identity.clone());
     let container =
         Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let address = pool::address(settings, &identity, &patience).await?;
+    let address = match settings.routes.is_empty() {
+        // Nobody asks the store.
+        true => settings.store.clone(),
+        false => pool::address(settings, &identity, &patience).await?,
+    };
     let pool = Pool::new(address, settings.connections, settings.store_timeout);
-    let routes = settings.routes.len();
+    let routes = settings.routes.len() + settings.lakes.len();
     let slots = Slots::new(routes);
     let budget = Budget::of(settings, Slots::at_once(routes));
     let shared = Shared { settings, container: &container, slots: &slots, budget, progress, identity: &identity };
@@ -77,24 +82,29 @@ async fn work(
     let streams: Vec<_> = settings.routes.iter().map(stream).collect();
     let (senders, receivers): (Vec<_>, Vec<_>) = streams.iter().map(|_| mpsc::channel(TOLD)).unzip();
     let inbox = Inbox::open(settings, &container, &identity, &patience)?;
+    let lakes: Vec<_> = settings.lakes.iter().filter_map(|route| LakeStream::new(&shared, route, &patience)).collect();
     let serve = streams.iter().zip(receivers).map(|(stream, told)| stream.serve(told, routes > 1));
     let ended = tokio::select! {
-        ended = join_all(serve) => ended,
+        (ended, of_lakes) = join(join_all(serve), join_all(lakes.iter().map(|lake| lake.serve(routes > 1)))) => {
+            let of_streams = streams.iter().map(Stream::name).zip(ended);
+            of_streams.chain(lakes.iter().map(LakeStream::name).zip(of_lakes)).collect::<Vec<_>>()
+        }
         never = hand_out(inbox, &senders) => match never {},
     };
     let mut failed = Vec::new();
-    for (stream, ended) in streams.iter().zip(ended) {
+    for (name, ended) in ended {
         match ended {
             Ok(()) => {}
             Err(error) if routes == 1 => return Err(error),
             Err(LoadError::Stopped) => return Err(LoadError::Stopped),
-            Err(error) => failed.push(format!("{}: {error}", stream.name())),
+            Err(error) => failed.push(format!("{name}: {error}")),
         }
     }
     if !failed.is_empty() {
         return Err(LoadError::Routes { failed, of: routes });
     }
-    let nothing: Option<Vec<_>> = streams.iter().map(Stream::nothing).collect();
+    let nothing: Option<Vec<_>> =
+        streams.iter().map(Stream::nothing).chain(lakes.iter().map(LakeStream::nothing)).collect();
     match nothing {
         Some(nothing) if !settings.allow_empty => Err(LoadError::NothingFound(nothing.join("; "))),
         _ => Ok(()),

@@ -18,6 +18,7 @@ use super::journey::Sightings;
 use super::level::Sounding;
 use super::lister::Lister;
 use super::live::{Common, Lane};
+use super::noted::Noted;
 use super::notify::{Letters, Places, Told};
 use super::party::Party;
 use super::patience::Patience;
@@ -40,10 +41,10 @@ pub(super) const GROUP_FILES: usize = 1000;
 pub(super) const GROUP_BYTES: u64 = 256 << 20;
 
 /// Files that may wait in memory: some tens of megabytes.
-const MOST_WAITING: usize = 50_000;
+pub(super) const MOST_WAITING: usize = 50_000;
 
 /// How long a first listing of everything is waited for, so that the newest backlog can go first.
-const LISTING: Duration = Duration::from_secs(10);
+pub(super) const LISTING: Duration = Duration::from_secs(10);
 
 /// How often a backlog is told of.
 const TELL: Duration = Duration::from_secs(30);
@@ -148,7 +149,7 @@ impl<'l> Stream<'l> {
         );
         let lister = Lister {
             container,
-            store: &self.store,
+            noted: Noted::Store(&self.store),
             patience: &self.patience,
             progress,
             route: &self.name,

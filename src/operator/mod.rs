@@ -2,7 +2,7 @@
 //! too and stays, `table` tells from files which table they need, `inspect` shows one file, `doctor` tells what a
 //! loader lacks, `backfill` loads a history before its latest state is made, `status` shows how far it is, `verify`
 //! proves that nothing was lost or came twice, `replay` loads again what it finds lacking, `prune` deletes what is old
-//! or of a key.
+//! or of a key, `optimize` packs a Delta table.
 
 mod ahead;
 mod aligned;
@@ -13,6 +13,7 @@ mod guard;
 mod init;
 mod inspect;
 mod level;
+mod optimize;
 mod progress;
 mod prune;
 mod rejected;
@@ -20,6 +21,7 @@ mod replay;
 mod setup;
 mod source;
 mod status;
+mod status_lake;
 mod store;
 mod table;
 mod up;
@@ -30,6 +32,7 @@ pub use doctor::doctor;
 pub use guard::{GuardError, guard};
 pub use init::{InitError, init};
 pub use inspect::{InspectError, inspect};
+pub use optimize::{OptimizeError, optimize};
 pub use prune::{PruneError, prune};
 pub use replay::{ReplayError, replay};
 pub use setup::SetupError;

@@ -8,6 +8,7 @@ use super::ahead::{shown, span};
 use super::aligned::aligned;
 use super::level::{self, Ends};
 use super::source::{self, SourceError};
+use super::status_lake::{self, LakeUnread};
 use super::store::{address, connect_current};
 use crate::base::SecretError;
 use crate::ledger::{EndsError, PartitionEnds};
@@ -30,6 +31,9 @@ pub enum StatusError {
     /// The broker does not say where the log ends.
     #[error(transparent)]
     Ends(#[from] EndsError),
+    /// A Delta table cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeUnread),
     /// Someone asked for an end.
     #[error("interrupted")]
     Interrupted,
@@ -50,9 +54,16 @@ pub async fn status(settings: CheckSettings, shutdown: CancellationToken) -> Res
 }
 
 async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<String, StatusError> {
-    let store = connect_current(&address(settings).await?, settings.give_up, shutdown).await?;
+    let store = match settings.routes.is_empty() && !settings.lakes.is_empty() {
+        // Nobody asks about it.
+        true => None,
+        false => Some(connect_current(&address(settings).await?, settings.give_up, shutdown).await?),
+    };
     let source = source::open(settings).await?;
-    let summaries = store.session.ledger_summary().await?;
+    let summaries = match &store {
+        Some(store) => store.session.ledger_summary().await?,
+        None => Vec::new(),
+    };
     let mut ends = Ends::new();
     if let Some(source) = &source {
         for route in &settings.routes {
@@ -61,7 +72,10 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
             }
         }
     }
-    let level = level::lines(&store.session, &summaries, &ends).await?;
+    let level = match &store {
+        Some(store) => level::lines(&store.session, &summaries, &ends).await?,
+        None => String::new(),
+    };
     let mut rows = vec![
         [
             "table",
@@ -82,7 +96,10 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     for summary in &summaries {
         let end = ends.remove(&(summary.hub.clone(), summary.partition));
         // A table that is gone has none.
-        let ahead = ahead(&store.session, summary).await.unwrap_or_default();
+        let ahead = match &store {
+            Some(store) => ahead(&store.session, summary).await.unwrap_or_default(),
+            None => None,
+        };
         rows.push(row(summary, ahead.as_ref(), end.as_ref()));
     }
     for ((hub, partition), end) in &ends {
@@ -92,6 +109,16 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
         row.extend([end.lag(None).to_string(), "–".to_owned()]);
         rows.push(row);
     }
+    let of_lakes = status_lake::summaries(settings).await?;
+    for route in &settings.lakes {
+        let ends = match &source {
+            Some(source) => source::by_partition(source.ends(route.hub.name()).await?),
+            None => BTreeMap::new(),
+        };
+        let ours = of_lakes.iter().filter(|summary| summary.target == route.table);
+        rows.extend(ours.map(|summary| row(summary, None, ends.get(&summary.partition))));
+    }
+    let summaries: Vec<_> = summaries.into_iter().chain(of_lakes).collect();
     let mut text = aligned(&rows, 2);
     text.push_str(&level);
     for (target, values) in unmapped(&summaries) {
@@ -103,7 +130,7 @@ async fn look(settings: &CheckSettings, shutdown: &CancellationToken) -> Result<
     if summaries.is_empty() {
         text.push_str("nothing is loaded yet\n");
     }
-    if store.stale.is_some() {
+    if let Some(store) = store.filter(|store| store.stale.is_some()) {
         text.push_str(&format!("looked at {}\n", store.place()));
     }
     if source.is_none() {

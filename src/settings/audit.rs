@@ -104,6 +104,14 @@ impl AuditArgs {
         if reads && verify.as_ref().is_some_and(|verify| verify.blob.is_none()) {
             faults.add("--blob", "is missing: --deep and --state read the files again, and it says where they are");
         }
+        for route in verify.iter().filter(|_| reads).flat_map(|verify| &verify.check.lakes) {
+            faults.add(
+                "--deep, --state",
+                format_args!(
+                    "read tables of a store, and `{route}` leads into a Delta table; leave the one or the other out"
+                ),
+            );
+        }
         let routes = verify.as_ref().map(|verify| verify.check.routes.as_slice()).unwrap_or_default();
         let states = if self.state { states(routes, &rowing, self.view, self.keys, &mut faults) } else { Vec::new() };
         let loader = self.mapping.check(verify.as_ref(), 1, &mut faults);

@@ -23,6 +23,9 @@ impl BackfillArgs {
         if settings.notifications.is_some() {
             faults.add("--notifications", "a backfill loads what is there and waits for nothing; leave it out");
         }
+        if settings.routes.is_empty() {
+            faults.add("--route", "a backfill makes a latest state in a store, and all routes lead into Delta tables");
+        }
         faults.finish(Some(LoaderSettings { once: true, ..settings }))
     }
 }

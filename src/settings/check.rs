@@ -51,8 +51,10 @@ pub struct CheckSettings {
     pub store: StoreAddress,
     /// Where the store's password is read.
     pub store_password: Option<SecretSource>,
-    /// Which hub's records are in which table.
+    /// Which hub's records are in which table of the store.
     pub routes: Vec<Route>,
+    /// Which hub's records are in which Delta table.
+    pub lakes: Vec<Route>,
     /// Who knows where the log ends.
     pub source: LogSource,
     /// Where a namespace is reached over AMQP, if not at its own name.
@@ -71,7 +73,7 @@ impl CheckArgs {
         faults: &mut Faults,
     ) -> Option<CheckSettings> {
         let store = self.store.check(faults);
-        let routes = self.routes.check(namespace, faults);
+        let routes = self.routes.check_all(namespace, faults);
         let (event_hubs, endpoint) = self.event_hubs.check(faults);
         let store_password = store.as_ref().and_then(|store| store.password.clone());
         let secrets = [("--store-password", store_password.as_ref()), ("--blob-sas", blob_sas)];
@@ -85,22 +87,26 @@ impl CheckArgs {
                 false => LogSource::EventHubs(hubs),
             }),
         };
-        let (mut routes, source) = routes.zip(source)?;
+        let (mut all, source) = routes.zip(source)?;
         if let LogSource::EventHubs(hubs) = &source {
             for event_hub in hubs {
-                match routes.iter_mut().find(|route| route.hub.name() == event_hub.hub) {
+                let mut known = false;
+                for route in all.iter_mut().filter(|route| route.hub.name() == event_hub.hub) {
                     // Its files are named after its own namespace.
-                    Some(route) => route.hub = event_hub.names(),
-                    None => {
-                        faults.add("--event-hub", format_args!("no --route says where {}'s records are", event_hub.hub))
-                    }
+                    route.hub = event_hub.names();
+                    known = true;
+                }
+                if !known {
+                    faults.add("--event-hub", format_args!("no --route says where {}'s records are", event_hub.hub));
                 }
             }
         }
+        let (lakes, routes) = all.into_iter().partition(|route| route.lake.is_some());
         Some(CheckSettings {
             store: store?.address,
             store_password,
             routes,
+            lakes,
             source,
             amqp_endpoint: endpoint?,
             give_up: self.give_up.0,

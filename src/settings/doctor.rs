@@ -27,6 +27,16 @@ impl DoctorArgs {
     /// # Errors
     /// Every fault at once.
     pub fn validate(self) -> Result<DoctorSettings, Faults> {
-        Ok(DoctorSettings { loader: self.loader.validate()?, json: self.json })
+        let loader = self.loader.validate()?;
+        let mut faults = Faults::default();
+        for route in &loader.lakes {
+            faults.add(
+                "--route",
+                format_args!(
+                    "`{route}` leads into a Delta table, which doctor does not look at (docs/lake.md); leave it out"
+                ),
+            );
+        }
+        faults.finish(Some(DoctorSettings { loader, json: self.json }))
     }
 }

@@ -81,6 +81,9 @@ pub struct LoaderArgs {
     /// With --once: how long to retry what is away before exit 1, in seconds. Without --once it is retried for ever
     #[arg(long, env = "DELTAWAVE_GIVE_UP", value_name = "SECONDS", default_value_t = GIVE_UP)]
     give_up: Seconds,
+    /// Pack the small files of Delta tables so often, in seconds, as `deltawave optimize` does [default: never]
+    #[arg(long, env = "DELTAWAVE_OPTIMIZE", value_name = "SECONDS")]
+    optimize: Option<Seconds>,
     #[command(flatten)]
     notifications: NotificationArgs,
     #[command(flatten)]
@@ -152,8 +155,10 @@ pub struct LoaderSettings {
     pub store_password: Option<SecretSource>,
     /// How files are named.
     pub name_format: NameFormat,
-    /// Which hub goes into which table.
+    /// Which hub goes into which table of the store.
     pub routes: Vec<Route>,
+    /// Which hub goes into which Delta table.
+    pub lakes: Vec<Route>,
     /// Columns every record must have, where the table has them.
     pub require: Vec<String>,
     /// What is said of single columns, beside the catalog.
@@ -174,6 +179,8 @@ pub struct LoaderSettings {
     pub lookout: Lookout,
     /// How long trouble is borne with `once`.
     pub give_up: Duration,
+    /// How often Delta tables are packed.
+    pub optimize: Option<Duration>,
     /// What tells of new files, beside the listing.
     pub notifications: Option<Notifications>,
     /// What puts the newest records there before their files.
@@ -238,6 +245,7 @@ impl LoaderSettings {
             store_password: None,
             name_format: NameFormat::default(),
             routes,
+            lakes: Vec::new(),
             require: REQUIRE.map(str::to_owned).to_vec(),
             columns: Vec::new(),
             registries: Registries::default(),
@@ -248,6 +256,7 @@ impl LoaderSettings {
             poll: POLL.0,
             lookout: Lookout::new(POLL.0, LOOK_BACK.0, RECONCILE.0, SETTLE.0),
             give_up: GIVE_UP.0,
+            optimize: None,
             notifications: None,
             live: None,
             log: None,
@@ -313,11 +322,36 @@ impl LoaderArgs {
         let blob = faults.check("--blob", self.blob.expose().parse::<BlobAddress>());
         let store = self.store.check(&mut faults);
         let name_format = self.names.check(&mut faults);
-        let routes = self.routes.check(&self.names.namespace, &mut faults);
-        let columns = self.columns.check(routes.as_deref(), &mut faults);
+        let all = self.routes.check_all(&self.names.namespace, &mut faults);
+        let (lakes, routes) = match all.clone() {
+            Some(all) => {
+                let (lakes, routes): (Vec<_>, Vec<_>) = all.into_iter().partition(|route| route.lake.is_some());
+                (Some(lakes), Some(routes))
+            }
+            None => (None, None),
+        };
+        let into_lakes = lakes.as_ref().is_some_and(|lakes| !lakes.is_empty());
+        if into_lakes {
+            for (flag, given) in [("--dry-run", self.dry_run), ("--evolve", self.evolve == Evolve::Add)] {
+                if given {
+                    faults.add(
+                        flag,
+                        "a route into a Delta table (delta:) does not go with it yet; leave one of the two out",
+                    );
+                }
+            }
+        }
+        let columns = self.columns.check(all.as_deref(), &mut faults);
         let (registry_flag, registry_password) = self.registry.secret();
-        let registries = self.registry.check(routes.as_deref(), &mut faults);
+        let registries = self.registry.check(all.as_deref(), &mut faults);
         let poll = faults.check("--poll", self.poll.at_least(0.01));
+        let optimize = match self.optimize {
+            None => Some(None),
+            Some(every) => faults.check("--optimize", every.at_least(1.0)).map(Some),
+        };
+        if self.optimize.is_some() && lakes.as_ref().is_some_and(Vec::is_empty) {
+            faults.add("--optimize", "no --route leads into a Delta table (delta:); leave it out");
+        }
         let slow_retry = faults.check("--slow-retry", self.slow_retry.at_least(0.1));
         let store_timeout = faults.check("--store-timeout", self.store_timeout.at_least(0.1));
         check_sizes(self.batch_rows, self.connections, self.parallel_files, self.memory, &mut faults);
@@ -352,6 +386,8 @@ impl LoaderArgs {
         ];
         let identity = self.identity.check(&secrets, &mut faults);
         let page = self.page.check();
+        // What the page shows of rows it asks a store, and nobody named one.
+        let page = PageSettings { hidden: page.hidden || routes.as_ref().is_some_and(Vec::is_empty), ..page };
         let notifications = self.notifications.check(&unfit, &mut faults);
         let log = routes.as_deref().and_then(|routes| self.live.clone().log(routes));
         let live = self.live.check(routes.as_deref(), &no_lane, &mut faults);
@@ -362,6 +398,19 @@ impl LoaderArgs {
                 "add and --live do not go together: a live row would stay without what its new column is for",
             );
         }
+        if into_lakes && routes.as_ref().is_some_and(Vec::is_empty) {
+            for (flag, given) in [
+                ("--notifications", notifications.as_ref().is_some_and(Option::is_some)),
+                ("--live", live.as_ref().is_some_and(Option::is_some)),
+            ] {
+                if given {
+                    faults.add(
+                        flag,
+                        "is for routes into a store, and there are routes into Delta tables only; leave it out",
+                    );
+                }
+            }
+        }
         let settings = (|| {
             Some(LoaderSettings {
                 blob: blob?,
@@ -370,6 +419,7 @@ impl LoaderArgs {
                 store: store?.address,
                 name_format: name_format?,
                 routes: routes?,
+                lakes: lakes?,
                 require: self.require,
                 columns: columns?,
                 registries: registries?,
@@ -380,6 +430,7 @@ impl LoaderArgs {
                 poll: poll?,
                 lookout: Lookout::new(poll?, self.look_back.0, self.reconcile.0, self.settle.0),
                 give_up: self.give_up.0,
+                optimize: optimize?,
                 notifications: notifications?,
                 live: live?,
                 log,

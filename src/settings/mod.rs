@@ -26,6 +26,7 @@ mod log;
 mod mapping;
 mod names;
 mod notifications;
+mod optimize;
 mod page;
 mod producer;
 mod prune;
@@ -61,6 +62,7 @@ pub use live::{LiveSettings, LiveSource};
 pub use loader::{LoaderArgs, LoaderSettings, Lookout};
 pub use log::{LogArgs, LogFormat, LogSettings, LogTarget};
 pub use notifications::Notifications;
+pub use optimize::{OptimizeArgs, OptimizeSettings};
 pub use page::PageSettings;
 pub use producer::{
     EventFormat, EventSource, OrderSource, ProducerArgs, ProducerSettings, Transport, default_order_file,

@@ -163,6 +163,7 @@ impl PruneArgs {
                     store: store?.address,
                     store_password,
                     routes: routes?,
+                    lakes: Vec::new(),
                     source: LogSource::Unknown,
                     amqp_endpoint: None,
                     give_up: self.give_up.0,

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Args, Command};
 
 use super::{
     AuditArgs, BackfillArgs, CaptureArgs, DoctorArgs, GuardArgs, InitArgs, InspectArgs, LoaderArgs, LogArgs,
-    ProducerArgs, PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs,
+    OptimizeArgs, ProducerArgs, PruneArgs, ReplayArgs, StatusArgs, TableArgs, UpArgs,
 };
 
 /// Every program with its own flags.
@@ -26,6 +26,7 @@ pub(super) fn programs() -> Vec<Command> {
         of::<AuditArgs>("deltawave verify"),
         of::<ReplayArgs>("deltawave replay"),
         of::<PruneArgs>("deltawave prune"),
+        of::<OptimizeArgs>("deltawave optimize"),
         of::<LogArgs>("every program"),
     ]
 }

@@ -85,6 +85,14 @@ impl ReplayArgs {
                 None
             }
         };
+        for route in verify.iter().flat_map(|verify| &verify.check.lakes) {
+            faults.add(
+                "--route",
+                format_args!(
+                    "`{route}` leads into a Delta table, which replay does not load again (docs/lake.md); leave it out"
+                ),
+            );
+        }
         if verify.as_ref().is_some_and(|verify| verify.blob.is_none()) {
             faults.add("--blob", "is missing: it says where the files are that are loaded again");
         }

@@ -5,12 +5,14 @@ use clap::Args;
 use super::Faults;
 use crate::capture::Hub;
 use crate::formats::FormatName;
+use crate::lake::LakeAddress;
 use crate::registry::RegistryAddress;
 
 /// The flag of every program that loads or looks at what was loaded.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RouteArgs {
-    /// Which event hub's records go into which table; several separated by commas. Behind its table a route may say
+    /// Which event hub's records go into which table; several separated by commas. A table delta:URL or delta:./DIR is a
+    /// Delta table (docs/lake.md), for loader only. Behind its table a route may say
     /// format=json-batch, cloudevents, debezium, avro or protobuf, validate=true and registry=URL (docs/formats.md), and
     /// tombstones=skip: count its records without a body, and do not reject them
     #[arg(
@@ -28,8 +30,10 @@ pub(super) struct RouteArgs {
 pub struct Route {
     /// The event hub.
     pub hub: Hub,
-    /// The table, with its schema if it is not in `public`.
+    /// The table, with its schema if it is not in `public`; of a Delta table `delta:` and where it is.
     pub table: String,
+    /// Where the table is, if it is a Delta table.
+    pub lake: Option<LakeAddress>,
     /// What becomes of records without a body.
     pub tombstones: Tombstones,
     /// What bodies are.
@@ -59,6 +63,7 @@ impl Route {
         Route {
             hub,
             table: table.to_owned(),
+            lake: None,
             tombstones: Tombstones::default(),
             format: FormatName::default(),
             validate: false,
@@ -91,8 +96,23 @@ impl fmt::Display for Route {
 }
 
 impl RouteArgs {
-    /// The routes of the namespace's hubs; a hub may stand once.
+    /// The routes of the namespace's hubs into SQL tables, for programs that look at no others.
     pub(super) fn check(self, namespace: &str, faults: &mut Faults) -> Option<Vec<Route>> {
+        let routes = self.check_all(namespace, faults)?;
+        let lakes: Vec<_> = routes.iter().filter(|route| route.lake.is_some()).collect();
+        for route in &lakes {
+            faults.add(
+                "--route",
+                format_args!(
+                    "`{route}` leads into a Delta table, which only `loader` knows (docs/lake.md); leave it out"
+                ),
+            );
+        }
+        lakes.is_empty().then(|| routes.clone())
+    }
+
+    /// The routes of the namespace's hubs; a hub may stand once with a SQL table, and once with a Delta table.
+    pub(super) fn check_all(self, namespace: &str, faults: &mut Faults) -> Option<Vec<Route>> {
         let (mut routes, mut sound): (Vec<Route>, bool) = (Vec::new(), true);
         for text in &self.routes {
             let option = text.split_once('=').filter(|(name, _)| OPTIONS.contains(name));
@@ -102,7 +122,8 @@ impl RouteArgs {
                     Err(format!("`{option}` says something of the route before it; there is none"))
                 }
                 (None, _) => route(namespace, text).and_then(|route| {
-                    if routes.iter().any(|other| other.hub == route.hub) {
+                    let same = |other: &Route| other.hub == route.hub && other.lake.is_some() == route.lake.is_some();
+                    if routes.iter().any(same) {
                         let hub = route.hub.name();
                         return Err(format!("`{hub}` stands twice; run a second loader for a second table"));
                     }
@@ -126,7 +147,15 @@ impl RouteArgs {
 fn route(namespace: &str, text: &str) -> Result<Route, String> {
     match text.split_once('=') {
         Some((hub, table)) if !table.is_empty() => {
-            Hub::new(namespace, hub).map(|hub| Route::new(hub, table)).map_err(|error| error.to_string())
+            let route =
+                Hub::new(namespace, hub).map(|hub| Route::new(hub, table)).map_err(|error| error.to_string())?;
+            match table.strip_prefix("delta:") {
+                None => Ok(route),
+                Some(place) => {
+                    let lake: LakeAddress = place.parse()?;
+                    Ok(Route { table: format!("delta:{lake}"), lake: Some(lake), ..route })
+                }
+            }
         }
         _ => Err(format!("`{text}` is not HUB=TABLE")),
     }

@@ -13,6 +13,7 @@ use crate::azure::identity::IdentitySettings;
 use crate::base::{Secret, SecretSource};
 use crate::capture::{Hub, NameFormat};
 use crate::formats::FormatName;
+use crate::lake::LakeAddress;
 use crate::registry::RegistrySettings;
 use crate::store::{Kind, StoreAddress};
 
@@ -65,6 +66,12 @@ pub struct TableArgs {
     /// Compare with the table that is there, and print what it lacks: exit 3 if anything
     #[arg(long, conflicts_with = "dialect")]
     diff: bool,
+    /// Make a Delta table there instead of one in a store: https://ACCOUNT.blob.core.windows.net/CONTAINER/TABLE, or a
+    /// directory as ./DIR (docs/lake.md)
+    // This is also the help text, where a link would show its brackets.
+    #[allow(rustdoc::bare_urls)]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["diff", "dialect", "key", "history_view"])]
+    delta: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
     /// How long to try a store that is away before exit 1, in seconds
@@ -120,6 +127,8 @@ pub struct TableSettings {
     pub indexed: bool,
     /// What is done with the statements.
     pub purpose: Purpose,
+    /// Where it is made, if it is a Delta table.
+    pub delta: Option<LakeAddress>,
     /// Whose SQL; `None` for the store's that is there.
     pub dialect: Option<Kind>,
     /// The store.
@@ -157,6 +166,10 @@ impl TableArgs {
             faults.add("--sample", "nothing can be told from no record");
         }
         let rowing = self.rowing.check(&mut faults);
+        let delta: Option<Option<LakeAddress>> = match self.delta.as_deref() {
+            None => Some(None),
+            Some(text) => faults.check("--delta", text.strip_prefix("delta:").unwrap_or(text).parse()).map(Some),
+        };
         let (registry_flag, registry_password) = self.registry.secret();
         let route = hub.clone().map(|hub| Route { format: self.format, ..Route::new(hub, &self.table) });
         let registries = self.registry.check(route.as_ref().map(std::slice::from_ref), &mut faults);
@@ -189,6 +202,7 @@ impl TableArgs {
                 history: self.history_view,
                 indexed: self.event_index || self.format.makes_several(),
                 purpose,
+                delta: delta?,
                 dialect: self.dialect.map(|dialect| match dialect {
                     Dialect::Risingwave => Kind::RisingWave,
                     Dialect::Postgres => Kind::PostgreSql,

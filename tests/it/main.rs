@@ -21,6 +21,7 @@
 //! | `https` | the `producer` binary over HTTPS, on a played event hub behind a proxy |
 //! | `inspect` | `deltawave inspect`: a Capture file told to people and to jq, whole and damaged |
 //! | `kafka` | the Kafka module against librdkafka's mock cluster |
+//! | `lake` | `loader --route HUB=delta:…`: Delta tables, as Python's `deltalake` and DuckDB read them |
 //! | `latest_state` | that the latest state is the newest event of each user, and how a former one is replaced |
 //! | `live` | `loader --live`: rows before their file, once after it, and none where the key is not the file's |
 //! | `loader` | the `loader` binary on Azurite and a store: what is loaded from which files into which tables |
@@ -83,6 +84,7 @@ mod guard_vault;
 mod https;
 mod inspect;
 mod kafka;
+mod lake;
 mod latest_state;
 mod live;
 mod loader;

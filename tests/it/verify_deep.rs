@@ -66,6 +66,13 @@ async fn a_changed_value_is_found_and_named() {
     let holes = told(&report, "hole");
     let text = format!("not in user_event_log, though {first} has it");
     assert!(holes.contains(&(Some(0), Some(50), text)), "{holes:?}");
+
+    // What was changed is deleted, and its files are loaded again.
+    bench.store.run("DELETE FROM user_event_log WHERE sequence_number BETWEEN 7 AND 9").await;
+    let url = bench.files.url();
+    let ended = bench.deltawave("replay", &["--holes", "--blob", &url, "--settle", "0"]).await;
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    bench.verify_files(0, &flags).await;
     bench.passed().await;
 }
 
@@ -197,6 +204,12 @@ async fn the_latest_state_is_made_anew_and_compared() {
     let changed = told(&report, "changed");
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert_eq!(changed[0].2, "latest_user_state has 200 rows, and the files make 199");
+
+    // The view of init is made again.
+    bench.store.run("DROP VIEW latest_user_state").await;
+    let ended = bench.deltawave("init", &[]).await;
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    bench.verify_files(0, &["--state"]).await;
     bench.passed().await;
 }
 

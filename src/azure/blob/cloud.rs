@@ -171,6 +171,18 @@ impl Cloud {
         done.map(drop).map_err(|error| self.call(Intent::Create(name)).explain(error))
     }
 
+    pub async fn replace(&self, name: &str, content: Bytes) -> Result<(), BlobError> {
+        let options =
+            BlobClientUploadOptions { partition_size: Some(NonZero::<u64>::MAX), ..BlobClientUploadOptions::default() };
+        let done = self.blob(name).upload(content.into(), Some(options)).await;
+        done.map(drop).map_err(|error| self.call(Intent::Create(name)).explain(error))
+    }
+
+    pub async fn delete(&self, name: &str) -> Result<(), BlobError> {
+        let done = self.blob(name).delete(None).await;
+        done.map(drop).map_err(|error| self.call(Intent::Delete(name)).explain(error))
+    }
+
     pub async fn properties(&self, name: &str) -> Result<BlobEntry, BlobError> {
         let call = self.call(Intent::Read(name, None));
         let answer = self.blob(name).get_properties(None).await.map_err(|error| call.explain(error))?;

@@ -183,6 +183,34 @@ impl Container {
         }
     }
 
+    /// Writes a small blob, whatever was there, in one request: who reads it meanwhile sees the old or the new one whole.
+    ///
+    /// # Errors
+    /// Denied or transient, among others.
+    pub async fn replace(&self, name: &str, content: Bytes) -> Result<(), BlobError> {
+        self.check(name)?;
+        match &self.backend {
+            Backend::Cloud(cloud) => cloud.replace(name, content).await,
+            Backend::Directory(directory) => directory.clone().replace(name, content).await,
+        }
+    }
+
+    /// Deletes a blob, if it is there.
+    ///
+    /// # Errors
+    /// Denied or transient, among others.
+    pub async fn delete(&self, name: &str) -> Result<(), BlobError> {
+        self.check(name)?;
+        let deleted = match &self.backend {
+            Backend::Cloud(cloud) => cloud.delete(name).await,
+            Backend::Directory(directory) => directory.clone().delete(name).await,
+        };
+        match deleted {
+            Err(BlobError::NoBlob { .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
     /// Begins a blob that is written piece by piece and appears, whole, with the last call.
     ///
     /// # Errors

@@ -107,6 +107,17 @@ impl Directory {
         Ok(DirectoryUpload { directory: self, name: name.to_owned(), file: Arc::new(file), length: 0 })
     }
 
+    pub async fn replace(self: Arc<Self>, name: &str, content: Bytes) -> Result<(), BlobError> {
+        let mut upload = self.clone().stage(name).await?;
+        upload.append_block(content).await?;
+        upload.replace().await
+    }
+
+    pub async fn delete(self: Arc<Self>, name: &str) -> Result<(), BlobError> {
+        let owned = name.to_owned();
+        self.blocking(Intent::Delete(name), move |directory| fs::remove_file(directory.root.join(owned))).await
+    }
+
     /// At most `length` bytes at `at` of an open file, or of the blob, which is opened first.
     async fn chunk(
         self: &Arc<Self>,
@@ -172,6 +183,22 @@ impl DirectoryUpload {
         self.directory.blocking(Intent::Create(&self.name), write).await?;
         self.length += added;
         Ok(())
+    }
+
+    /// Makes it appear in the place of what was there.
+    async fn replace(self) -> Result<(), BlobError> {
+        let DirectoryUpload { directory, name, file, length } = self;
+        let target = name.clone();
+        let rename = move |directory: &Directory| {
+            file.as_file().set_len(length)?;
+            file.as_file().sync_all()?;
+            let path = directory.root.join(target);
+            fs::create_dir_all(path.parent().unwrap_or(&directory.root))?;
+            let link = path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+            fs::hard_link(file.path(), &link)?;
+            fs::rename(&link, &path)
+        };
+        directory.blocking(Intent::Create(&name), rename).await
     }
 
     pub async fn commit(&mut self) -> Result<(), BlobError> {

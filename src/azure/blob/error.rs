@@ -107,13 +107,14 @@ pub(super) enum Intent<'a> {
     /// The blob and the etag it must have.
     Read(&'a str, Option<&'a str>),
     Create(&'a str),
+    Delete(&'a str),
 }
 
 impl<'a> Intent<'a> {
     fn blob(self) -> Option<&'a str> {
         match self {
             Intent::Ensure | Intent::List => None,
-            Intent::Read(blob, _) | Intent::Create(blob) => Some(blob),
+            Intent::Read(blob, _) | Intent::Create(blob) | Intent::Delete(blob) => Some(blob),
         }
     }
 
@@ -121,7 +122,7 @@ impl<'a> Intent<'a> {
     fn role(self) -> &'static str {
         match self {
             Intent::List | Intent::Read(..) => "Storage Blob Data Reader",
-            Intent::Ensure | Intent::Create(_) => "Storage Blob Data Contributor",
+            Intent::Ensure | Intent::Create(_) | Intent::Delete(_) => "Storage Blob Data Contributor",
         }
     }
 
@@ -131,6 +132,7 @@ impl<'a> Intent<'a> {
             Intent::List => "list blobs".to_owned(),
             Intent::Read(blob, _) => format!("read blob {blob}"),
             Intent::Create(blob) => format!("write blob {blob}"),
+            Intent::Delete(blob) => format!("delete blob {blob}"),
         }
     }
 }
@@ -169,7 +171,7 @@ impl Call<'_> {
         let reason = format!("{status} {code}");
         match (status, code, self.intent) {
             (404, "ContainerNotFound", _) => self.no_container(),
-            (404, _, Intent::Read(..) | Intent::Create(_)) => self.no_blob(),
+            (404, _, Intent::Read(..) | Intent::Create(_) | Intent::Delete(_)) => self.no_blob(),
             (404, ..) => self.no_container(),
             (409, "BlobAlreadyExists", Intent::Create(_)) | (412, _, Intent::Create(_)) => self.already_exists(),
             (412, _, Intent::Read(_, Some(etag))) => self.changed(etag),
@@ -200,7 +202,7 @@ impl Call<'_> {
         use io::ErrorKind as Kind;
         match (error.kind(), self.intent) {
             (Kind::NotFound, _) if !there => self.no_container(),
-            (Kind::NotFound, Intent::Read(..)) => self.no_blob(),
+            (Kind::NotFound, Intent::Read(..) | Intent::Delete(_)) => self.no_blob(),
             (Kind::AlreadyExists, Intent::Create(_)) => self.already_exists(),
             (Kind::PermissionDenied | Kind::ReadOnlyFilesystem, _) => {
                 BlobError::Forbidden { address: self.address.to_owned(), doing: self.intent.doing() }

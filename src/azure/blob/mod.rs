@@ -6,8 +6,8 @@
 //! ```
 //!
 //! No call here repeats itself: a failure comes back once, within a bounded time, as a [`BlobError`] that tells
-//! whether repeating can help. Every call is safe to repeat: reads and listings change nothing, and writes never
-//! replace a blob.
+//! whether repeating can help. Every call is safe to repeat: reads and listings change nothing, and no write but one
+//! that says so replaces a blob.
 
 mod address;
 mod cloud;

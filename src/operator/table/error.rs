@@ -1,6 +1,7 @@
 use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::base::SecretError;
+use crate::lake::LakeError;
 use crate::registry::RegistryError;
 use crate::rows::InvalidTable;
 use crate::store::StoreError;
@@ -29,6 +30,9 @@ pub enum TableError {
     /// The table that is there is none that records can be loaded into.
     #[error(transparent)]
     Table(#[from] InvalidTable),
+    /// The Delta table cannot be made.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
     /// There is nothing to tell from.
     #[error("no record of event hub {hub} in {blob}{why}")]
     Nothing {

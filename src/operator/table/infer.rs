@@ -1,16 +1,16 @@
 use super::error::TableError;
 use super::order::{Use, unfit};
 use super::sample::Sample;
-use crate::rows::{Inference, Inferred};
+use crate::rows::{Inference, Inferred, Typing};
 use crate::settings::TableSettings;
-use crate::store::{Design, Designed, Kind};
+use crate::store::{Design, Designed};
 
 /// The table that takes the sample.
 ///
 /// # Errors
 /// When the sample cannot have the key or the order that is asked for.
-pub(super) fn design(settings: &TableSettings, sample: &mut Sample, kind: Kind) -> Result<Design, TableError> {
-    let mut inference = Inference::new(kind.typing());
+pub(super) fn design(settings: &TableSettings, sample: &mut Sample, typing: Typing) -> Result<Design, TableError> {
+    let mut inference = Inference::new(typing);
     let added: Vec<_> = sample.documents.iter().filter_map(|document| inference.add(document).err()).collect();
     added.into_iter().for_each(|reason| sample.reject(format!("a row {reason}")));
     if inference.documents() == 0 {

@@ -7,6 +7,7 @@
 mod diff;
 mod error;
 mod infer;
+mod lake;
 mod order;
 mod sample;
 
@@ -37,6 +38,9 @@ pub async fn table(settings: TableSettings, shutdown: CancellationToken) -> Resu
 }
 
 async fn work(settings: &TableSettings, shutdown: &CancellationToken) -> Result<Exit, TableError> {
+    if let Some(address) = &settings.delta {
+        return lake::make(settings, address).await;
+    }
     let (kind, session) = match settings.dialect {
         Some(kind) => (kind, None),
         None => {
@@ -45,7 +49,7 @@ async fn work(settings: &TableSettings, shutdown: &CancellationToken) -> Result<
         }
     };
     let mut sample = Sample::read(settings).await?;
-    let design = infer::design(settings, &mut sample, kind)?;
+    let design = infer::design(settings, &mut sample, kind.typing())?;
     match (settings.purpose, session) {
         (Purpose::Diff, Some(session)) => diff::diff(&session, settings, &design, &sample).await,
         (Purpose::Ask | Purpose::Apply, Some(session)) => {

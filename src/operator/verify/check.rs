@@ -44,6 +44,25 @@ pub(super) async fn check(
     depth: Depth,
     shutdown: &CancellationToken,
 ) -> Result<Report, VerifyError> {
+    let mut report = Report::default();
+    if !settings.check.routes.is_empty() {
+        report = check_store(settings, depth, shutdown).await?;
+    }
+    if !settings.check.lakes.is_empty() {
+        let source = source::open(&settings.check).await?;
+        let container = open_container(settings)?;
+        super::lake::check(settings, container.as_ref(), source.as_deref(), &mut report).await?;
+    }
+    report.findings.sort_by_key(|finding| finding.kind);
+    Ok(report)
+}
+
+/// What of it is in the store.
+async fn check_store(
+    settings: &VerifySettings,
+    depth: Depth,
+    shutdown: &CancellationToken,
+) -> Result<Report, VerifyError> {
     let store = connect_current(&address(&settings.check).await?, settings.check.give_up, shutdown).await?;
     let source = source::open(&settings.check).await?;
     let container = open_container(settings)?;
@@ -66,7 +85,6 @@ pub(super) async fn check(
             });
         }
     }
-    report.findings.sort_by_key(|finding| finding.kind);
     Ok(report)
 }
 

@@ -1,6 +1,7 @@
 use crate::azure::blob::BlobError;
 use crate::azure::identity::IdentityError;
 use crate::base::SecretError;
+use crate::lake::LakeError;
 use crate::ledger::EndsError;
 use crate::loader::LoadError;
 use crate::operator::source::SourceError;
@@ -27,6 +28,9 @@ pub enum VerifyError {
     /// The program has no identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A Delta table cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
     /// A file that the ledger calls whole is not.
     #[error("file {blob} cannot be read: {reason}")]
     File {

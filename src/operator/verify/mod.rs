@@ -11,14 +11,17 @@
 
 mod ahead;
 mod check;
+mod chosen;
 mod count;
 mod error;
 mod files;
 mod finding;
 mod gaps;
 mod gone;
+mod lake;
 mod listing;
 mod missing;
+mod read;
 mod reading;
 mod records;
 mod report;
@@ -28,13 +31,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::store::{address, connect_current};
-use crate::capture::Scope;
-use crate::ledger::FileVersion;
-use crate::loader::Again;
 use crate::service::Exit;
 use crate::settings::{AuditSettings, VerifySettings};
 pub(super) use check::Depth;
+pub(super) use chosen::list;
 pub use error::VerifyError;
 use reading::read_again;
 pub(super) use report::Report;
@@ -78,51 +78,6 @@ pub(super) async fn examine(
     };
     tokio::select! {
         report = look_twice => report,
-        () = shutdown.cancelled() => Err(VerifyError::Interrupted),
-    }
-}
-
-/// All finished files of a scope, by their routes, but for those that were pruned, and those that are archived, of which
-/// it is told.
-///
-/// # Errors
-/// When the container or the ledger cannot be read.
-pub(super) async fn list(
-    settings: &VerifySettings,
-    scope: &Scope,
-    shutdown: &CancellationToken,
-) -> Result<Vec<Again>, VerifyError> {
-    let Some(container) = check::open_container(settings)? else { return Ok(Vec::new()) };
-    let list = async {
-        let address = address(&settings.check).await?;
-        let store = connect_current(&address, settings.check.give_up, shutdown).await?;
-        let mut all = Vec::new();
-        for route in &settings.check.routes {
-            let pruned = store.session.pruned_files(&route.table, route.hub.name()).await?;
-            let is_wanted = |file: &FileVersion| scope.takes(&file.name) && !pruned.contains(&file.blob);
-            let listed = listing::list(&container, &settings.name_format, route).await?;
-            let mut files = Vec::new();
-            let mut archived = 0;
-            for listed in listed.values() {
-                for (blob, file) in listed {
-                    let version = listing::version(listed, &settings.name_format, route, blob);
-                    let Some(version) = version.filter(is_wanted) else { continue };
-                    if file.archived {
-                        archived += 1;
-                    } else {
-                        files.push(version);
-                    }
-                }
-            }
-            if archived > 0 {
-                tracing::warn!("{archived} files of {} are archived, and so are not loaded again", route.hub);
-            }
-            all.push(Again { route: route.clone(), files });
-        }
-        Ok(all)
-    };
-    tokio::select! {
-        all = list => all,
         () = shutdown.cancelled() => Err(VerifyError::Interrupted),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Kind};
-use super::reading::Read;
+use super::read::Read;
 use crate::capture::{EnqueuedTime, PartitionId};
 use crate::ledger::{FileVersion, Span};
 use crate::loader::Again;

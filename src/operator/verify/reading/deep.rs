@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Forgotten, Found, shown};
+use super::found::{Forgotten, Found, shown};
 use crate::capture::PartitionId;
 use crate::ledger::{Run, Span};
 use crate::loader::{Origin, Reread};

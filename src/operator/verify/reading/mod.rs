@@ -6,80 +6,29 @@
 //! ```
 
 mod deep;
+mod found;
 mod newest;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio_util::sync::CancellationToken;
 
 use super::check::open_container;
+use super::chosen::list;
 use super::error::VerifyError;
-use super::finding::{Finding, Findings};
-use super::list;
+use super::read::Read;
 use super::report::Report;
-use crate::capture::{PartitionId, Scope};
+use crate::capture::Scope;
 use crate::ledger::FileState;
-use crate::loader::{Again, Origin, Reread, reread};
+use crate::loader::{Again, Reread, reread};
 use crate::operator::progress::Ongoing;
 use crate::operator::store::{address, connect_current};
 use crate::settings::{ReadingSettings, Route, VerifySettings};
-use crate::store::{Identity, Session};
+use crate::store::Session;
 use deep::Deep;
+use found::{Forgotten, Found};
 use newest::Newest;
-
-/// Records that someone asked to be forgotten, and rows of records that have several, which the files still have.
-#[derive(Debug, Default)]
-struct Forgotten(HashSet<(PartitionId, Identity, Option<i32>)>);
-
-impl Forgotten {
-    /// Whether a row is one of them.
-    fn has(&self, Origin { partition, number, at, index, .. }: &Origin<'_>) -> bool {
-        [None, Some(*index)].iter().any(|index| self.0.contains(&(*partition, (*number, *at), *index)))
-    }
-}
-
-/// What was read again, and found to be as it is there.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Read {
-    /// Files.
-    pub(super) files: usize,
-    /// Records whose values were compared, if they were.
-    pub(super) records: Option<u64>,
-    /// Rows of the latest state, if that was compared.
-    pub(super) states: Option<u64>,
-}
-
-/// `, every value of 70 records as in their files, ...`
-impl fmt::Display for Read {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(records) = self.records {
-            write!(f, ", every value of {records} records of {} files as they say", self.files)?;
-        }
-        if let Some(states) = self.states {
-            write!(f, ", the latest state of {states} keys as they make it")?;
-        }
-        Ok(())
-    }
-}
-
-/// The findings of one route, by partition; those of none are about its latest state.
-pub(super) struct Found<'r> {
-    route: &'r Route,
-    by_partition: BTreeMap<Option<PartitionId>, Findings<'r>>,
-}
-
-impl<'r> Found<'r> {
-    fn of(&mut self, partition: Option<PartitionId>) -> &mut Findings<'r> {
-        let Route { table, hub, .. } = self.route;
-        self.by_partition.entry(partition).or_insert_with(|| Findings::new(table, hub, partition))
-    }
-
-    fn finish(self) -> Vec<Finding> {
-        self.by_partition.into_values().flat_map(Findings::finish).collect()
-    }
-}
 
 /// Reads the files of the settings' scope again and adds to the report what is not there as they say. Files that the
 /// ledger does not call loaded are not read: what is of them, the count has told.
@@ -103,7 +52,7 @@ pub(super) async fn read_again(
             let route = again.route.clone();
             let Some(route) = verify.check.routes.iter().find(|known| **known == route) else { continue };
             let again = loaded(&store.session, verify, again).await?;
-            let mut found = Found { route, by_partition: BTreeMap::new() };
+            let mut found = Found::new(route);
             let state = reading.states.iter().find(|state| state.table == route.table);
             let mut newest = state.map(|state| states.remove(&*state.table).unwrap_or_else(|| Newest::of(state)));
             let forgotten = forgotten(&store.session, route).await?;
@@ -133,7 +82,7 @@ pub(super) async fn read_again(
         for state in &reading.states {
             let Some(newest) = states.remove(&*state.table) else { continue };
             let Some(route) = verify.check.routes.iter().find(|route| route.table == state.table) else { continue };
-            let mut found = Found { route, by_partition: BTreeMap::new() };
+            let mut found = Found::new(route);
             // What is kept of what was pruned is in no file that is read.
             let pruned = store.session.pruned_files(&route.table, route.hub.name()).await?;
             let whole = reading.scope == Scope::default() && pruned.is_empty();
@@ -180,9 +129,4 @@ async fn forgotten(session: &Session, route: &Route) -> Result<Forgotten, Verify
         }
     }
     Ok(all)
-}
-
-/// For those below.
-fn shown(value: Option<&str>) -> String {
-    value.map_or_else(|| "NULL".to_owned(), |value| format!("`{value}`"))
 }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::Forgotten;
+use super::found::Forgotten;
 use crate::capture::{EnqueuedTime, SequenceNumber};
 use crate::loader::Reread;
 use crate::operator::verify::error::VerifyError;

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
+use super::found::shown;
 use super::newest::{Event, Newest, Shape, Version, batch};
-use super::shown;
 use crate::capture::{EnqueuedTime, SequenceNumber};
 use crate::operator::verify::error::VerifyError;
 use crate::operator::verify::finding::Findings;
@@ -77,7 +77,7 @@ pub(super) async fn compare(
         findings.note((), text);
     }
     let excused = |odd: &&Odd<'_>| newer.contains(odd.key) || absent.contains(odd.key);
-    let cure = "look at how the view is made; `deltawave init --recreate` makes the one of init anew";
+    let cure = "look at how the view is made; once latest_user_state is dropped, `deltawave init` makes its own again";
     for Odd { event, text, .. } in odd.iter().filter(|odd| !excused(odd)) {
         findings.changed((), format!("the row {} {text}", named(&key, &shape.key_of(event))), cure);
     }
