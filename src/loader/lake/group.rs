@@ -183,5 +183,5 @@ fn tell(means: &Means<'_>, entries: &[Entry], unmapped: u64, journeys: &Journeys
         }
     }
     means.progress.add(counts);
-    means.progress.health.loaded(means.route, means.hub, entries, unmapped);
+    means.progress.loaded(means.route, means.hub, entries, unmapped);
 }
