@@ -91,7 +91,10 @@ pub async fn run(args: &Args) -> Outcome<Report> {
     report.note("bare INSERT", rate(median(&bare)));
     report.note("loader, from listing to ledger", rate(median(&whole)));
     report.at_least("loader / bare INSERT", median(&ratios), 0.9, ratio);
-    report.note("counting back, where the store's own count does not do / the connections' time", percent(median(&counting)));
+    report.note(
+        "counting back, where the store's own count does not do / the connections' time",
+        percent(median(&counting)),
+    );
     store.drop().await?;
     Ok(report)
 }

@@ -9,6 +9,8 @@ use crate::loader::Again;
 use crate::settings::Route;
 use crate::store::{Identity, KeyRange, Rejection, Session, Shelf, StoreError};
 
+/// Files whose rejected records are in memory at once.
+const FILES: usize = 200;
 /// Records looked up by one statement.
 const LOOK: usize = 10_000;
 /// How often a delete is repeated that a recovery of the store took back.
@@ -39,11 +41,13 @@ pub(super) async fn take_out(session: &Session, again: &[Again]) -> Result<usize
             by_partition.entry(file.name.partition).or_default().insert(&file.blob);
         }
         for (partition, blobs) in by_partition {
-            let rejected = session.rejections(&route.table, route.hub.name(), partition).await?;
-            let rejected: Vec<_> = rejected.into_iter().filter(|rejection| blobs.contains(&*rejection.blob)).collect();
-            let fitting = fitting(session, route, partition, &rejected).await?;
-            taken += fitting.len();
-            delete(session, route, partition, fitting).await?;
+            let blobs: Vec<_> = blobs.into_iter().collect();
+            for blobs in blobs.chunks(FILES) {
+                let rejected = session.rejections(&route.table, route.hub.name(), partition, blobs).await?;
+                let fitting = fitting(session, route, partition, &rejected).await?;
+                taken += fitting.len();
+                delete(session, route, partition, fitting, blobs).await?;
+            }
         }
     }
     Ok(taken)
@@ -84,6 +88,7 @@ async fn delete(
     route: &Route,
     partition: PartitionId,
     records: Vec<Identity>,
+    blobs: &[&str],
 ) -> Result<(), StoreError> {
     let mut left = records;
     for _ in 0..TRIES {
@@ -92,7 +97,7 @@ async fn delete(
         }
         session.delete_records(&route.table, Shelf::Rejected, route.hub.name(), partition, &left).await?;
         session.flush().await?;
-        let there = session.rejections(&route.table, route.hub.name(), partition).await?;
+        let there = session.rejections(&route.table, route.hub.name(), partition, blobs).await?;
         let there: HashSet<_> = there.into_iter().map(|rejection| rejection.record).collect();
         left.retain(|record| there.contains(record));
     }

@@ -77,7 +77,7 @@ impl Session {
         Ok(rows.iter().filter_map(|row| Some((PartitionId(number(row, 0)?), text(row, 1)))).collect())
     }
 
-    /// The rejected records of a partition, in order.
+    /// The rejected records of a partition that stand in one of these files, in order.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -86,12 +86,19 @@ impl Session {
         target: &str,
         hub: &str,
         partition: PartitionId,
+        blobs: &[&str],
     ) -> Result<Vec<Rejection>, StoreError> {
+        if blobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let blobs: Vec<_> = blobs.iter().map(|blob| literal(blob)).collect();
         let sql = format!(
             "SELECT sequence_number, enqueued_at, blob FROM rejected_events \
-             WHERE target = {} AND event_hub = {} AND partition_id = {partition} ORDER BY sequence_number, enqueued_at",
+             WHERE target = {} AND event_hub = {} AND partition_id = {partition} AND blob IN ({}) \
+             ORDER BY sequence_number, enqueued_at",
             literal(target),
-            literal(hub)
+            literal(hub),
+            blobs.join(", ")
         );
         let (_, rows) = self.query_text(&sql).await?;
         let rejection = |row: &Vec<Cell>| Some(Rejection { record: identity(row)?, blob: text(row, 2) });
