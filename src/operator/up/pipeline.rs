@@ -25,6 +25,8 @@ const NAMESPACE: &str = "local";
 
 /// Events an embedded broker may be ahead of its reader: it keeps few, and forgets the others unread.
 const EMBEDDED_AHEAD: u64 = 10_000;
+/// How often it is looked how far that is: the producer hands over a thousand events in a millisecond.
+const THROTTLE: Duration = Duration::from_millis(2);
 
 /// How much older than the newest file one may be and still be found by the next poll.
 const LOOK_BACK: Duration = Duration::from_secs(60);
@@ -175,9 +177,9 @@ impl Pipeline {
     /// Holds the producer back while a broker that forgets is about to.
     async fn throttle(&self, hold: &watch::Sender<bool>) -> std::convert::Infallible {
         loop {
-            let ahead = self.sent.events().saturating_sub(self.captured.read());
+            let ahead = self.sent.handed().saturating_sub(self.captured.read());
             hold.send_if_modified(|held| std::mem::replace(held, self.hold && ahead > EMBEDDED_AHEAD) != *held);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(THROTTLE).await;
         }
     }
 

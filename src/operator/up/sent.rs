@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::producer::{Acknowledged, Observer, Op, unwrapped};
@@ -9,6 +10,8 @@ use crate::settings::EventFormat;
 #[derive(Debug)]
 pub(super) struct Sent {
     format: EventFormat,
+    /// Events handed to the broker's client, which may be far ahead of what is acknowledged.
+    handed: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -32,7 +35,12 @@ pub(super) type UserRow = [Option<String>; 5];
 impl Sent {
     /// Nothing yet, of events that are wrapped so.
     pub(super) fn of(format: EventFormat) -> Self {
-        Sent { format, state: Mutex::default() }
+        Sent { format, handed: AtomicU64::new(0), state: Mutex::default() }
+    }
+
+    /// How many events were handed to the broker's client.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed.load(Ordering::Relaxed)
     }
 
     /// How many events were acknowledged.
@@ -51,6 +59,10 @@ impl Sent {
 }
 
 impl Observer for Sent {
+    fn sent(&self) {
+        self.handed.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn acknowledged(&self, acknowledged: &Acknowledged<'_>) {
         let event = unwrapped(acknowledged.payload, self.format);
         let mut state = self.lock();
