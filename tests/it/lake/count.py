@@ -6,6 +6,8 @@ import sys
 import duckdb
 from deltalake import DeltaTable
 
+from answer import answer
+
 request = json.loads(sys.argv[1])
 
 
@@ -26,17 +28,15 @@ partitions = duckdb.sql(
 ).fetchall()
 adds = table.get_add_actions(flatten=True)
 said = sum(adds["num_records"].to_pylist())
-print(
-    json.dumps(
-        {
-            "version": table.version(),
-            "partitions": partitions,
-            "rows": rows.count_rows(),
-            "said": said,
-            "rejected": rejected.count_rows(),
-            "files": duckdb.sql("SELECT count(*), count(DISTINCT blob) FROM files").fetchall()[0],
-            "loaded": duckdb.sql("SELECT coalesce(sum(loaded - already_there), 0)::BIGINT FROM files").fetchall()[0][0],
-            "of_rejected": duckdb.sql("SELECT coalesce(sum(rejected), 0)::BIGINT FROM files").fetchall()[0][0],
-        }
-    )
+answer(
+    {
+        "version": table.version(),
+        "partitions": partitions,
+        "rows": rows.count_rows(),
+        "said": said,
+        "rejected": rejected.count_rows(),
+        "files": duckdb.sql("SELECT count(*), count(DISTINCT blob) FROM files").fetchall()[0],
+        "loaded": duckdb.sql("SELECT coalesce(sum(loaded - already_there), 0)::BIGINT FROM files").fetchall()[0][0],
+        "of_rejected": duckdb.sql("SELECT coalesce(sum(rejected), 0)::BIGINT FROM files").fetchall()[0][0],
+    }
 )

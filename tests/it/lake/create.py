@@ -6,6 +6,8 @@ import sys
 from deltalake import DeltaTable, Field, Schema
 from deltalake.schema import ArrayType, PrimitiveType
 
+from answer import answer
+
 request = json.loads(sys.argv[1])
 
 
@@ -29,4 +31,4 @@ options = request["options"]
 DeltaTable.create(
     request["table"], Schema(columns), partition_by=["enqueued_date"], storage_options=options
 )
-print("{}")
+answer({})
