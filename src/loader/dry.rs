@@ -17,13 +17,12 @@ use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
 use super::group::{Reading, decode_all};
 use super::journey::Journeys;
-use super::patience::Patience;
-use super::pool::{self, Pool};
+use super::once::Once;
 use super::progress::Progress;
 use super::registrar::decoding;
-use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
-use crate::azure::blob::{BlobEntry, Container};
-use crate::azure::identity::Identity;
+use super::stream::open_table;
+use super::turn::{GROUP_BYTES, GROUP_FILES};
+use crate::azure::blob::BlobEntry;
 use crate::ledger::{FileVersion, Outcome};
 use crate::rows::{Table, Unmapped};
 use crate::settings::{LoaderSettings, Route};
@@ -101,18 +100,16 @@ pub async fn dry_run(
     mut tell: impl FnMut(String),
 ) -> Result<DryRun, LoadError> {
     let progress = Arc::new(Progress::new(settings.poll));
-    let patience = Patience::new(true, settings, shutdown, Arc::clone(&progress));
-    let identity = Identity::new(settings.identity.clone());
-    let container =
-        Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
+    let once = Once::open(settings, shutdown, &progress)?;
+    let Once { patience, container, .. } = &once;
     let budget = Budget::of(settings, 1);
     let mut run = DryRun { parallel_files: budget.parallel_files, ..DryRun::default() };
     let mut found = false;
     for route in &settings.routes {
-        let (decoding, registrar) = decoding(settings, route, &patience).await?;
+        let (decoding, registrar) = decoding(settings, route, patience).await?;
         let means = Reading {
-            container: &container,
-            patience: &patience,
+            container,
+            patience,
             unmapped: &progress.unmapped_fields,
             decoding: &decoding,
             registrar: registrar.as_ref(),
@@ -123,8 +120,7 @@ pub async fn dry_run(
         let table = match default_table(&route.table, &settings.require) {
             Some(table) => Arc::new(settings.fit(route, table?)?),
             None => {
-                let address = pool::address(settings, &identity, &patience).await?;
-                let store = Pool::new(address, 1, settings.store_timeout).store(false, &patience);
+                let store = once.store(settings, 1).await?;
                 open_table(&store, settings, route).await?
             }
         };
@@ -151,7 +147,7 @@ pub async fn dry_run(
     if !found && !settings.allow_empty {
         let mut nothing = Vec::new();
         for route in &settings.routes {
-            nothing.push(what_stands_there(&container, &settings.name_format, &route.hub).await.text);
+            nothing.push(what_stands_there(container, &settings.name_format, &route.hub).await.text);
         }
         return Err(LoadError::NothingFound(nothing.join("; ")));
     }

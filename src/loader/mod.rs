@@ -35,6 +35,7 @@ mod lister;
 mod live;
 mod noted;
 mod notify;
+mod once;
 mod party;
 mod patience;
 mod pool;
@@ -52,6 +53,7 @@ mod settle;
 mod shown;
 mod slots;
 mod stream;
+mod turn;
 mod unmapped;
 mod write;
 

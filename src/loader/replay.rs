@@ -10,15 +10,12 @@ use super::decode::BatchLimits;
 use super::error::LoadError;
 use super::group::{Means, Reading, Receipt, load};
 use super::journey::Sightings;
-use super::patience::Patience;
-use super::pool::{self, Pool};
+use super::once::{Once, groups};
 use super::progress::Progress;
 use super::registrar::decoding;
 use super::settle::Unsettled;
 use super::slots::Slots;
-use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
-use crate::azure::blob::Container;
-use crate::azure::identity::Identity;
+use super::stream::open_table;
 use crate::ledger::{FileVersion, TO_BE_LOADED_AGAIN};
 use crate::rows::Table;
 use crate::settings::{LoaderSettings, Route};
@@ -44,20 +41,17 @@ pub async fn load_again(
     shutdown: CancellationToken,
     progress: Arc<Progress>,
 ) -> Result<usize, LoadError> {
-    let patience = Patience::new(true, settings, shutdown, Arc::clone(&progress));
-    let identity = Identity::new(settings.identity.clone());
-    let container =
-        Container::open(&settings.blob, identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref())?)?;
-    let address = pool::address(settings, &identity, &patience).await?;
-    let store = Pool::new(address, settings.connections, settings.store_timeout).store(false, &patience);
+    let once = Once::open(settings, shutdown, &progress)?;
+    let store = once.store(settings, settings.connections).await?;
+    let Once { patience, container, .. } = &once;
     let (budget, slots) = (Budget::of(settings, 1), Slots::new(1));
     let batch = BatchLimits { rows: settings.batch_rows, bytes: budget.batch_bytes };
     let mut gone = 0;
     for Again { route, files } in work {
-        let (decoding, registrar) = decoding(settings, &route, &patience).await?;
+        let (decoding, registrar) = decoding(settings, &route, patience).await?;
         let reading = Reading {
-            container: &container,
-            patience: &patience,
+            container,
+            patience,
             unmapped: &progress.unmapped_fields,
             decoding: &decoding,
             registrar: registrar.as_ref(),
@@ -78,18 +72,12 @@ pub async fn load_again(
             sightings: &sightings,
             readable: &readable,
         };
-        let (mut group, mut bytes, mut unsettled) = (Vec::new(), 0, Unsettled::default());
-        for file in files {
-            bytes += file.size;
-            group.push(file);
-            if group.len() >= GROUP_FILES || bytes >= GROUP_BYTES {
-                bytes = 0;
-                gone += load_group(&means, &route, &table, std::mem::take(&mut group), &mut unsettled).await?;
-            }
+        let mut unsettled = Unsettled::default();
+        for group in groups(files) {
+            gone += load_group(&means, &route, &table, group, &mut unsettled).await?;
         }
-        gone += load_group(&means, &route, &table, group, &mut unsettled).await?;
         // So that whoever looks next sees the last ledger rows.
-        unsettled.settle(container.name(), table.name(), &store, &patience).await?;
+        unsettled.settle(container.name(), table.name(), &store, patience).await?;
     }
     Ok(gone)
 }
@@ -102,9 +90,6 @@ async fn load_group(
     unsettled: &mut Unsettled,
 ) -> Result<usize, LoadError> {
     let Reading { container, patience, .. } = means.reading;
-    if files.is_empty() {
-        return Ok(0);
-    }
     if patience.shutdown.is_cancelled() {
         return Err(LoadError::Stopped);
     }

@@ -11,15 +11,12 @@ use super::decode::{BatchLimits, Decoded};
 use super::error::LoadError;
 use super::group::{Reading, decode_all};
 use super::journey::Journeys;
-use super::patience::Patience;
-use super::pool::{self, Pool};
+use super::once::{Once, groups};
 use super::progress::Progress;
 use super::records::Records;
 use super::registrar::decoding;
 use super::replay::Again;
-use super::stream::{GROUP_BYTES, GROUP_FILES, open_table};
-use crate::azure::blob::Container;
-use crate::azure::identity::Identity;
+use super::stream::open_table;
 use crate::capture::{EnqueuedTime, PartitionId, SequenceNumber};
 use crate::ledger::FileVersion;
 use crate::rows::{Batch, Table};
@@ -87,17 +84,14 @@ pub async fn reread<E: From<LoadError>>(
     mut tell: impl FnMut(usize),
 ) -> Result<usize, E> {
     let progress = Arc::new(Progress::new(settings.poll));
-    let patience = Patience::new(true, settings, shutdown.clone(), Arc::clone(&progress));
-    let identity = Identity::new(settings.identity.clone());
-    let key = identity.key(settings.blob.needs_credential(), settings.blob_sas.as_ref()).map_err(LoadError::from)?;
-    let container = Container::open(&settings.blob, key).map_err(LoadError::from)?;
-    let address = pool::address(settings, &identity, &patience).await?;
-    let store = Pool::new(address, 1, settings.store_timeout).store(false, &patience);
+    let once = Once::open(settings, shutdown.clone(), &progress)?;
+    let store = once.store(settings, 1).await?;
+    let Once { patience, container, .. } = &once;
     let budget = Budget::of(settings, 1);
-    let (decoding, registrar) = decoding(settings, &route, &patience).await?;
+    let (decoding, registrar) = decoding(settings, &route, patience).await?;
     let means = Reading {
-        container: &container,
-        patience: &patience,
+        container,
+        patience,
         unmapped: &progress.unmapped_fields,
         decoding: &decoding,
         registrar: registrar.as_ref(),
@@ -107,15 +101,9 @@ pub async fn reread<E: From<LoadError>>(
     };
     let table = open_table(&store, settings, &route).await?;
     let (mut read, mut unread) = (0, 0);
-    let mut files = files.into_iter().peekable();
-    while files.peek().is_some() {
+    for group in groups(files) {
         if shutdown.is_cancelled() {
             return Err(LoadError::Stopped.into());
-        }
-        let (mut group, mut bytes) = (Vec::new(), 0);
-        while let Some(file) = files.next_if(|_| group.len() < GROUP_FILES && bytes < GROUP_BYTES) {
-            bytes += file.size;
-            group.push(file);
         }
         let group: Arc<[FileVersion]> = group.into();
         let (sender, mut receiver) = mpsc::channel::<Decoded>(1);

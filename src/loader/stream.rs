@@ -28,6 +28,7 @@ use super::proving::{Group, Proving};
 use super::queue::{Age, Queue};
 use super::registrar::decoding;
 use super::slots::{Pace, Slots};
+use super::turn::{GROUP_BYTES, GROUP_FILES, Turns};
 use crate::azure::blob::Container;
 use crate::azure::identity::Identity;
 use crate::capture::ListingOrder;
@@ -36,15 +37,8 @@ use crate::settings::{LoaderSettings, Route, Tombstones};
 use crate::store::{Session, missing_ledger_table};
 use crate::traces;
 
-/// A group is loaded when it holds so many files, or so many bytes.
-pub(super) const GROUP_FILES: usize = 1000;
-pub(super) const GROUP_BYTES: u64 = 256 << 20;
-
 /// Files that may wait in memory: some tens of megabytes.
 pub(super) const MOST_WAITING: usize = 50_000;
-
-/// How long a first listing of everything is waited for, so that the newest backlog can go first.
-pub(super) const LISTING: Duration = Duration::from_secs(10);
 
 /// How often a backlog is told of.
 const TELL: Duration = Duration::from_secs(30);
@@ -259,35 +253,21 @@ impl<'l> Stream<'l> {
     /// Writes what is in the queue, group by group, and hands each on to be proven.
     async fn write(&self, means: &Means<'_>, table: &Arc<Table>, groups: mpsc::Sender<Group>) -> Result<(), LoadError> {
         let settings = self.shared.settings;
-        let (began, mut changed) = (Instant::now(), self.queue.subscribe());
+        let mut turns = Turns::at(&self.queue, settings.once, &self.patience.shutdown);
         let (mut pace, mut told) = (Pace::default(), Instant::now());
         let mut trouble = self.patience.trouble();
         loop {
-            if self.patience.shutdown.is_cancelled() {
-                return Err(LoadError::Stopped);
-            }
-            changed.mark_unchanged();
-            let impatient = began.elapsed() >= LISTING;
-            let next_try = self.queue.wake();
+            let turn = turns.next()?;
             self.note_aside(table).await?;
             // Nothing is fresh to a loader that ends.
             let bytes = if settings.once { GROUP_BYTES } else { pace.group() };
-            let taken = self.queue.take(GROUP_FILES, bytes, impatient);
+            let taken = turn.take(bytes);
             self.tell(&pace, &mut told);
             if taken.is_empty() {
-                if settings.once && self.queue.is_done() {
-                    return match self.queue.aside() {
-                        (0, _) => Ok(()),
-                        (files, blob) => Err(LoadError::Waiting { files, blob: blob.unwrap_or_default() }),
-                    };
+                match turn.rest().await {
+                    Some(ended) => return ended,
+                    None => continue,
                 }
-                tokio::select! {
-                    _ = changed.changed() => {}
-                    () = self.patience.shutdown.cancelled() => {}
-                    () = tokio::time::sleep(LISTING), if !impatient => {}
-                    () = tokio::time::sleep(next_try.unwrap_or(LISTING)), if next_try.is_some() => {}
-                }
-                continue;
             }
             let (bytes, started) = (taken.iter().map(|file| file.size).sum(), Instant::now());
             match write(means, self.route.hub.name(), table, taken.clone()).await {

@@ -15,7 +15,8 @@ use super::super::patience::Patience;
 use super::super::queue::Queue;
 use super::super::registrar::decoding;
 use super::super::slots::Pace;
-use super::super::stream::{GROUP_BYTES, GROUP_FILES, LISTING, MOST_WAITING, Shared};
+use super::super::stream::{MOST_WAITING, Shared};
+use super::super::turn::{GROUP_BYTES, Turns};
 use super::group::{Means, Outcomes, load};
 use super::way::Way;
 use crate::azure::blob::BlobError;
@@ -151,34 +152,20 @@ impl<'l> LakeStream<'l> {
         let means = Means { way, reading, slots, progress, route: &self.name, hub, sightings: &self.sightings };
         // What a group becomes is in memory until it is uploaded.
         let most = (settings.memory as u64 / 6).min(GROUP_BYTES);
-        let (began, mut changed) = (Instant::now(), self.queue.subscribe());
+        let mut turns = Turns::at(&self.queue, settings.once, &self.patience.shutdown);
         let (mut pace, mut trouble) = (Pace::default(), self.patience.trouble());
         loop {
-            if self.patience.shutdown.is_cancelled() {
-                return Err(LoadError::Stopped);
-            }
-            changed.mark_unchanged();
-            let impatient = began.elapsed() >= LISTING;
-            let next_try = self.queue.wake();
+            let turn = turns.next()?;
             // Nothing is noted of a file that waits: /readyz counts it, and the log has said why.
             self.queue.take_unnoted();
             let bytes = if settings.once { most } else { pace.group().min(most) };
-            let taken = self.queue.take(GROUP_FILES, bytes, impatient);
+            let taken = turn.take(bytes);
             self.tell(&pace);
             if taken.is_empty() {
-                if settings.once && self.queue.is_done() {
-                    return match self.queue.aside() {
-                        (0, _) => Ok(()),
-                        (files, blob) => Err(LoadError::Waiting { files, blob: blob.unwrap_or_default() }),
-                    };
+                match turn.rest().await {
+                    Some(ended) => return ended,
+                    None => continue,
                 }
-                tokio::select! {
-                    _ = changed.changed() => {}
-                    () = self.patience.shutdown.cancelled() => {}
-                    () = tokio::time::sleep(LISTING), if !impatient => {}
-                    () = tokio::time::sleep(next_try.unwrap_or(LISTING)), if next_try.is_some() => {}
-                }
-                continue;
             }
             let (bytes, started) = (taken.iter().map(|file| file.size).sum(), Instant::now());
             match load(&means, taken.clone()).await {
