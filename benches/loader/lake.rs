@@ -59,12 +59,7 @@ pub async fn run(args: &Args) -> Outcome<Report> {
 }
 
 async fn make(table: &str) -> Outcome<LakeAddress> {
-    let column = |(name, kind): (&str, ColumnType)| NewColumn {
-        name: name.to_owned(),
-        kind,
-        list: false,
-        evidence: String::new(),
-    };
+    let column = |(name, kind)| NewColumn::new(name, kind);
     let columns = [
         ("id", ColumnType::Integer),
         ("name", ColumnType::Varchar),

@@ -26,6 +26,13 @@ pub struct NewColumn {
     pub evidence: String,
 }
 
+impl NewColumn {
+    /// One that is no array, of which nothing was seen.
+    pub fn new(name: &str, kind: ColumnType) -> Self {
+        NewColumn { name: name.to_owned(), kind, list: false, evidence: String::new() }
+    }
+}
+
 /// A table as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blueprint {
@@ -161,7 +168,7 @@ mod tests {
 
     #[test]
     fn names_that_delta_cannot_have_are_left_out() {
-        let column = |name: &str, kind| NewColumn { name: name.to_owned(), kind, list: false, evidence: String::new() };
+        let column = NewColumn::new;
         let columns = vec![
             column("id", ColumnType::BigInt),
             column("ID", ColumnType::Integer),

@@ -80,6 +80,14 @@ pub struct Runs {
 /// A record as it was read back: what identifies it in its partition, and how many rows it has.
 pub type Found = (SequenceNumber, EnqueuedTime, u64);
 
+impl FromIterator<(SequenceNumber, EnqueuedTime)> for Runs {
+    fn from_iter<T: IntoIterator<Item = (SequenceNumber, EnqueuedTime)>>(records: T) -> Self {
+        let mut runs = Runs::default();
+        records.into_iter().for_each(|(number, at)| runs.push(number, at));
+        runs
+    }
+}
+
 impl Runs {
     /// Adds a record.
     pub fn push(&mut self, number: SequenceNumber, at: EnqueuedTime) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::verify::VerifyError;
 use crate::capture::PartitionId;
-use crate::ledger::{FileState, Run, Span};
+use crate::ledger::{FileState, Runs};
 use crate::loader::Again;
 use crate::settings::Route;
 use crate::store::{Identity, KeyRange, Rejection, Session, Shelf, StoreError};
@@ -68,11 +68,7 @@ async fn fitting(
     let clean: HashSet<_> = ledger.into_iter().filter(rejects_none).map(|file| file.blob).collect();
     let mut fitting = Vec::new();
     for part in rejected.chunks(LOOK) {
-        let numbers = || part.iter().map(|rejection| rejection.record.0);
-        let times = || part.iter().map(|rejection| rejection.record.1);
-        let bounds = numbers().min().zip(numbers().max()).zip(times().min().zip(times().max()));
-        let Some(((first, last), (from, until))) = bounds else { continue };
-        let run = Run { span: Span { first, last }, from, until };
+        let Some(run) = part.iter().map(|rejection| rejection.record).collect::<Runs>().hull() else { continue };
         let range = KeyRange { target, hub, partition, shelf: Shelf::Rows, run };
         let rows: HashSet<Identity> =
             session.records_in(&range, true).await?.into_iter().map(|(number, at, _)| (number, at)).collect();

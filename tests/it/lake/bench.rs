@@ -54,12 +54,7 @@ pub struct LakeBench {
 }
 
 fn columns() -> Vec<NewColumn> {
-    let column = |(name, kind): (&str, ColumnType)| NewColumn {
-        name: name.to_owned(),
-        kind,
-        list: false,
-        evidence: String::new(),
-    };
+    let column = |(name, kind)| NewColumn::new(name, kind);
     let columns = [
         ("id", ColumnType::Integer),
         ("name", ColumnType::Varchar),
@@ -152,6 +147,8 @@ impl LakeBench {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/lake").join(script);
         let mut command = Command::new(python().await);
         let request = json!({"table": uri, "options": options, "more": more});
+        // The scripts share one, of which nothing is to be left in the tree.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(path).arg(request.to_string()).stdin(Stdio::null()).kill_on_drop(true);
         command
     }

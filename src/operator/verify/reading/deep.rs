@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::found::{Forgotten, Found, shown};
 use crate::capture::PartitionId;
-use crate::ledger::{Run, Span};
+use crate::ledger::{Runs, Span};
 use crate::loader::{Origin, Reread};
 use crate::operator::verify::error::VerifyError;
 use crate::operator::verify::finding::REPLAY;
@@ -65,11 +65,8 @@ impl<'s> Deep<'s> {
     /// Which of these records are in `rejected_events`.
     async fn rejected(&self, partition: PartitionId, origins: &[Origin<'_>]) -> Result<HashSet<Identity>, VerifyError> {
         let (target, hub) = (self.route.table.as_str(), self.route.hub.name());
-        let numbers = || origins.iter().map(|origin| origin.number);
-        let times = || origins.iter().map(|origin| origin.at);
-        let bounds = numbers().min().zip(numbers().max()).zip(times().min().zip(times().max()));
-        let Some(((first, last), (from, until))) = bounds else { return Ok(HashSet::new()) };
-        let run = Run { span: Span { first, last }, from, until };
+        let hull = origins.iter().map(|origin| (origin.number, origin.at)).collect::<Runs>().hull();
+        let Some(run) = hull else { return Ok(HashSet::new()) };
         let range = KeyRange { target, hub, partition, shelf: Shelf::Rejected, run };
         let rejected = self.session.records_in(&range, false).await?;
         Ok(rejected.into_iter().map(|(number, at, _)| (number, at)).collect())

@@ -42,6 +42,7 @@ pub(super) async fn read_again(
     shutdown: &CancellationToken,
 ) -> Result<(), VerifyError> {
     let all = list(verify, &reading.scope, shutdown).await?;
+    let Some(container) = open_container(verify)? else { return Ok(()) };
     let read = async {
         let address = address(&verify.check).await?;
         let store = connect_current(&address, verify.check.give_up, shutdown).await?;
@@ -51,7 +52,7 @@ pub(super) async fn read_again(
         for again in all {
             let route = again.route.clone();
             let Some(route) = verify.check.routes.iter().find(|known| **known == route) else { continue };
-            let again = loaded(&store.session, verify, again).await?;
+            let again = loaded(&store.session, container.name(), again).await?;
             let mut found = Found::new(route);
             let state = reading.states.iter().find(|state| state.table == route.table);
             let mut newest = state.map(|state| states.remove(&*state.table).unwrap_or_else(|| Newest::of(state)));
@@ -102,15 +103,13 @@ pub(super) async fn read_again(
 }
 
 /// Those of the files that the ledger calls loaded, in the version that is listed.
-async fn loaded(session: &Session, verify: &VerifySettings, again: Again) -> Result<Again, VerifyError> {
+async fn loaded(session: &Session, container: &str, again: Again) -> Result<Again, VerifyError> {
     let Again { route, mut files } = again;
     let mut known = HashMap::new();
     let partitions: BTreeSet<_> = files.iter().map(|file| file.name.partition).collect();
-    let container = open_container(verify)?;
     for partition in partitions {
         for file in session.ledger_files(&route.table, route.hub.name(), partition).await? {
-            let here = container.as_ref().is_some_and(|container| container.name() == file.container);
-            if here && matches!(file.state, FileState::Loaded | FileState::Damaged(_)) {
+            if file.container == container && matches!(file.state, FileState::Loaded | FileState::Damaged(_)) {
                 known.insert(file.blob, file.etag);
             }
         }
